@@ -1,0 +1,1 @@
+"""Celery tasks. Open a unit of work, call one service function, finish."""

@@ -1,0 +1,1 @@
+"""The story, one file per verb, in the order it happens."""
