@@ -1,0 +1,1 @@
+"""From a sealed address to a delivered letter, and what comes back."""

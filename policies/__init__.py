@@ -1,0 +1,1 @@
+"""What is allowed, to whom, how often, how much. Pure answers from stated facts."""

@@ -1,0 +1,1 @@
+"""A log no one can quietly rewrite. Knows bytes, not members."""
