@@ -1,0 +1,57 @@
+"""Every knob of every process, each with its unit and its default."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment (``TRELLIS_...``) and from ``<home>/trellis.env``."""
+
+    model_config = SettingsConfigDict(env_prefix="TRELLIS_", extra="ignore")
+
+    home: Path = Field(Path("server"), description="Folder of the operator's own files.")
+    database: str = Field(
+        "", description="SQLAlchemy URL; empty: SQLite in the home folder. postgresql://... works."
+    )
+    broker: str = Field(
+        "", description="Celery broker URL; empty: folders in the home; redis://... works."
+    )
+    artefacts: str = Field(
+        "", description="Where immutable files live; empty: a folder in the home; s3://... works."
+    )
+    log_dir: Path = Field(Path("log"), description="Folder of the public log, servable as it is.")
+    public_url: str = Field(
+        "https://127.0.0.1:8443", description="Prefix of links in letters; https (RFC 8058)."
+    )
+    listen: str = Field("127.0.0.1:8080", description="host:port of the API and the web app.")
+    tls_listen: str = Field("", description="host:port of the same app over TLS; empty: none.")
+    publish_seconds: float = Field(
+        3600.0, gt=0, description="Seconds between two publications of the log."
+    )
+    match_seconds: float = Field(
+        86400.0, gt=0, description="Seconds between two match runs; the demo uses seconds."
+    )
+    smtp: str = Field("127.0.0.1:2525", description="host:port that takes the letters.")
+    smtp_log: Path | None = Field(
+        None, description="The MTA's log, from which doubts are settled; none: a person decides."
+    )
+    mailer_home: Path = Field(
+        Path("mailer"), description="Folder of the mailer's keys; only the mailer's process reads it."
+    )
+    hold_seconds: float = Field(
+        60.0, ge=0, description="Seconds between 'schedule' and the first letter, to think again."
+    )
+    letters_per_second: float = Field(
+        50.0, gt=0, description="Pace of sending; duration then tells only the noised size."
+    )
+    demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
+
+    def database_url(self) -> str:
+        """The database's URL, SQLite in the home folder when nothing is set."""
+        return self.database or f"sqlite:///{self.home.absolute()}/trellis.sqlite"
+
+    def artefacts_url(self) -> str:
+        """Where artefacts live, a folder in the home when nothing is set."""
+        return self.artefacts or str(self.home.absolute() / "artefacts")

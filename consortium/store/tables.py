@@ -1,0 +1,347 @@
+"""ORM rows, names ending in Row. Private to the store."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite drops zones, so they are put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment without a zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of the service."""
+
+    type_annotation_map = {  # noqa: RUF012
+        datetime: Instant,
+        bytes: LargeBinary,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+    }
+
+
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class ActorRow(Base):
+    """Somebody whose signature counts."""
+
+    __tablename__ = "actors"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(200))
+    public: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class BrowserKeyRow(Base):
+    """A partner's signing key held by a browser, vouched for by the partner's own tool."""
+
+    __tablename__ = "browser_keys"
+    public: Mapped[str] = mapped_column(String(64), primary_key=True)
+    actor: Mapped[str] = mapped_column(ForeignKey("actors.id"))
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    signature: Mapped[str | None] = mapped_column(String(128))
+    at: Mapped[datetime]
+
+
+class SignInRow(Base):
+    """A one-time link; only its hash is kept."""
+
+    __tablename__ = "sign_ins"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    actor: Mapped[str] = mapped_column(ForeignKey("actors.id"))
+    expires: Mapped[datetime]
+    used: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    """A signed-in browser; only the cookie's hash is kept."""
+
+    __tablename__ = "sessions"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    actor: Mapped[str] = mapped_column(ForeignKey("actors.id"))
+    csrf: Mapped[str] = mapped_column(String(64))
+    expires: Mapped[datetime]
+
+
+class SpentTokenRow(Base):
+    """A JWT id seen already, until it expires."""
+
+    __tablename__ = "spent_tokens"
+    jti: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires: Mapped[datetime] = mapped_column(index=True)
+
+
+class RaceRow(Base):
+    """One race and the exact bytes of the agreement under which it runs."""
+
+    __tablename__ = "races"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    epoch: Mapped[str] = mapped_column(String(40))
+    agreement: Mapped[bytes]
+    digest: Mapped[str] = mapped_column(String(64))
+
+
+class AgreementSignatureRow(Base):
+    """A partner signed the agreement of a race; the log has the entry."""
+
+    __tablename__ = "agreement_signatures"
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    partner: Mapped[str] = mapped_column(ForeignKey("actors.id"), primary_key=True)
+    leaf: Mapped[str] = mapped_column(String(64))
+
+
+class ContributionRow(Base):
+    """One partner's bundle: digests and wrapped key; the rows are an artefact."""
+
+    __tablename__ = "contributions"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    partner: Mapped[str] = mapped_column(ForeignKey("actors.id"), index=True)
+    epoch: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(12))
+    header: Mapped[dict[str, Any]]
+    wrapped: Mapped[bytes | None]
+    rows_digest: Mapped[str] = mapped_column(String(64))
+    outputs_digest: Mapped[str | None] = mapped_column(String(64))
+    tokens_digest: Mapped[str | None] = mapped_column(String(64))
+    links_digest: Mapped[str | None] = mapped_column(String(64))
+    linked_roll: Mapped[str | None] = mapped_column(String(36))
+    rostered: Mapped[bool] = mapped_column(default=False)
+    leaf: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+class RollRow(Base):
+    """A roll slice: tokens and coarse attributes, no name, no voter id."""
+
+    __tablename__ = "rolls"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    steward: Mapped[str] = mapped_column(ForeignKey("actors.id"))
+    epoch: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(12))
+    header: Mapped[dict[str, Any]]
+    attributes_digest: Mapped[str] = mapped_column(String(64))
+    outputs_digest: Mapped[str | None] = mapped_column(String(64))
+    tokens_digest: Mapped[str | None] = mapped_column(String(64))
+    leaf: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+class RosterChunkRow(Base):
+    """One append-only chunk of the custodians' roster."""
+
+    __tablename__ = "roster_chunks"
+    epoch: Mapped[str] = mapped_column(String(40), primary_key=True)
+    chunk: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    leaf: Mapped[str] = mapped_column(String(64))
+
+
+class GhostsRow(Base):
+    """The ghosts of one race: locks that open nothing, drawn once."""
+
+    __tablename__ = "ghosts"
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    rows_digest: Mapped[str] = mapped_column(String(64))
+    links_digest: Mapped[str] = mapped_column(String(64))
+    rostered: Mapped[bool] = mapped_column(default=False)
+
+
+class CampaignRow(Base):
+    """One letter to one audience, from draft to closed."""
+
+    __tablename__ = "campaigns"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), index=True)
+    author: Mapped[str] = mapped_column(ForeignKey("actors.id"))
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    before_pause: Mapped[str | None] = mapped_column(String(12))
+    definition: Mapped[dict[str, Any]]
+    template: Mapped[dict[str, Any]]
+    manifest: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    digest: Mapped[str | None] = mapped_column(String(64))
+    estimate: Mapped[int | None]
+    nonce: Mapped[str | None] = mapped_column(String(64))
+    root: Mapped[str | None] = mapped_column(String(64))
+    audience_digest: Mapped[str | None] = mapped_column(String(64))
+    intent_leaf: Mapped[str | None] = mapped_column(String(64))
+    scheduled: Mapped[datetime | None]
+    progress: Mapped[int] = mapped_column(default=0)
+    waiting_for: Mapped[str] = mapped_column(String(200), default="")
+    at: Mapped[datetime]
+    closed: Mapped[datetime | None]
+
+
+class ApprovalRow(Base):
+    """A partner said yes (approve) or checked its rows (attest)."""
+
+    __tablename__ = "approvals"
+    campaign: Mapped[str] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    partner: Mapped[str] = mapped_column(ForeignKey("actors.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    leaf: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    """One letter's states; nothing in it names a person."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    campaign: Mapped[str] = mapped_column(ForeignKey("campaigns.id"), index=True)
+    lock: Mapped[str] = mapped_column(String(64))
+    bundle: Mapped[str] = mapped_column(ForeignKey("contributions.id"))
+    row: Mapped[int] = mapped_column(BigInteger)
+    partner: Mapped[str] = mapped_column(String(40))
+    person: Mapped[int] = mapped_column(BigInteger, index=True)
+    address_token: Mapped[str] = mapped_column(String(32), index=True)
+    place: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(10), index=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    claimed_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    stop_key: Mapped[str | None] = mapped_column(String(64))
+    verp: Mapped[str] = mapped_column(String(64), unique=True)
+    capability_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    queue_id: Mapped[str | None] = mapped_column(String(64))
+    outcome: Mapped[str | None] = mapped_column(String(200))
+    __table_args__ = (
+        UniqueConstraint("campaign", "stop_key"),
+        UniqueConstraint("campaign", "lock"),
+        Index("deliveries_by_person", "person", "state"),
+    )
+
+
+class LeaseRow(Base):
+    """Who may work on a thing now; the fence number grows with every holder."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    fence: Mapped[int]
+    until: Mapped[datetime]
+
+
+class SuppressionRow(Base):
+    """Somebody who must not be written to, by stop key, and by token and person in a race."""
+
+    __tablename__ = "suppressions"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(String(10))  # race | partner | all
+    race: Mapped[str | None] = mapped_column(String(40), index=True)
+    partner: Mapped[str | None] = mapped_column(String(40))
+    epoch: Mapped[str | None] = mapped_column(String(40))
+    stop_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    address_token: Mapped[str | None] = mapped_column(String(32), index=True)
+    person: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    bundle: Mapped[str | None] = mapped_column(String(36))
+    reason: Mapped[str] = mapped_column(String(12))  # stop | hard | complaint | soft
+    delivery: Mapped[str | None] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+class MessengerRow(Base):
+    """A local volunteer who agreed to sign."""
+
+    __tablename__ = "messengers"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    place: Mapped[str] = mapped_column(String(120))
+    confirmed: Mapped[datetime | None]
+
+
+class ChargeRow(Base):
+    """One debit of the privacy ledger; append-only, chained by its head."""
+
+    __tablename__ = "charges"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), index=True)
+    part: Mapped[str] = mapped_column(String(2))
+    units: Mapped[int]
+    question: Mapped[str] = mapped_column(String(64))
+    person: Mapped[str] = mapped_column(String(40))
+    head: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("race", "part", "question"),)
+
+
+class MemoRow(Base):
+    """The answer that a question got, and will always get."""
+
+    __tablename__ = "memos"
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    part: Mapped[str] = mapped_column(String(2), primary_key=True)
+    question: Mapped[str] = mapped_column(String(64), primary_key=True)
+    answer: Mapped[int | None]
+    sigma: Mapped[float] = mapped_column(Float)
+
+
+class EntryRow(Base):
+    """An entry promised to the log, with the openings of whom it concerns."""
+
+    __tablename__ = "entries"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    leaf: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(String(40))
+    entry: Mapped[bytes]
+    openings: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    index: Mapped[int | None] = mapped_column("position", BigInteger, unique=True)
+    at: Mapped[datetime]
+
+
+class LogLockRow(Base):
+    """The checkpoint that the log has committed to: the point of no return of a publication."""
+
+    __tablename__ = "log_lock"
+    origin: Mapped[str] = mapped_column(String(200), primary_key=True)
+    checkpoint: Mapped[bytes]
+
+
+class RingRow(Base):
+    """A doorbell to ring after the commit; ringing twice is harmless."""
+
+    __tablename__ = "rings"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    task: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[dict[str, Any]]
+    rung: Mapped[datetime | None] = mapped_column(index=True)
+    at: Mapped[datetime]
+
+
+class TextRow(Base):
+    """Small public facts of the installation: the invite, the log's key."""
+
+    __tablename__ = "texts"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,102 @@
+"""One named transaction with its outbox."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from consortium.store.errors import Busy
+from consortium.store.tables import RingRow
+
+T = TypeVar("T")
+TRIES = 12
+_SERIALISATION = {"40001", "40P01", "55P03"}
+
+
+class Unit:
+    """The open transaction that a service function works in; whoever ran it ends it."""
+
+    def __init__(self, session: Session, now: datetime) -> None:
+        self.session = session
+        self.now = now
+
+    def after(self, task: str, **payload: str) -> None:
+        """Ring ``task`` once this unit has committed. Payloads are ids, never a person's data."""
+        self.session.add(RingRow(task=task, payload=dict(payload), rung=None, at=self.now))
+
+
+class Units:
+    """Runs units of work against one database and retries those that lost a race."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.runs: dict[str, int] = {}
+
+    def run(self, name: str, work: Callable[[Unit], T]) -> T:
+        """Do ``work`` in one serialisable transaction and commit it.
+
+        Args:
+            name: for metrics; a verb.
+            work: may run twice, so it does nothing but through its unit.
+
+        Raises:
+            Busy: it lost against other transactions ``TRIES`` times.
+        """
+        for attempt in range(TRIES):
+            self.runs[name] = self.runs.get(name, 0) + 1
+            try:
+                with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                    return work(Unit(session, self.clock()))
+            except DBAPIError as error:
+                if not _lost_a_race(error):
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311
+        raise Busy(f"{name}: too many others at once, try again")
+
+
+def _lost_a_race(error: DBAPIError) -> bool:
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return "locked" in str(original)
+    if isinstance(error, IntegrityError):
+        # Two first inserts of one id: the second try finds the row and answers from it.
+        return True
+    return getattr(original, "sqlstate", None) in _SERIALISATION
+
+
+def engine(url: str) -> Engine:
+    """Open a database: SQLite in WAL with full syncs, or PostgreSQL at SERIALIZABLE."""
+    if url.startswith("sqlite"):
+        made = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+        event.listen(made, "connect", _sqlite_connect)
+        event.listen(made, "begin", _sqlite_begin)
+        return made
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+
+
+def _sqlite_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",  # what is withdrawn does not stay behind in free pages
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Any) -> None:
+    # IMMEDIATE: a reader that would write later must not find its snapshot stale.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
