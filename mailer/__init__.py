@@ -1,1 +1,18 @@
 """From a sealed address to a delivered letter, and what comes back."""
+
+from mailer.errors import MailerError, TemplateRefused, UnsealRefused
+from mailer.keys import KeyPair, generate
+from mailer.seal import SEALED_BYTES, Payload, new_wrapped_key, seal, seal_note
+
+__all__ = [
+    "SEALED_BYTES",
+    "KeyPair",
+    "MailerError",
+    "Payload",
+    "TemplateRefused",
+    "UnsealRefused",
+    "generate",
+    "new_wrapped_key",
+    "seal",
+    "seal_note",
+]

@@ -1,0 +1,88 @@
+"""What the mailer refuses, by name; no message holds an address, a name or a letter's text.
+
+MailerError
+├── KeyRefused            key bytes of the wrong length or form
+├── PayloadRefused        a field of a row cannot be sealed: says which field, and why
+├── UnsealRefused         a wrapped key or a sealed row does not open under these keys
+├── TokenRefused          a VERP address or a capability was not made by us
+├── AddressRefused        an address cannot stand in an envelope
+├── TemplateRefused       a template breaks a rule: every problem, with its line
+├── FactsRefused          a letter lacks the text of a field it uses
+├── LetterRefused         a header's source would break the header
+└── PaceRefused           a pace or a breaker was given figures that cannot be
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class MailerError(Exception):
+    """Anything the mailer refuses."""
+
+
+class KeyRefused(MailerError):
+    """Key bytes are not what they should be."""
+
+
+class PayloadRefused(MailerError):
+    """A field of one row cannot be sealed."""
+
+    def __init__(self, field: str, why: str) -> None:
+        self.field = field
+        self.why = why
+        super().__init__(f"{field} {why}")
+
+
+class UnsealRefused(MailerError):
+    """A wrapped key or a sealed row does not open under the keys given."""
+
+
+class TokenRefused(MailerError):
+    """A VERP address or a capability was not made with this key."""
+
+
+class AddressRefused(MailerError):
+    """An address cannot stand in an envelope; the address itself is never quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a template: where, what, and what to do about it."""
+
+    line: int
+    what: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"Line {self.line}: {self.what} {self.todo}"
+
+
+class TemplateRefused(MailerError):
+    """A template breaks one or more rules; ``problems`` holds them all, in order of line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class FactsRefused(MailerError):
+    """A letter lacks the text of a field that its template uses."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(f"no text was given for the field {field}, and it has no fallback")
+
+
+class LetterRefused(MailerError):
+    """A header's source would break the header."""
+
+    def __init__(self, header: str, why: str) -> None:
+        self.header = header
+        self.why = why
+        super().__init__(f"{header} {why}")
+
+
+class PaceRefused(MailerError):
+    """A pace or a breaker was given figures that cannot be."""

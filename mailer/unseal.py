@@ -1,0 +1,78 @@
+"""Open a sealed row; importable by one task only, and on no face."""
+
+from __future__ import annotations
+
+import hmac
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from mailer.errors import KeyRefused, UnsealRefused
+from mailer.keys import SUITE, load_private
+from mailer.seal import NONCE, PAYLOAD_BYTES, VERSION, Payload, bound_to, commit, row_key
+
+
+def unwrap(wrapped: bytes, commitment: bytes, header: bytes, private: bytes) -> bytes:
+    """Open a bundle's key.
+
+    Args:
+        wrapped: what ``new_wrapped_key`` returned.
+        commitment: its second half; binds the key, which the AEAD alone does not.
+        header: the bundle header's canonical bytes.
+        private: the mailer's 96 private bytes.
+
+    Raises:
+        UnsealRefused: another key, another header, or a commitment to another key.
+    """
+    try:
+        dek = SUITE.decrypt(wrapped, load_private(private), header)
+    except (InvalidTag, ValueError):
+        # The cause stays out: nothing of a half-opened key may reach a traceback.
+        raise UnsealRefused("the wrapped key does not open under this key and header") from None
+    if not hmac.compare_digest(commit(dek), commitment):
+        raise UnsealRefused("the wrapped key is not the one committed to")
+    return dek
+
+
+def unseal(
+    sealed: bytes, *, dek: bytes, shared: bytes, bundle: bytes, tag: bytes, lock: bytes
+) -> Payload:
+    """Open one row; the arguments are those of ``seal``.
+
+    Args:
+        shared: ``sum(lambda_i * x_i*lock)`` over t custodians. The AEAD tag is its check.
+
+    Raises:
+        UnsealRefused: a wrong key, point, bundle, tag or lock, or altered bytes.
+    """
+    try:
+        bound = bound_to(bundle, tag, lock)
+        key = row_key(dek, shared, bound)
+        padded = ChaCha20Poly1305(key).decrypt(NONCE, sealed, bound)
+    except (InvalidTag, KeyRefused, ValueError):
+        raise UnsealRefused("the row does not open under these keys") from None
+    return _unpad(padded)
+
+
+def open_note(sealed: bytes, *, private: bytes, purpose: bytes) -> bytes:
+    """Open what ``seal_note`` sealed for the same purpose; raises UnsealRefused."""
+    try:
+        return SUITE.decrypt(sealed, load_private(private), b"trellis/note/v1\n" + purpose)
+    except (InvalidTag, ValueError):
+        raise UnsealRefused("the note does not open under this key and purpose") from None
+
+
+def _unpad(padded: bytes) -> Payload:
+    if len(padded) != PAYLOAD_BYTES or padded[0] != VERSION:
+        raise UnsealRefused("the row was sealed by another version")
+    fields, at = [], 1
+    for _ in range(3):
+        end = at + 1 + padded[at]
+        fields.append(padded[at + 1 : end])
+        at = end
+        if at >= PAYLOAD_BYTES:
+            raise UnsealRefused("the row's fields run over its end")
+    try:
+        return Payload(*(octets.decode() for octets in fields))
+    except UnicodeDecodeError:
+        raise UnsealRefused("the row's fields are no text") from None
