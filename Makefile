@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs, in .venv, from a lock with hashes.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PY := .venv/bin/python
+ARGS ?=
+
+.PHONY: help setup setup-dev demo test soak lint map golden lock
+
+help:  ## What each word does.
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+setup:  ## The product in .venv, from requirements.lock.
+	@tools/setup product
+
+setup-dev:  ## The product and everything its tests need, from requirements-dev.lock.
+	@tools/setup dev
+
+demo: setup  ## The whole consortium on this machine; make demo ARGS="--once --out D".
+	@.venv/bin/trellis demo $(ARGS)
+
+test: setup-dev  ## Every test; real PostgreSQL, Redis, Postfix and Chromium included.
+	@$(PY) -m pytest $(ARGS)
+
+soak: setup-dev  ## The long runs that make test leaves out.
+	@$(PY) -m pytest -m soak $(ARGS)
+
+lint: setup-dev  ## Style, types and import contracts alone.
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+map: setup-dev  ## Write docs/MAP.md from the modules' first lines.
+	@$(PY) tools/map.py
+
+golden: setup-dev  ## Rebuild the kept letters and vectors under tests/golden; read the diff.
+	@$(PY) -m pytest tests/golden --golden -p no:randomly $(ARGS)
+
+# The build backend is in both locks: without it pip would fetch one, unpinned, to build us and the sdists.
+PRODUCT := custodian mailer server postgres redis s3 world
+lock: setup-dev  ## Resolve both locks anew (needs uv on the path or in .venv).
+	@export PATH="$(CURDIR)/.venv/bin:$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	echo 'setuptools>=75' | uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate \
+	  pyproject.toml - $(PRODUCT:%=--extra %) -o requirements.lock; \
+	uv pip compile -q --generate-hashes --no-emit-index-url --all-extras pyproject.toml -o requirements-dev.lock
