@@ -1,0 +1,223 @@
+"""A person's or a machine's own folder: signing key, identity, invite, and a private place for state."""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from consortium.cli.errors import HomeRefused
+from consortium.cli.vault import Vault, derived, private_folder, write_whole
+
+SLUG = re.compile(r"[a-z0-9-]{1,40}")
+HEX_KEY = re.compile(r"[0-9a-f]{64}")
+ROLES = (
+    "partner",
+    "steward",
+    "coordinator",
+    "custodian",
+    "witness",
+    "operator",
+    "mailer",
+    "auditor",
+)
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Home:
+    """One folder, one actor. Reading it opens nothing but the files it holds.
+
+    Args:
+        path: the folder; made by :meth:`create`, mode 0700.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, *, id: str, role: str, name: str, **more: str) -> "Home":
+        """Make a home with a fresh signing key; the same again changes nothing.
+
+        Raises:
+            HomeRefused: a bad id or role, or the folder is somebody else's home already.
+        """
+        if not SLUG.fullmatch(id):
+            raise HomeRefused("an id has 1 to 40 of the letters a-z, the digits 0-9 and -")
+        if role not in ROLES:
+            raise HomeRefused(f"a role is one of {', '.join(ROLES)}")
+        home = cls(path)
+        if (path / "identity.json").exists():
+            if (home.id, home.role) != (id, role):
+                raise HomeRefused(f"this folder is already the home of {home.id} ({home.role})")
+            return home
+        private_folder(path)
+        private_folder(path / "state")
+        if not (path / "signing.key").exists():
+            write_whole(path / "signing.key", (secrets.token_hex(32) + "\n").encode())
+        identity = {"id": id, "role": role, "name": name, "public": home.public.hex(), **more}
+        home.write_json("identity.json", identity)
+        return home
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep a JSON file in the home, whole or not at all."""
+        write_whole(self.path / name, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+    def read_json(self, name: str) -> Json:
+        """Read a JSON file of the home; raises HomeRefused."""
+        try:
+            value = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            raise HomeRefused(f"{self.path} has no {name}: {_MISSING.get(name, 'make it first')}") from None
+        except ValueError:
+            raise HomeRefused(f"{name} is not JSON; take a fresh copy") from None
+        if not isinstance(value, dict):
+            raise HomeRefused(f"{name} does not hold an object; take a fresh copy")
+        return value
+
+    @cached_property
+    def identity(self) -> Json:
+        """Who this is: id, role, name, public key."""
+        return self.read_json("identity.json")
+
+    @property
+    def id(self) -> str:
+        """The actor's id, a slug."""
+        return str(self.identity["id"])
+
+    @property
+    def role(self) -> str:
+        """Which kind of actor this is."""
+        return str(self.identity["role"])
+
+    @cached_property
+    def invite(self) -> Json:
+        """The public description of the installation, as joined."""
+        return checked_invite(self.read_json("invite.json"))
+
+    @cached_property
+    def _seed(self) -> bytes:
+        path = self.path / "signing.key"
+        try:
+            written = path.read_text().strip()
+        except FileNotFoundError:
+            raise HomeRefused(f"{self.path} has no signing.key: {_MISSING['signing.key']}") from None
+        if not HEX_KEY.fullmatch(written):
+            raise HomeRefused("signing.key does not hold 64 hex characters")
+        if path.stat().st_mode & 0o077:
+            raise HomeRefused("signing.key can be read by others: chmod 600 it")
+        return bytes.fromhex(written)
+
+    @cached_property
+    def key(self) -> Ed25519PrivateKey:
+        """The actor's signing key."""
+        return Ed25519PrivateKey.from_private_bytes(self._seed)
+
+    @cached_property
+    def public(self) -> bytes:
+        """The 32 public bytes of the signing key."""
+        return self.key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign with the actor's key; 64 bytes."""
+        return self.key.sign(message)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Encrypted files of this home."""
+        return Vault(self._seed)
+
+    def secret(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose, always the same for this home."""
+        return derived(self._seed, purpose)
+
+    @property
+    def state(self) -> Path:
+        """Where unfinished work is kept, mode 0700."""
+        return private_folder(self.path / "state")
+
+    def join(self, invite: Json) -> None:
+        """Keep the invite, after checking its shape and that it names this actor with this key.
+
+        Raises:
+            HomeRefused: the shape is wrong, this actor is missing, or another invite was joined.
+        """
+        checked = checked_invite(invite)
+        mine = [actor for actor in checked["actors"] if actor["id"] == self.id]
+        if not mine:
+            raise HomeRefused(f"the invite does not name {self.id}: ask the operator to add it")
+        if mine[0]["public"] != self.public.hex() or mine[0]["role"] != self.role:
+            raise HomeRefused(
+                f"the invite names {self.id} with another key or role: send the operator "
+                "your identity.json and ask for a new invite"
+            )
+        if (self.path / "invite.json").exists():
+            known = self.read_json("invite.json")
+            if known.get("log_vkey") != checked["log_vkey"]:
+                # A second log would be a second truth; changing it is never a detail.
+                raise HomeRefused("this home has joined another log already")
+        self.write_json("invite.json", checked)
+        self.__dict__.pop("invite", None)
+
+    def actor(self, *, role: str, id: str | None = None) -> Json:
+        """Return the invite's only actor of a role, or the one with this id.
+
+        Raises:
+            HomeRefused: none, or several where one was expected.
+        """
+        found = [
+            actor
+            for actor in self.invite["actors"]
+            if actor["role"] == role and (id is None or actor["id"] == id)
+        ]
+        if len(found) != 1:
+            raise HomeRefused(f"the invite names {len(found)} actors as {id or role}, not one")
+        return cast(Json, found[0])
+
+
+_MISSING = {
+    "identity.json": "run init first",
+    "signing.key": "run init first",
+    "invite.json": "run join with the operator's invite first",
+}
+
+_TEXTS = ("api", "origin", "log_url", "log_vkey", "epoch", "race")
+_LISTS: dict[str, tuple[str, ...]] = {
+    "witnesses": ("name", "vkey", "url"),
+    "custodians": ("id", "url", "public"),
+    "actors": ("id", "role", "name", "public"),
+}
+
+
+def checked_invite(invite: Json) -> Json:
+    """Check an invite's shape and its plain arithmetic; raises HomeRefused.
+
+    An invite is trusted because of how it arrived (by hand, from the operator, compared with
+    the other partners' copies): it names every key that is believed later.
+    """
+    for key in _TEXTS:
+        if not isinstance(invite.get(key), str) or not invite[key]:
+            raise HomeRefused(f"the invite's {key!r} is missing or not a text")
+    for key, wanted in _LISTS.items():
+        entries = invite.get(key)
+        if not isinstance(entries, list) or not entries:
+            raise HomeRefused(f"the invite's {key!r} is missing or empty")
+        for number, entry in enumerate(entries, 1):
+            if not isinstance(entry, dict) or not all(isinstance(entry.get(w), str) for w in wanted):
+                raise HomeRefused(f"the invite's {key!r}, number {number}: needs {', '.join(wanted)}")
+            if "public" in wanted and not HEX_KEY.fullmatch(entry["public"]):
+                raise HomeRefused(f"the invite's {key!r}, number {number}: a key has 64 hex characters")
+        first = wanted[0]
+        if len({entry[first] for entry in entries}) != len(entries):
+            raise HomeRefused(f"the invite's {key!r} names one {first} twice")
+    for key, of in (("quorum", "witnesses"), ("threshold", "custodians")):
+        count = invite.get(key)
+        if type(count) is not int or not 1 <= count <= len(invite[of]):
+            raise HomeRefused(f"the invite's {key!r} must be from 1 to the number of {of}")
+    return invite
+

@@ -1,0 +1,104 @@
+"""Files that stay on this computer: written whole or not at all, 0600, encrypted under the home's key."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from consortium.cli.errors import VaultRefused
+
+MAGIC = b"trellis-vault-1\n"
+NONCE_BYTES = 12
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner can enter, its parents too, and return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 so that after a crash it is the old one or the new one.
+
+    A full disk leaves the old file, and no half of the new one under its name.
+    """
+    private_folder(path.parent)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def settle(part: Path, path: Path) -> None:
+    """Give a finished file its lasting name, after its bytes are on the disk."""
+    part.chmod(0o600)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def derived(seed: bytes, purpose: str) -> bytes:
+    """Derive 32 bytes for one purpose from the home's signing seed (HKDF-SHA256)."""
+    info = b"trellis/home/v1\n" + purpose.encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(seed)
+
+
+class Vault:
+    """JSON files encrypted under a key that comes from the home's signing seed.
+
+    Args:
+        seed: 32 bytes; who has the signing key can read these files, nobody else.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = derived(seed, "files")
+
+    def write(self, path: Path, value: Any) -> None:
+        """Write one value; its file name is bound to it, so files cannot be swapped."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        plain = json.dumps(value, separators=(",", ":")).encode()
+        sealed = ChaCha20Poly1305(self._key).encrypt(nonce, plain, _bound(path))
+        write_whole(path, MAGIC + nonce + sealed)
+
+    def read(self, path: Path) -> Any:
+        """Read one value back; raises VaultRefused."""
+        content = path.read_bytes()
+        if not content.startswith(MAGIC):
+            raise VaultRefused(f"{path.name} is not a file of this tool")
+        body = content[len(MAGIC) :]
+        try:
+            plain = ChaCha20Poly1305(self._key).decrypt(
+                body[:NONCE_BYTES], body[NONCE_BYTES:], _bound(path)
+            )
+        except (InvalidTag, ValueError):
+            raise VaultRefused(
+                f"{path.name} does not open: it is damaged, or belongs to another home"
+            ) from None
+        return json.loads(plain)
+
+
+def _bound(path: Path) -> bytes:
+    return MAGIC + f"{path.parent.name}/{path.name}".encode()

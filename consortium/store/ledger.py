@@ -1,0 +1,71 @@
+"""The privacy ledger: charges that are never taken back, and the answers they bought."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from consortium.store.rows import frozen
+from consortium.store.tables import ChargeRow, MemoRow
+from consortium.store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One debit; ``units`` of rho 1e-6, ``head`` chains it to all before."""
+
+    race: str
+    part: str
+    units: int
+    question: str
+    person: str
+    head: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """The answer of a question; ``None`` while its noise has not been drawn yet."""
+
+    race: str
+    part: str
+    question: str
+    answer: int | None
+    sigma: float
+
+
+def charges(unit: Unit, race: str) -> list[Charge]:
+    """Every charge of a race, oldest first."""
+    query = select(ChargeRow).where(ChargeRow.race == race).order_by(ChargeRow.seq)
+    return [frozen(Charge, row) for row in unit.session.scalars(query)]
+
+
+def charge(unit: Unit, new: Charge, sigma: float) -> None:
+    """Debit and open the memo, in the caller's transaction, before any noise is drawn."""
+    unit.session.add(ChargeRow(**{name: getattr(new, name) for name in Charge.__slots__}))
+    unit.session.add(
+        MemoRow(race=new.race, part=new.part, question=new.question, answer=None, sigma=sigma)
+    )
+    unit.session.flush()
+
+
+def memo(unit: Unit, race: str, part: str, question: str) -> Memo | None:
+    """What this question was answered, if it was asked."""
+    row = unit.session.get(MemoRow, (race, part, question))
+    return None if row is None else frozen(Memo, row)
+
+
+def answer(unit: Unit, race: str, part: str, question: str, value: int) -> int:
+    """Fix the answer of a paid question; whoever came first wins, and that answer is returned."""
+    row = unit.session.get(MemoRow, (race, part, question))
+    if row is None:
+        raise LookupError("a question must be paid before it is answered")
+    if row.answer is None:
+        row.answer = value
+    return row.answer
+
+
+def memos(unit: Unit, race: str, part: str) -> list[Memo]:
+    """All memos of one part."""
+    query = select(MemoRow).where(MemoRow.race == race, MemoRow.part == part)
+    return [frozen(Memo, row) for row in unit.session.scalars(query)]

@@ -1,0 +1,123 @@
+"""Entries promised to the log, their openings, and the lock on which the log turns."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from provenance.errors import LockLost
+from sqlalchemy import func, select
+
+from consortium.store.errors import Missing
+from consortium.store.rows import frozen
+from consortium.store.tables import EntryRow, LogLockRow
+from consortium.store.unit import Unit, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """An entry that will be, or is, in the log; ``index`` is None until it is published."""
+
+    leaf: str
+    kind: str
+    actor: str
+    entry: bytes
+    openings: dict[str, Any] | None
+    index: int | None
+    at: datetime
+
+
+def promise(unit: Unit, new: Promised) -> None:
+    """Keep an entry for the next publication; the same leaf again changes nothing."""
+    if unit.session.scalar(select(EntryRow.seq).where(EntryRow.leaf == new.leaf)) is None:
+        unit.session.add(EntryRow(**{name: getattr(new, name) for name in Promised.__slots__}))
+        unit.session.flush()
+
+
+def find(unit: Unit, leaf: str) -> Promised:
+    """The entry with this leaf hash, or ``Missing``."""
+    row = unit.session.scalar(select(EntryRow).where(EntryRow.leaf == leaf))
+    if row is None:
+        raise Missing("no entry with that leaf hash")
+    return frozen(Promised, row)
+
+
+def at_index(unit: Unit, index: int) -> Promised:
+    """The published entry at this index, or ``Missing``."""
+    row = unit.session.scalar(select(EntryRow).where(EntryRow.index == index))
+    if row is None:
+        raise Missing("no entry at that index")
+    return frozen(Promised, row)
+
+
+def pending(unit: Unit, most: int) -> list[Promised]:
+    """The oldest entries that have no index yet."""
+    query = select(EntryRow).where(EntryRow.index.is_(None)).order_by(EntryRow.seq).limit(most)
+    return [frozen(Promised, row) for row in unit.session.scalars(query)]
+
+
+def placed(unit: Unit, leaf: str, index: int) -> None:
+    """Note where an entry came to stand."""
+    row = unit.session.scalar(select(EntryRow).where(EntryRow.leaf == leaf))
+    if row is None:
+        raise Missing("no entry with that leaf hash")
+    row.index = index
+
+
+def of_kind(unit: Unit, kind: str, actor: str | None = None) -> list[Promised]:
+    """Entries of one type, oldest first."""
+    query = select(EntryRow).where(EntryRow.kind == kind).order_by(EntryRow.seq)
+    if actor is not None:
+        query = query.where(EntryRow.actor == actor)
+    return [frozen(Promised, row) for row in unit.session.scalars(query)]
+
+
+def size(unit: Unit) -> int:
+    """Entries that have an index."""
+    last = unit.session.scalar(select(func.max(EntryRow.index)))
+    return 0 if last is None else last + 1
+
+
+def shred_openings(unit: Unit, leaf: str) -> None:
+    """Forget what an entry says; the entry itself stays in the log."""
+    row = unit.session.scalar(select(EntryRow).where(EntryRow.leaf == leaf))
+    if row is not None:
+        row.openings = None
+
+
+class SqlLock:
+    """``provenance.backend.Lock`` on the service's database."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    def load(self, origin: str) -> bytes | None:
+        """The checkpoint last committed to for this origin."""
+
+        def work(unit: Unit) -> bytes | None:
+            row = unit.session.get(LogLockRow, origin)
+            return None if row is None else row.checkpoint
+
+        return self._units.run("log-lock-load", work)
+
+    def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
+        """Replace ``old`` by ``new``, durably and only if ``old`` still stands.
+
+        Raises:
+            LockLost: another writer was faster; the log must not be published from here.
+        """
+
+        def work(unit: Unit) -> bool:
+            row = unit.session.get(LogLockRow, origin)
+            if row is None:
+                if old is not None:
+                    return False
+                unit.session.add(LogLockRow(origin=origin, checkpoint=new))
+                unit.session.flush()
+                return True
+            if row.checkpoint != old:
+                return False
+            row.checkpoint = new
+            return True
+
+        if not self._units.run("log-lock-swap", work):
+            raise LockLost("another writer has moved the log on")

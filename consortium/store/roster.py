@@ -1,0 +1,78 @@
+"""The custodians' roster, chunk by chunk, and the ghosts that stand in it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from consortium.store.rows import frozen
+from consortium.store.tables import GhostsRow, RosterChunkRow
+from consortium.store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One append-only chunk; ``digest`` names its artefact of 128-byte entries."""
+
+    epoch: str
+    chunk: int
+    digest: str
+    leaf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ghosts:
+    """Artefacts of a race's ghosts: their rows (locks), and their made-up links to roll rows."""
+
+    race: str
+    rows_digest: str
+    links_digest: str
+    rostered: bool
+
+
+def chunks(unit: Unit, epoch: str) -> list[Chunk]:
+    """All chunks of an epoch in order."""
+    query = (
+        select(RosterChunkRow).where(RosterChunkRow.epoch == epoch).order_by(RosterChunkRow.chunk)
+    )
+    return [frozen(Chunk, row) for row in unit.session.scalars(query)]
+
+
+def next_chunk(unit: Unit, epoch: str) -> int:
+    """The number that the next chunk gets."""
+    last = unit.session.scalar(
+        select(func.max(RosterChunkRow.chunk)).where(RosterChunkRow.epoch == epoch)
+    )
+    return 0 if last is None else last + 1
+
+
+def add(unit: Unit, chunk: Chunk) -> None:
+    """Append a chunk."""
+    unit.session.add(
+        RosterChunkRow(epoch=chunk.epoch, chunk=chunk.chunk, digest=chunk.digest, leaf=chunk.leaf)
+    )
+
+
+def ghosts(unit: Unit, race: str) -> Ghosts | None:
+    """The ghosts of a race, if they have been drawn."""
+    row = unit.session.get(GhostsRow, race)
+    return None if row is None else frozen(Ghosts, row)
+
+
+def add_ghosts(unit: Unit, drawn: Ghosts) -> None:
+    """Keep a race's ghosts; they are drawn once and never again."""
+    unit.session.add(
+        GhostsRow(
+            race=drawn.race,
+            rows_digest=drawn.rows_digest,
+            links_digest=drawn.links_digest,
+            rostered=drawn.rostered,
+        )
+    )
+    unit.session.flush()
+
+
+def ghosts_rostered(unit: Unit, race: str) -> None:
+    """The ghosts' locks stand in the roster now."""
+    row = unit.session.get(GhostsRow, race)
+    if row is not None:
+        row.rostered = True
