@@ -1,0 +1,91 @@
+"""What every test shares: real servers, kept letters, and the minutes each area took."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.servers import (
+    chromium_path,
+    postfix,
+    postfix_server,
+    postgres_server,
+    postgres_url,
+    redis_server,
+    redis_url,
+)
+
+__all__ = [
+    "chromium_path",
+    "postfix",
+    "postfix_server",
+    "postgres_server",
+    "postgres_url",
+    "redis_server",
+    "redis_url",
+]
+
+# No deadline: on a machine of two busy cores a slow example is a slow machine, not a fault.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.register_profile("house-ci", deadline=None, print_blob=True, database=None)
+settings.load_profile("house-ci" if os.environ.get("CI") else "house")
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--golden` writes what is kept instead of comparing with it."""
+    parser.addoption("--golden", action="store_true", help="rewrite tests/golden; read the diff")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
+    """Compare bytes with the kept file of this name, or keep them under ``make golden``."""
+
+    def check(name: str, made: bytes) -> None:
+        kept = GOLDEN / name
+        if request.config.getoption("--golden"):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(made)
+            return
+        assert kept.exists(), f"nothing is kept under {name}: make golden, and read the diff"
+        assert made == kept.read_bytes(), f"{name} changed: make golden, and read the diff"
+
+    return check
+
+
+class Minutes:
+    """Sums what setup, call and teardown took, by the folder under tests/."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.tests: dict[str, set[str]] = defaultdict(set)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add one phase of one test to its area."""
+        parts = report.nodeid.split("::")[0].split("/")
+        area = parts[1] if len(parts) > 2 else parts[-1]
+        self.seconds[area] += report.duration
+        self.tests[area].add(report.nodeid)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the areas, the slowest first."""
+        if not self.seconds:
+            return
+        terminalreporter.section("minutes per area")
+        for area, took in sorted(self.seconds.items(), key=lambda row: -row[1]):
+            terminalreporter.write_line(
+                f"{area:<14} {took / 60:6.2f} min  {len(self.tests[area]):5d} tests"
+            )
+        whole = sum(self.seconds.values())
+        terminalreporter.write_line(f"{'all':<14} {whole / 60:6.2f} min")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count the minutes of this run."""
+    config.pluginmanager.register(Minutes(), "minutes")
