@@ -1,0 +1,318 @@
+"""The rounds of a key ceremony, without any network: commit, reveal, deal, check, state.
+
+A distributed key generation in which nobody ever holds the key. Commitments are logged before any
+polynomial is
+revealed (no last-mover choice); each reveal proves knowledge of its constant term (no rogue keys);
+each share
+is checked against its dealer's commitments (a wrong one names the dealer).
+
+Source:
+    Pedersen 1991 with Feldman commitments and the proof of knowledge of Komlo and Goldberg 2020,
+    figure 1.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from matching import group, knowledge
+from matching.crypto_errors import CeremonyAborted, CryptoRefused, StatementRefused
+from matching.envelope import canonical
+from matching.oprf import SUITE
+from matching.statement import Statement, check_numbers
+from matching.threshold import committed, polynomial
+
+_HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One custodian at the table: its id and its 32-byte Ed25519 key."""
+
+    id: str
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a ceremony is for; its digest names it.
+
+    Attributes:
+        seats: in index order (1-based).
+        attempt: 1, and one more for each restart after an abort, so that nothing is ever used
+        twice.
+    """
+
+    epoch: str
+    purpose: str
+    threshold: int
+    seats: tuple[Seat, ...]
+    attempt: int = 1
+
+    @property
+    def sid(self) -> str:
+        """SHA-256 over participants, threshold, epoch, purpose and attempt, hex."""
+        said = {
+            "seats": [{"id": seat.id, "public": seat.public.hex()} for seat in self.seats],
+            "t": self.threshold,
+            "epoch": self.epoch,
+            "purpose": self.purpose,
+            "attempt": self.attempt,
+        }
+        return hashlib.sha256(b"trellis/ceremony/v1\n" + canonical(said)).hexdigest()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Custodians' ids in index order."""
+        return tuple(seat.id for seat in self.seats)
+
+    def index(self, id: str) -> int:
+        """Return the 1-based index of ``id``.
+
+        Raises:
+            StatementRefused: no seat at this table.
+        """
+        if id not in self.ids:
+            raise StatementRefused(f"custodian {id} has no seat in this ceremony")
+        return self.ids.index(id) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What a custodian must keep between rounds, and destroy after; its repr shows nothing."""
+
+    coefficients: tuple[bytes, ...] = field(repr=False)
+    hpke_private: bytes = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON for the custodian's own database, and nowhere else."""
+        return {
+            "coefficients": [c.hex() for c in self.coefficients],
+            "hpke": self.hpke_private.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Secret":
+        """Read what `to_json` wrote."""
+        coefficients = tuple(bytes.fromhex(c) for c in kept["coefficients"])
+        return cls(coefficients, bytes.fromhex(kept["hpke"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Round 1: the digest that goes to the log, and the key that shares will be encrypted to."""
+
+    id: str
+    digest: str
+    hpke_public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """Round 2: A_m = f_m*G, and the proof of knowledge of f_0."""
+
+    id: str
+    commitments: tuple[bytes, ...]
+    proof: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256(A || proof), hex: what round 1 promised."""
+        return hashlib.sha256(b"".join(self.commitments) + self.proof).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Round 4, only if something is wrong: the complainer opens its per-ceremony key for
+    anybody.
+    """
+
+    by: str
+    against: str
+    hpke_private: bytes
+
+
+def begin(session: Session, id: str, uniform: bytes, hpke_private: bytes) -> tuple[Secret, Commit]:
+    """Draw one custodian's polynomial and promise it.
+
+    Args:
+        uniform: 64 random bytes per coefficient (threshold of them).
+        hpke_private: a fresh X25519 key, for this ceremony alone.
+    """
+    session.index(id)
+    if len(uniform) != 64 * session.threshold:
+        raise StatementRefused("64 random bytes for each coefficient are needed")
+    raw = group.reduce_each(uniform)
+    secret = Secret(tuple(raw[n : n + 32] for n in range(0, len(raw), 32)), hpke_private)
+    public = X25519PrivateKey.from_private_bytes(hpke_private).public_key().public_bytes_raw()
+    return secret, Commit(id, reveal(session, id, secret).digest, public)
+
+
+def _knowledge_context(session: Session, id: str) -> bytes:
+    head = b"trellis/ceremony-proof/v1" + bytes.fromhex(session.sid)
+    return head + session.index(id).to_bytes(2, "big")
+
+
+def reveal(session: Session, id: str, secret: Secret) -> Reveal:
+    """Open what `begin` promised. To be shown only when every commitment stands in the log."""
+    commitments = tuple(group.base(c) for c in secret.coefficients)
+    context = _knowledge_context(session, id)
+    return Reveal(id, commitments, knowledge.prove(context, secret.coefficients[0], commitments[0]))
+
+
+def check_reveal(session: Session, logged_digest: str, shown: Reveal) -> None:
+    """Check a reveal against the digest that the log holds.
+
+    Raises:
+        CeremonyAborted: the culprit changed its mind, or does not know its own polynomial.
+    """
+    if shown.digest != logged_digest:
+        raise CeremonyAborted(shown.id, "revealed something else than it committed to")
+    if len(shown.commitments) != session.threshold:
+        raise CeremonyAborted(shown.id, "revealed a polynomial of the wrong degree")
+    try:
+        for point in shown.commitments:
+            group.check_point(point)
+        knowledge.check(_knowledge_context(session, shown.id), shown.commitments[0], shown.proof)
+    except CryptoRefused as error:
+        raise CeremonyAborted(shown.id, "does not know the polynomial it revealed") from error
+
+
+def _share_info(session: Session, dealer: str, receiver: str) -> bytes:
+    i, j = session.index(dealer), session.index(receiver)
+    sid = bytes.fromhex(session.sid)
+    return b"consortium/dkg/v1" + sid + i.to_bytes(2, "big") + j.to_bytes(2, "big")
+
+
+def deal(session: Session, id: str, secret: Secret, keys: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Encrypt f_i(j) to every custodian j, itself included.
+
+    Args:
+        keys: per-ceremony HPKE public keys from round 1, by id.
+    """
+    return {
+        to: _HPKE.encrypt(
+            polynomial(secret.coefficients, session.index(to)),
+            X25519PublicKey.from_public_bytes(keys[to]),
+            _share_info(session, id, to),
+        )
+        for to in session.ids
+    }
+
+
+def open_share(
+    session: Session, shown: Reveal, receiver: str, hpke_private: bytes, sealed: bytes
+) -> bytes:
+    """Decrypt one dealer's share and check it against its commitments.
+
+    Raises:
+        CeremonyAborted: the dealer sent a wrong share, or one that does not open.
+    """
+    private = X25519PrivateKey.from_private_bytes(hpke_private)
+    try:
+        share = _HPKE.decrypt(sealed, private, _share_info(session, shown.id, receiver))
+    except (InvalidTag, ValueError) as error:
+        raise CeremonyAborted(shown.id, f"sent {receiver} a share that does not open") from error
+    expected = committed(shown.commitments, session.index(receiver))
+    try:
+        group.check_scalar(share)
+        held = group.base(share)
+    except CryptoRefused as error:
+        raise CeremonyAborted(shown.id, f"sent {receiver} a malformed share") from error
+    if held != expected:
+        raise CeremonyAborted(shown.id, f"sent {receiver} a share that is not on its polynomial")
+    return share
+
+
+def receive(
+    session: Session,
+    id: str,
+    secret: Secret,
+    reveals: Mapping[str, Reveal],
+    sealed: Mapping[str, bytes],
+) -> bytes:
+    """Add up everybody's shares for ``id``: x_j.
+
+    Args:
+        reveals: every custodian's checked reveal.
+        sealed: per dealer the share it sent to ``id``.
+
+    Raises:
+        CeremonyAborted: naming the dealer; `complain` then lets anybody see it.
+    """
+    total = group.ZERO
+    for dealer in session.ids:
+        share = open_share(session, reveals[dealer], id, secret.hpke_private, sealed[dealer])
+        total = group.scalar_add(total, share)
+    return total
+
+
+def complain(id: str, secret: Secret, aborted: CeremonyAborted) -> Complaint:
+    """Publish the per-ceremony key, so that the dealer's guilt or innocence is plain to all."""
+    return Complaint(id, aborted.culprit, secret.hpke_private)
+
+
+def judge(
+    session: Session, complaint: Complaint, promised: Commit, shown: Reveal, sealed: bytes
+) -> CeremonyAborted:
+    """Decide who spoke falsely, from public bytes.
+
+    Args:
+        promised: the complainer's round 1; ``shown`` and ``sealed`` are the accused's.
+
+    Returns:
+        The abort to raise: the accused if the share is bad, the complainer if it is good.
+    """
+    try:
+        private = X25519PrivateKey.from_private_bytes(complaint.hpke_private)
+        fits = private.public_key().public_bytes_raw() == promised.hpke_public
+    except ValueError:
+        fits = False
+    if not fits or promised.id != complaint.by or shown.id != complaint.against:
+        return CeremonyAborted(complaint.by, "complained with a key that is not its own")
+    try:
+        open_share(session, shown, complaint.by, complaint.hpke_private, sealed)
+    except CeremonyAborted as aborted:
+        return aborted
+    return CeremonyAborted(complaint.by, f"complained falsely about {complaint.against}")
+
+
+def conclude(session: Session, reveals: Mapping[str, Reveal]) -> Statement:
+    """Compute the statement that every custodian must now sign.
+
+    Raises:
+        StatementRefused: the sum is the identity, or anything else is inconsistent.
+    """
+    commitments = []
+    for m in range(session.threshold):
+        total = group.IDENTITY
+        for one in session.ids:
+            total = group.add(total, reveals[one].commitments[m])
+        commitments.append(total)
+    statement = Statement(
+        sid=session.sid,
+        epoch=session.epoch,
+        purpose=session.purpose,
+        suite=SUITE,
+        threshold=session.threshold,
+        ids=session.ids,
+        commitments=tuple(commitments),
+        shares=tuple(committed(commitments, j + 1) for j in range(len(session.seats))),
+    )
+    check_numbers(statement)
+    return statement
+
+
+def check_share(statement: Statement, id: str, share: bytes) -> None:
+    """Check that x_j fits X_j before anything is signed or stored.
+
+    Raises:
+        StatementRefused: the share is not the one in the statement.
+    """
+    if group.base(share) != statement.share(id):
+        raise StatementRefused("the share does not fit its commitment in the statement")
