@@ -142,6 +142,7 @@ def parse(document: bytes) -> Agreement:
     except (UnicodeDecodeError, ValueError, RecursionError) as refused:
         raise AgreementRefused("document", "is not one JSON object") from refused
     at = _At("", raw, tuple(Agreement.__dataclass_fields__))
+    parties = _parties(at)
     agreement = Agreement(
         version=at.number("version", VERSION, VERSION),
         race=_race(at),
@@ -153,8 +154,8 @@ def parse(document: bytes) -> Agreement:
         closes=at.moment("closes"),
         blackout=at.each("blackout", _day),
         caps=_caps(at),
-        approval=_approval(at),
-        parties=_parties(at),
+        approval=_approval(at, len(parties)),
+        parties=parties,
         custodians=_custodians(at),
         threshold=at.number("threshold", 1, 100),
         trust=at.one_of("trust", frozenset({"threshold", "operator"})),
@@ -414,13 +415,12 @@ def _caps(at: _At) -> Caps:
     return Caps(**{name: caps.number(name, 1, 100) for name in Caps.__dataclass_fields__})
 
 
-def _approval(at: _At) -> Approval:
+def _approval(at: _At, count: int) -> Approval:
     approval = at.inner("approval", ("rule",), ("k",))
     rule = approval.match("rule", _RULE, 'is not "all" or "k of n"')
-    count = len(at.raw["parties"]) if isinstance(at.raw["parties"], list) else 0
     if rule == "k of n" and "k" not in approval.raw:
         raise AgreementRefused("approval.k", "is missing")
-    return Approval(rule, approval.number("k", 1, max(count, 1)) if "k" in approval.raw else count)
+    return Approval(rule, approval.number("k", 1, count) if "k" in approval.raw else count)
 
 
 def _parties(at: _At) -> tuple[Party, ...]:

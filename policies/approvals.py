@@ -12,8 +12,19 @@ from policies.agreement import Agreement
 from policies.errors import ManifestRefused, NotYetApproved
 
 KEYS = frozenset(
-    "campaign race definition sources agreement template sender links window size_class "
-    "messenger".split()
+    {
+        "agreement",
+        "campaign",
+        "definition",
+        "links",
+        "messenger",
+        "race",
+        "sender",
+        "size_class",
+        "sources",
+        "template",
+        "window",
+    }
 )
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
@@ -80,7 +91,8 @@ def check_against(manifest: Mapping[str, Any], agreement: Agreement, agreement_d
 
 def needed(agreement: Agreement, sources: Collection[str]) -> int:
     """Return how many of the sources must approve; never more than there are."""
-    return len(set(sources)) if agreement.approval.rule == "all" else agreement.approval.k
+    every = len(set(sources))
+    return every if agreement.approval.rule == "all" else min(agreement.approval.k, every)
 
 
 def enough(agreement: Agreement, sources: Collection[str], approvers: Collection[str]) -> None:

@@ -1,6 +1,7 @@
 """One question, one spelling: the normal form under which a count is looked up and paid for."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ import rfc8785
 from policies.errors import DefinitionRefused
 
 KINDS = ("district", "precinct", "zip")
-AGES = ("18-34", "35-49", "50-64", "65+")
 VOTES = ("0", "1-2", "3-4")
 MIN_REGISTERED = 500
 """Smallest place, in registered voters of the roll: public, so that refusing tells nothing."""
 MAX_PLACES = 200
+_BAND = re.compile(r"[0-9]{2}(-[0-9]{2}|\+)\Z")
 
 Catalogue = Mapping[str, Mapping[str, int]]
 Containment = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
@@ -24,7 +25,7 @@ def normal_form(
     catalogue: Catalogue,
     *,
     containment: Containment | None = None,
-    ages: Sequence[str] = AGES,
+    ages: Sequence[str] | None = None,
     votes: Sequence[str] = VOTES,
 ) -> dict[str, Any]:
     """Put a question in the one spelling that all equal questions share.
@@ -34,7 +35,8 @@ def normal_form(
         catalogue: kind -> code -> registered voters, from the roll alone.
         containment: what lies whole within a place, as ``(kind, code) -> [(kind, code)]``. Where it
             is given, a place inside another chosen one disappears.
-        ages: every age band of this roll; naming all of them is naming none.
+        ages: every age band of this roll; naming all of them is naming none. Without it any
+            word of the shape 18-34 or 65+ is a band.
         votes: likewise for past votes.
 
     Returns:
@@ -115,13 +117,16 @@ def _offered(kind: str, code: str, catalogue: Catalogue) -> None:
         )
 
 
-def _bands(field: str, raw: object, bands: Sequence[str]) -> list[str] | None:
+def _bands(field: str, raw: object, bands: Sequence[str] | None) -> list[str] | None:
     if raw is None:
         return None
     chosen = set(_strings(field, raw))
-    if not chosen <= set(bands):
+    if bands is None and not all(_BAND.match(band) for band in chosen):
+        raise DefinitionRefused(field, "a band is written 18-34 or 65+")
+    if bands is not None and not chosen <= set(bands):
         raise DefinitionRefused(field, f"choose among {', '.join(bands)}")
-    return None if not chosen or chosen == set(bands) else sorted(chosen)
+    every = bands is not None and chosen == set(bands)
+    return None if not chosen or every else sorted(chosen)
 
 
 def _strings(field: str, raw: object) -> list[str]:

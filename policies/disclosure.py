@@ -128,8 +128,8 @@ def ghosts(epsilon: float, delta: float, below: Below, *, rows: int = 1) -> int:
         Canonne, Kamath, Steinke (2020), algorithms 1 and 2, for exact draws of exp(-x).
     """
     scale = Fraction(epsilon).limit_denominator(10**6) / rows
-    geometric = lambda: _geometric(scale, below)  # noqa: E731
-    return max(0, ghost_shift(epsilon, delta, rows=rows) + geometric() - geometric())
+    noise = _geometric(scale, below) - _geometric(scale, below)
+    return max(0, ghost_shift(epsilon, delta, rows=rows) + noise)
 
 
 def ghost_shift(epsilon: float, delta: float, *, rows: int = 1) -> int:
@@ -139,7 +139,7 @@ def ghost_shift(epsilon: float, delta: float, *, rows: int = 1) -> int:
 
 
 def advantage_bound(rho: float) -> float:
-    """Bound what an observer of ``rho`` gains in telling member from not: 2*Phi(sqrt(rho/2)) - 1."""
+    """Bound an observer's gain in telling member from not: 2*Phi(sqrt(rho/2)) - 1."""
     return 2 * NormalDist().cdf(math.sqrt(rho / 2)) - 1
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from policies.errors import BudgetSpent
+
 MICRO = 1_000_000
 """One unit of the ledger is rho / MICRO."""
 
@@ -39,5 +41,16 @@ DAY_UNITS = 10 * ADHOC.units
 
 
 def part_of(name: str) -> Part:
-    """Return the part that a charge names; ``D:<partner>`` is that partner's own D."""
-    return PARTS[name.partition(":")[0]]
+    """Return the part that a charge names: "A", "B", "C", or "D:<partner>" for that partner's own.
+
+    Raises:
+        BudgetSpent: there is no such part. Any other suffix would be a second, full budget.
+    """
+    line, colon, partner = name.partition(":")
+    if (
+        line not in PARTS
+        or bool(partner) != (line == OWN_ROWS.name)
+        or bool(colon) != bool(partner)
+    ):
+        raise BudgetSpent("in this part", 0, "there is no such part")
+    return PARTS[line]

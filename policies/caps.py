@@ -1,0 +1,84 @@
+"""How often one person may be written to, and at which hours."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from policies.agreement import Agreement, Caps
+from policies.errors import CapReached, NotNow
+
+WEEK = timedelta(days=7)
+
+
+def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
+    """Check that one more letter to this person keeps the caps. Act after the gate; never show it.
+
+    Args:
+        caps: of the race's agreement.
+        sent_at: when this person was written to in this race, from any partner, UTC, any order.
+            Letters in doubt count as sent.
+        now: UTC.
+
+    Raises:
+        CapReached: which cap, and when it next has room (never, for the race's).
+    """
+    if len(sent_at) >= caps.letters_per_race:
+        raise CapReached("letters_per_race", None)
+    # A rolling week, not a calendar one: Sunday night and Monday morning are one week.
+    recent = sorted(sent for sent in sent_at if sent > now - WEEK)
+    if len(recent) >= caps.letters_per_week:
+        raise CapReached("letters_per_week", recent[-caps.letters_per_week] + WEEK)
+
+
+def opens_left(caps: Caps, opened_at: Sequence[datetime], now: datetime) -> int:
+    """Return how often a custodian may still open one row within the rolling week."""
+    return max(0, caps.opens_per_week - sum(at > now - WEEK for at in opened_at))
+
+
+def may_send_at(agreement: Agreement, now: datetime) -> None:
+    """Check that a letter may leave now: inside the dates, on no blackout day, in no quiet hour.
+
+    Days and hours are those of the race's time zone.
+
+    Raises:
+        NotNow: why, and the next moment (UTC) at which it could leave, None if there is none.
+    """
+    reason = _hindrance(agreement, now)
+    if reason:
+        raise NotNow(reason, _next(agreement, now))
+
+
+def _hindrance(agreement: Agreement, now: datetime) -> str | None:
+    local = now.astimezone(ZoneInfo(agreement.race.time_zone))
+    if now < agreement.opens:
+        return "the agreement has not opened"
+    if now >= agreement.closes or now >= agreement.race.polls_close:
+        return "the agreement has closed"
+    if local.date() in agreement.blackout:
+        return "today is a day without letters"
+    if _quiet(local.time(), *agreement.quiet_hours):
+        return "it is a quiet hour"
+    return None
+
+
+def _quiet(here: time, start: time, end: time) -> bool:
+    if start <= end:
+        return start <= here < end
+    return here >= start or here < end
+
+
+def _next(agreement: Agreement, now: datetime) -> datetime | None:
+    """Try the only moments at which a hindrance can end: opening, midnight, end of quiet."""
+    zone = ZoneInfo(agreement.race.time_zone)
+    first = max(now, agreement.opens)
+    day = first.astimezone(zone).date()
+    moments = [first]
+    while (midnight := _utc(day, time(0), zone)) < agreement.closes:
+        moments += [midnight, _utc(day, agreement.quiet_hours[1], zone)]
+        day += timedelta(days=1)
+    free = (m for m in sorted(moments) if m >= first and not _hindrance(agreement, m))
+    return next(free, None)
+
+
+def _utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, clock, zone).astimezone(UTC)
