@@ -1,0 +1,62 @@
+"""Which addresses can stand in an envelope, and when two spellings are one mailbox."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from mailer.errors import AddressRefused
+
+NORMALISER = b"mail/1"
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def envelope(address: str) -> str:
+    """Return the address as it stands in an envelope: ASCII, the domain as A-labels.
+
+    Raises:
+        AddressRefused: it needs quoting, SMTPUTF8 or repair. Nothing of it is quoted.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at or not _LOCAL.fullmatch(local):
+        raise AddressRefused("the part before the @ is missing or needs quoting")
+    return f"{local}@{_ascii(domain)}"
+
+
+def normalise(address: str) -> bytes:
+    """Fold an address to the spelling that its stop is kept under.
+
+    Gmail delivers ``a.b+c`` and ``ab`` to one mailbox, so there dots and what follows a plus are
+    dropped. Elsewhere they may be different people, and both stay.
+    """
+    folded = unicodedata.normalize("NFKC", address).strip().casefold()
+    local, at, domain = folded.rpartition("@")
+    if not at or not local or not domain:
+        raise AddressRefused("an address has one @ with something on both sides")
+    domain = _ascii(domain)
+    if domain in ("gmail.com", "googlemail.com"):
+        domain = "gmail.com"
+        local = local.split("+")[0].replace(".", "") or local
+    return f"{local}@{domain}".encode()
+
+
+def domain_of(address: str) -> str:
+    """Return the destination domain in lower-case A-labels, for pacing."""
+    return _ascii(address.rpartition("@")[2])
+
+
+def host(name: str) -> str:
+    """Return a host name in lower-case A-labels; raises AddressRefused."""
+    return _ascii(name)
+
+
+def _ascii(domain: str) -> str:
+    try:
+        plain = domain.encode("idna").decode().lower() if not domain.isascii() else domain.lower()
+    except UnicodeError:
+        raise AddressRefused("the domain is no host name") from None
+    labels = plain.split(".")
+    if len(plain) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
+        raise AddressRefused("the domain is no host name")
+    return plain

@@ -1,0 +1,112 @@
+"""Stop keys, signed links and return paths; nothing in them names a person."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+
+from mailer.addresses import NORMALISER, host, normalise
+from mailer.errors import TokenRefused
+
+ID_BYTES = 16
+CAPABILITY_BYTES = 16
+CAPABILITY_LETTERS = 22
+_MAC_BYTES = 10
+_VERP = re.compile(r"r-([a-z2-7]{26})-([a-z2-7]{16})@(.+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A link's secret part, and the hash that the server keeps instead of it."""
+
+    token: str = field(repr=False)
+    stored: bytes
+
+
+def stop_key(k_stop: bytes, address: str) -> bytes:
+    """Return the key under which a stop of this address is kept, 32 bytes.
+
+    Args:
+        k_stop: the mailer's alone, outside epochs, so that stops outlive them.
+        address: any spelling; spellings of one mailbox give one key.
+
+    Source:
+        ``HMAC-SHA256(k_stop, "stop/v1" || normaliser version || normalised address)``.
+    """
+    spelled = b"stop/v1" + NORMALISER + b"\0" + normalise(address)
+    return hmac.digest(k_stop, spelled, hashlib.sha256)
+
+
+def delivery_id(key: bytes, campaign: str, lock: bytes) -> bytes:
+    """Name one letter: the same on every attempt, whatever slice it is in. 16 bytes."""
+    return _derive(key, b"delivery/v1", campaign.encode() + b"|" + lock)[:ID_BYTES]
+
+
+def message_id(key: bytes, delivery: bytes, domain: str) -> str:
+    """Return the Message-ID of a letter, with its angle brackets."""
+    return f"<{_letters(_derive(key, b'message-id/v1', delivery)[:ID_BYTES])}@{host(domain)}>"
+
+
+def capability(key: bytes, delivery: bytes) -> Capability:
+    """Return the 128-bit secret of a letter's stop and why links."""
+    raw = _derive(key, b"capability/v1", delivery)[:CAPABILITY_BYTES]
+    token = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return Capability(token, stored_hash(token))
+
+
+def stored_hash(token: str) -> bytes:
+    """Return what the server looks a capability up by; it never stores the token."""
+    return hashlib.sha256(b"trellis/capability/v1\n" + token.encode()).digest()
+
+
+def verp_address(key: bytes, delivery: bytes, domain: str) -> str:
+    """Return a letter's own return path, 45 letters before the @."""
+    return f"r-{_letters(delivery)}-{_letters(_mac(key, delivery))}@{host(domain)}"
+
+
+def parse_verp(key: bytes, address: str) -> bytes:
+    """Return the delivery id in a return path.
+
+    Args:
+        key: the key that ``verp_address`` was given.
+        address: as it came back. Some relays change its case.
+
+    Raises:
+        TokenRefused: not of this form, or not made with this key.
+    """
+    found = _VERP.fullmatch(address.strip().strip("<>"))
+    if found is None:
+        raise TokenRefused("not a return path of ours")
+    delivery, mac = _octets(found[1]), _octets(found[2])
+    if not hmac.compare_digest(_mac(key, delivery), mac):
+        raise TokenRefused("the return path was not made with this key")
+    return delivery
+
+
+def _mac(key: bytes, delivery: bytes) -> bytes:
+    return _derive(key, b"verp/v1", delivery)[:_MAC_BYTES]
+
+
+def _derive(key: bytes, purpose: bytes, message: bytes) -> bytes:
+    # One key serves several purposes, and none of them yields another's output.
+    return hmac.digest(key, purpose + b"\0" + message, hashlib.sha256)
+
+
+def _letters(octets: bytes) -> str:
+    return base64.b32encode(octets).rstrip(b"=").decode().lower()
+
+
+def _octets(letters: str) -> bytes:
+    padded = letters.upper() + "=" * (-len(letters) % 8)
+    try:
+        octets = base64.b32decode(padded)
+    except binascii.Error:
+        raise TokenRefused("not a return path of ours") from None
+    if _letters(octets) != letters.lower():
+        # Unused low bits must be zero, or one letter would have several return paths.
+        raise TokenRefused("not a return path of ours")
+    return octets

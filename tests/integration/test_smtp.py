@@ -1,0 +1,399 @@
+"""Letters over a real socket: every way in which a server can fail has its own name."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mailer.smtp import Login, Server, SmtpTransport
+from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent
+from tests.fakes.transports import ANA, BACK, LETTER, TransportLaws
+
+Taken = list[tuple[str, str, bytes]]
+
+
+class Handler:
+    """Keeps letters; answers recipients whose address begins with a code by that code."""
+
+    def __init__(self) -> None:
+        self.taken: Taken = []
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address[:1] in "45":
+            return (
+                f"{address[:3]} {address[0]}.1.1 <{address}>: unknown user {address.split('@')[0]}"
+            )
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        [recipient] = envelope.rcpt_tos
+        if recipient[:3] == "000":
+            assert server.transport is not None
+            server.transport.abort()
+            return "250 never seen"
+        assert isinstance(envelope.content, bytes)
+        self.taken.append((str(envelope.mail_from), recipient, envelope.content))
+        return f"250 2.0.0 queued as Q{len(self.taken)}"
+
+
+class AnyPort(Controller):
+    """A controller on a port that the system chooses."""
+
+    def _trigger_server(self) -> None:
+        self.port = port_of(self)
+        super()._trigger_server()
+
+
+@contextmanager
+def serving(handler: object, **settings: object) -> Iterator[Controller]:
+    controller = AnyPort(handler, hostname="127.0.0.1", port=0, ready_timeout=20, **settings)
+    controller.start()
+    try:
+        yield controller
+    finally:
+        controller.stop()
+
+
+def port_of(controller: Controller) -> int:
+    assert controller.server is not None
+    return int(controller.server.sockets[0].getsockname()[1])
+
+
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
+
+
+@pytest.fixture
+def taken(handler: Handler) -> Taken:
+    return handler.taken
+
+
+@pytest.fixture
+def transport(handler: Handler) -> Iterator[SmtpTransport]:
+    with serving(handler) as controller:
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), timeout=5))
+        yield one
+        one.close()
+
+
+class TestSmtpTransport(TransportLaws):
+    """The real client, against aiosmtpd (which does not pipeline)."""
+
+
+# A server that follows a script, for what aiosmtpd cannot do: pipelining, and dying mid-way.
+
+Script = Callable[[socket.socket], None]
+
+
+@contextmanager
+def scripted(*scripts: Script) -> Iterator[SmtpTransport]:
+    """Serve one connection by each script in turn."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    died: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            for script in scripts:
+                peer, _ = listener.accept()
+                with peer:
+                    peer.settimeout(5)
+                    script(peer)
+        except BaseException as error:  # shown by the test, below
+            died.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    one = SmtpTransport(Server("127.0.0.1", listener.getsockname()[1], timeout=5))
+    try:
+        yield one
+    finally:
+        one.close()
+        thread.join(5)
+        listener.close()
+    assert not died, died
+
+
+def read_until(peer: socket.socket, end: bytes) -> bytes:
+    octets = b""
+    while not octets.endswith(end):
+        more = peer.recv(65536)
+        assert more, octets
+        octets += more
+    return octets
+
+
+def greet(peer: socket.socket, *offers: bytes) -> None:
+    peer.sendall(b"220 hi\r\n")
+    assert read_until(peer, b"\r\n") == b"EHLO localhost\r\n"
+    lines = [b"test", *offers]
+    peer.sendall(b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 " + lines[-1])
+    peer.sendall(b"\r\n")
+
+
+def take(peer: socket.socket, answer: bytes) -> bytes:
+    """Take one pipelined letter and answer its final dot."""
+    commands = read_until(peer, b"DATA\r\n")
+    assert commands.count(b"\r\n") == 3, "MAIL, RCPT and DATA travel together"
+    peer.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    body = read_until(peer, b"\r\n.\r\n")
+    if answer:
+        peer.sendall(answer)
+    return body
+
+
+def answer_dot(answer: bytes) -> Script:
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        take(peer, answer)
+
+    return script
+
+
+def envelope_answer(*answers: bytes) -> Script:
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        read_until(peer, b"DATA\r\n")
+        peer.sendall(b"".join(answers))
+        if answers and answers[-1].startswith(b"5"):
+            read_until(peer, b"RSET\r\n")
+            peer.sendall(b"250 ok\r\n")
+
+    return script
+
+
+def cut_greeting(peer: socket.socket) -> None:
+    """Accept and hang up."""
+
+
+def refuse_greeting(peer: socket.socket) -> None:
+    peer.sendall(b"554 5.7.1 your host is on a list\r\n")
+
+
+def cut_before_mail(peer: socket.socket) -> None:
+    greet(peer, b"PIPELINING")
+    peer.recv(10)
+
+
+def cut_in_data(peer: socket.socket) -> None:
+    greet(peer, b"PIPELINING")
+    read_until(peer, b"DATA\r\n")
+    peer.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    # A reset, so that the rest of a large letter cannot be written.
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def nonsense(peer: socket.socket) -> None:
+    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def endless(peer: socket.socket) -> None:
+    peer.sendall(b"220 " + b"x" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "code", "stage"),
+    [
+        (cut_greeting, Deferred, 0, "connect"),
+        (refuse_greeting, Deferred, 554, "connect"),
+        (nonsense, Deferred, 0, "connect"),
+        (endless, Deferred, 0, "connect"),
+        (cut_before_mail, Deferred, 0, "mail"),
+        (envelope_answer(b"250 ok\r\n"), Deferred, 0, "rcpt"),
+        (envelope_answer(b"550 5.7.515 no\r\n", b"503 x\r\n", b"503 x\r\n"), Failed, 550, "mail"),
+        (envelope_answer(b"250 ok\r\n", b"550 5.1.1 no\r\n", b"554 x\r\n"), Failed, 550, "rcpt"),
+        (envelope_answer(b"250 ok\r\n", b"421 4.7.0 slow\r\n"), Deferred, 421, "rcpt"),
+        (
+            envelope_answer(b"250 ok\r\n", b"250 ok\r\n", b"554 5.5.1 no\r\n"),
+            Failed,
+            554,
+            "data",
+        ),
+        (
+            envelope_answer(b"250 ok\r\n", b"452 4.3.1 full\r\n", b"354 go\r\n"),
+            Deferred,
+            452,
+            "rcpt",
+        ),
+        (answer_dot(b"452 4.3.1 disk is full\r\n"), Deferred, 452, "dot"),
+        (answer_dot(b"421 4.3.2 going down\r\n"), Deferred, 421, "dot"),
+        (answer_dot(b"554 5.6.0 spam\r\n"), Failed, 554, "dot"),
+    ],
+)
+def test_before_its_answer_to_the_final_dot_a_server_has_provably_taken_nothing(
+    script: Script, kind: type[Deferred | Failed], code: int, stage: str
+) -> None:
+    with scripted(script) as transport:
+        outcome = transport.send(BACK, ANA, LETTER)
+    assert isinstance(outcome, kind)
+    assert (outcome.code, outcome.stage) == (code, stage)
+
+
+def test_a_connection_that_dies_within_the_letter_is_deferred() -> None:
+    with scripted(cut_in_data) as transport:
+        outcome = transport.send(BACK, ANA, LETTER + b"x" * 70 + b"\r\n" * 20_000_000)
+    assert isinstance(outcome, Deferred)
+    assert (outcome.code, outcome.stage) == (0, "body")
+
+
+@pytest.mark.parametrize("answer", [b"", b"25", b"354 go on\r\n", b"what?\r\n"])
+def test_no_clear_answer_to_the_final_dot_is_in_doubt(answer: bytes) -> None:
+    with scripted(answer_dot(answer)) as transport:
+        assert isinstance(transport.send(BACK, ANA, LETTER), InDoubt)
+
+
+def test_a_server_too_slow_after_the_dot_is_in_doubt() -> None:
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        take(peer, b"")
+        peer.recv(1)  # until the client gives up
+
+    with scripted(script) as transport:
+        transport._server = Server(transport._server.host, transport._server.port, timeout=0.1)
+        assert isinstance(transport.send(BACK, ANA, LETTER), InDoubt)
+
+
+def test_250_and_then_a_reset_is_sent_and_the_next_letter_opens_a_new_session() -> None:
+    ok = b"250 2.0.0 Ok: queued as 4f1A\r\n"
+    with scripted(answer_dot(ok), answer_dot(ok)) as transport:
+        outcomes = [transport.send(BACK, ANA, LETTER) for _ in range(2)]
+    assert outcomes == [Sent("2.0.0 Ok: queued as 4f1A", "4f1A")] * 2
+
+
+def test_a_session_closed_politely_between_letters_is_opened_anew() -> None:
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        take(peer, b"250 queued as A\r\n")
+        read_until(peer, b"DATA\r\n")
+        peer.sendall(b"421 4.4.2 idle\r\n")
+
+    with scripted(script, answer_dot(b"250 queued as B\r\n")) as transport:
+        outcomes = [transport.send(BACK, ANA, LETTER) for _ in range(2)]
+    assert [outcome.queue_id for outcome in outcomes if isinstance(outcome, Sent)] == ["A", "B"]
+
+
+def test_dots_are_stuffed_and_the_size_is_declared() -> None:
+    seen: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING", b"SIZE 1000")
+        seen.append(take(peer, b"250 ok\r\n"))
+
+    with scripted(script) as transport:
+        transport.send(BACK, ANA, LETTER)
+        too_long = transport.send(BACK, ANA, b"x" * 1001)
+    assert b"\r\n..a line that begins with a dot\r\n...two\r\n.\r\n" in seen[0]
+    assert isinstance(too_long, Failed)
+    assert too_long.code == 552
+
+
+def test_no_server_at_all_is_deferred() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    outcome = SmtpTransport(Server("127.0.0.1", port, timeout=1)).send(BACK, ANA, LETTER)
+    assert outcome == Deferred(0, "no connection to the server (ConnectionRefusedError)", "connect")
+
+
+# TLS and passwords
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context and the context of a client that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    path.write_bytes(
+        pem
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(Path(path))
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+def test_starttls_is_taken_and_checked(
+    handler: Handler, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    def check(
+        server: object, session: object, envelope: object, mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        good = (data.login, data.password) == (b"ana", b"word")
+        return AuthResult(success=good, handled=good)
+
+    settings = {"tls_context": tls[0], "authenticator": check, "auth_required": True}
+    with serving(handler, **settings) as controller:
+        port = port_of(controller)
+
+        def outcome(tls_: str, trust: ssl.SSLContext | None, password: str) -> Outcome:
+            one = SmtpTransport(
+                Server(
+                    "localhost",
+                    port,
+                    tls=tls_,  # type: ignore[arg-type]
+                    login=Login("ana", password),
+                    timeout=5,
+                    context=trust,
+                )
+            )
+            sent = one.send(BACK, ANA, LETTER)
+            one.close()
+            return sent
+
+        assert isinstance(outcome("required", tls[1], "word"), Sent)
+        wrong = outcome("required", tls[1], "guess")
+        assert isinstance(wrong, Deferred)
+        assert (wrong.code, wrong.stage) == (535, "connect")
+        stranger = outcome("offered", None, "word")
+        assert isinstance(stranger, Deferred)
+        assert "TLS" in stranger.text
+    assert len(handler.taken) == 1
+
+
+def test_where_tls_is_required_and_not_offered_nothing_is_said(handler: Handler) -> None:
+    with serving(handler) as controller:
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), tls="required", timeout=5))
+        assert isinstance(one.send(BACK, ANA, LETTER), Deferred)
+        one.close()
+    assert not handler.taken
+
+
+def test_a_login_shows_nothing() -> None:
+    secret = base64.b64encode(b"word").decode()
+    shown = repr(Server("h", 1, login=Login("ana", "word")))
+    assert "word" not in shown
+    assert secret not in shown
