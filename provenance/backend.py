@@ -1,0 +1,211 @@
+"""Where a log's public bytes live, and the lock that keeps it from forking: ports and a folder."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from provenance.errors import ImmutableRefused
+
+CHECKPOINT = "checkpoint"
+
+
+class Lock(Protocol):
+    """Remembers, durably, the last checkpoint a log committed to.
+
+    One atomic compare-and-swap per origin; whoever wins it may publish.
+    """
+
+    def load(self, origin: str) -> bytes | None:
+        """The signed checkpoint last swapped in, or None."""
+
+    def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
+        """Replace ``old`` by ``new``, durably before returning.
+
+        Raises:
+            LockLost: what is stored is not ``old``; nothing was changed.
+        """
+
+
+class Backend(Protocol):
+    """Holds the public files of one log, and its staging files apart from them.
+
+    Every method has made its effect durable when it returns. An ``OSError`` means that the
+    state is unknown: the process must end and recover.
+    """
+
+    def put(self, path: str, data: bytes) -> None:
+        """Create an immutable file; the same bytes again are fine.
+
+        Raises:
+            ImmutableRefused: other bytes are there already.
+        """
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a public file, or None."""
+
+    def publish(self, checkpoint: bytes) -> None:
+        """Replace the file ``checkpoint`` atomically."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Paths of the public files that begin with ``prefix``."""
+
+    def stage(self, name: str, data: bytes) -> None:
+        """Keep a staging file, replacing one of the same name."""
+
+    def staged(self, name: str) -> bytes | None:
+        """The bytes of a staging file, or None."""
+
+    def stages(self) -> Iterator[str]:
+        """Names of the staging files."""
+
+    def unstage(self, name: str) -> None:
+        """Delete a staging file if it is there."""
+
+
+class Disk:
+    """The few file operations a folder needs. Tests replace it to cut the power between any two."""
+
+    def mkdir(self, path: Path) -> None:
+        """Create one directory if it is not there."""
+        path.mkdir(exist_ok=True)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Create or truncate a file; not durable."""
+        with path.open("wb") as out:
+            out.write(data)
+
+    def sync(self, path: Path) -> None:
+        """fsync a file or a directory."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name; ``FileExistsError`` if the name is taken."""
+        os.link(source, target)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename over whatever is there."""
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name if it is there."""
+        path.unlink(missing_ok=True)
+
+    def read(self, path: Path) -> bytes | None:
+        """The bytes of a file, or None."""
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def exists(self, path: Path) -> bool:
+        """Whether the name is there."""
+        return path.exists()
+
+    def files(self, root: Path) -> Iterator[Path]:
+        """Every file below ``root``, in order."""
+        yield from sorted(path for path in root.rglob("*") if not path.is_dir())
+
+
+class FolderBackend:
+    """A log in a folder, to be served as static files.
+
+    Args:
+        root: the public folder; nothing but the log's own files is ever written to it, not even
+            for a moment, so that an auditor can name anything else as foreign.
+        staging: a folder on the same file system for staging and temporary files; the public
+            folder's name with ``.staging`` by default.
+    """
+
+    def __init__(self, root: Path, staging: Path | None = None, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
+        self._root = root
+        self._staging = staging or root.with_name(root.name + ".staging")
+        self._temporary = 0
+        self._made: set[Path] = set()
+        for folder in (self._root, self._staging):
+            if not self._disk.exists(folder.parent):
+                raise FileNotFoundError(f"the folder {folder.parent} is not there")
+            self._folder(folder)
+
+    def put(self, path: str, data: bytes) -> None:
+        """See ``Backend.put``."""
+        target = self._root / path
+        self._folder(target.parent)
+        there = self._disk.read(target)
+        if there is None:
+            temporary = self._write_temporary(data)
+            # A link, not a rename: it fails when somebody else has created the file meanwhile.
+            with contextlib.suppress(FileExistsError):
+                self._disk.link(temporary, target)
+            self._disk.sync(target.parent)
+            self._disk.unlink(temporary)
+            there = self._disk.read(target)
+        else:
+            # It may have been linked just before a crash: its name is not yet known to be durable.
+            self._disk.sync(target.parent)
+        if there != data:
+            raise ImmutableRefused(f"{path} already holds other bytes")
+
+    def read(self, path: str) -> bytes | None:
+        """See ``Backend.read``."""
+        return self._disk.read(self._root / path)
+
+    def publish(self, checkpoint: bytes) -> None:
+        """See ``Backend.publish``."""
+        self._replace(self._root / CHECKPOINT, checkpoint)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """See ``Backend.list``."""
+        for path in self._disk.files(self._root):
+            name = path.relative_to(self._root).as_posix()
+            if name.startswith(prefix):
+                yield name
+
+    def stage(self, name: str, data: bytes) -> None:
+        """See ``Backend.stage``."""
+        self._replace(self._staging / name, data)
+
+    def staged(self, name: str) -> bytes | None:
+        """See ``Backend.staged``."""
+        return self._disk.read(self._staging / name)
+
+    def stages(self) -> Iterator[str]:
+        """See ``Backend.stages``."""
+        for path in self._disk.files(self._staging):
+            if not path.name.startswith(".tmp"):
+                yield path.name
+
+    def unstage(self, name: str) -> None:
+        """See ``Backend.unstage``."""
+        self._disk.unlink(self._staging / name)
+        self._disk.sync(self._staging)
+
+    def _replace(self, target: Path, data: bytes) -> None:
+        temporary = self._write_temporary(data)
+        self._disk.replace(temporary, target)
+        self._disk.sync(target.parent)
+
+    def _write_temporary(self, data: bytes) -> Path:
+        self._temporary += 1
+        path = self._staging / f".tmp-{os.getpid()}-{self._temporary}"
+        # A leftover of a crash may be a second name of a published file: never write into it.
+        self._disk.unlink(path)
+        self._disk.write(path, data)
+        self._disk.sync(path)
+        return path
+
+    def _folder(self, folder: Path) -> None:
+        if folder in self._made:
+            return
+        if folder not in (self._root, self._staging):
+            self._folder(folder.parent)
+        self._disk.mkdir(folder)
+        # Also when it was there: a crash may have come between mkdir and this.
+        self._disk.sync(folder.parent)
+        self._made.add(folder)

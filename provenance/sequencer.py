@@ -1,0 +1,450 @@
+"""Stage, compare-and-swap, publish; safe to crash between any two."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from provenance.backend import CHECKPOINT, Backend, Lock
+from provenance.checkpoint import (
+    Checkpoint,
+    open_checkpoint,
+    read_checkpoint,
+    sign_checkpoint,
+)
+from provenance.errors import (
+    CheckpointRefused,
+    NoteRefused,
+    QuorumRefused,
+    RecoveryRefused,
+    SignatureRefused,
+    TileRefused,
+)
+from provenance.merkle import (
+    EMPTY_ROOT,
+    CompactRange,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    perfect_subtrees,
+    root_of_hashes,
+    tree_root_at,
+)
+from provenance.note import Note, SignatureLine, Signer, parse_line, parse_note
+from provenance.quorum import Policy
+from provenance.receipt import make_receipt
+from provenance.tiles import (
+    HEIGHT,
+    WIDTH,
+    TileReader,
+    pack_entries,
+    pack_hashes,
+    tiles_between,
+)
+from provenance.witness import check_cosignature
+
+ProofFor: TypeAlias = Callable[[int], list[bytes]]
+"""Old size to the consistency path from there to the checkpoint being cosigned."""
+
+Cosign: TypeAlias = Callable[[bytes, ProofFor], Sequence[bytes]]
+"""Given the signed checkpoint and a source of proofs, asks every witness and returns the
+signature lines (bytes, one line each) of those that answered. It never raises for a witness
+that is away."""
+
+MAX_AHEAD = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became public: the size and the note with its cosignatures."""
+
+    size: int
+    note: bytes
+
+
+class Sequencer:
+    """Appends entries to one log, and publishes what witnesses have cosigned.
+
+    The lock is the truth: an entry is promised when a checkpoint over it has been swapped in,
+    and from then on it can only be completed, never undone. Not for use by two threads at once;
+    two processes are kept apart by the lock, the loser gets ``LockLost``.
+
+    Args:
+        backend: the public files.
+        lock: the durable compare-and-swap.
+        signer: the log's key; its name is the origin.
+        policy: which witnesses must have cosigned before anything is published.
+        cosign: asks the witnesses.
+    """
+
+    def __init__(
+        self, backend: Backend, lock: Lock, signer: Signer, policy: Policy, cosign: Cosign
+    ) -> None:
+        if signer.verifier not in policy.logs:
+            raise RecoveryRefused("the policy does not name this log's own key")
+        self._backend = backend
+        self._lock = lock
+        self._signer = signer
+        self._policy = policy
+        self._cosign = cosign
+        self._complete: bytes | None = None  # the lock's note, once its tiles are known written
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._signer.verifier.name
+
+    def committed(self) -> Checkpoint:
+        """The tree the lock has committed to; published or not. Size 0 before the first entry."""
+        note = self._lock.load(self.origin)
+        return self._empty() if note is None else self._open(note, "the lock")
+
+    def published(self) -> Checkpoint:
+        """The tree that is public; size 0 before the first publication."""
+        note = self._backend.read(CHECKPOINT)
+        return self._empty() if note is None else self._open(note, "the published checkpoint")
+
+    def recover(self) -> Checkpoint:
+        """Bring the public files up to what the lock has committed to. Call it once, at start.
+
+        Returns:
+            The committed tree; every entry below its size is promised.
+
+        Raises:
+            RecoveryRefused: lock and files contradict each other; the words say what to do.
+        """
+        note = self._lock.load(self.origin)
+        public = self._backend.read(CHECKPOINT)
+        here = self._empty() if note is None else self._open(note, "the lock")
+        there = self._empty() if public is None else self._open(public, "the published checkpoint")
+        if there.size > here.size:
+            raise RecoveryRefused(
+                f"the log is published up to {there.size} entries, but the lock database knows "
+                f"only {here.size}: an old copy of it was restored. Do not start the log. Put "
+                "back the lock database that belongs to the published checkpoint."
+            )
+        if there.size == here.size and there.root != here.root:
+            raise RecoveryRefused(
+                f"lock database and published checkpoint hold different trees of {here.size} "
+                "entries: the log has forked. Do not start it; keep both as evidence."
+            )
+        if note is not None:
+            self._finish(note, here)
+            self._check_growth(there, here)
+        for name in list(self._backend.stages()):
+            if self._stage_size(name) <= there.size or name != _stage_name(here):
+                # Staged and never committed, or published since: of no use to anybody.
+                self._backend.unstage(name)
+        return here
+
+    def append(self, entries: Sequence[bytes], now: datetime) -> range:
+        """Log these entries, then try to publish.
+
+        Args:
+            entries: each up to 65,535 bytes; they are logged again if they already were
+                (see ``append_once``).
+            now: aware; bounds the time of the cosignatures.
+
+        Returns:
+            Their indices. The entries are promised, whether or not witnesses were there:
+            ``published().size`` tells.
+
+        Raises:
+            LockLost: another process appended first; nothing was promised.
+            RecoveryRefused, OSError: the state is unknown: end the process, then ``recover``.
+        """
+        before = self._lock.load(self.origin)
+        here = self._empty() if before is None else self._open(before, "the lock")
+        if before is not None:
+            self._finish(before, here)
+        if entries:
+            # 1. In memory, on top of a right edge that was checked against the checkpoint.
+            files, after = self._grow(here, entries)
+            # 2. One durable staging file holds all that will ever be needed. A crash here, or
+            #    anywhere before 3, leaves a file that nothing refers to.
+            name = _stage_name(after)
+            self._backend.stage(name, _pack(files))
+            self._reread(name, here, after)
+            # 3. The commit point. Before it nothing was promised, after it everything is.
+            note = sign_checkpoint(after, self._signer)
+            self._lock.swap(self.origin, before, note)
+            # 4. A crash between any two of these is completed from the staging file.
+            self._write(name)
+            self._complete = note
+        # 5., 6. Publish and tidy up. What fails here is tried again by the next publish.
+        self.publish(now)
+        return range(here.size, here.size + len(entries))
+
+    def append_once(self, entries: Sequence[bytes], since: int, now: datetime) -> list[int]:
+        """Like ``append``, but an entry that is already promised is not logged twice.
+
+        Args:
+            entries: what the caller's table says is pending.
+            since: size below which none of them can be, e.g. the size after the last batch whose
+                indices the caller has durably stored.
+
+        Returns:
+            The index of each entry, old or new, in the order given.
+        """
+        known = {leaf: since + place for place, leaf in reversed([*enumerate(self.leaves(since))])}
+        fresh: dict[bytes, bytes] = {}
+        for entry in entries:
+            if leaf_hash(entry) not in known:
+                fresh.setdefault(leaf_hash(entry), entry)
+        places = self.append(list(fresh.values()), now)
+        known.update(zip(fresh, places, strict=True))
+        return [known[leaf_hash(entry)] for entry in entries]
+
+    def leaves(self, since: int = 0) -> list[bytes]:
+        """Leaf hashes that the lock has committed to, from index ``since`` on."""
+        note = self._lock.load(self.origin)
+        if note is None:
+            return []
+        here = self._open(note, "the lock")
+        self._finish(note, here)
+        reader = TileReader(self._backend.read, here.size)
+        found: list[bytes] = []
+        for number in range(since // WIDTH, -(-here.size // WIDTH)):
+            found += reader.hashes(0, number)
+        return found[since % WIDTH :] if since < here.size else []
+
+    def publish(self, now: datetime) -> Published | None:
+        """Gather cosignatures for the committed tree, and publish it if they are a quorum.
+
+        Also the way to refresh the cosignatures of a tree that has not grown.
+
+        Returns:
+            What became public, or None: nothing to publish, or not enough witnesses.
+
+        Raises:
+            RecoveryRefused, OSError: as ``append``.
+        """
+        note = self._lock.load(self.origin)
+        if note is None:
+            return None
+        here = self._open(note, "the lock")
+        self._finish(note, here)
+        cosigned = self._gather(note, here, now)
+        try:
+            self._policy.check(cosigned)
+        except QuorumRefused:
+            return None
+        self._backend.publish(cosigned)
+        for name in list(self._backend.stages()):
+            if self._stage_size(name) <= here.size:
+                self._backend.unstage(name)
+        return Published(here.size, cosigned)
+
+    def _empty(self) -> Checkpoint:
+        return Checkpoint(self.origin, 0, EMPTY_ROOT)
+
+    def _open(self, note: bytes, where: str) -> Checkpoint:
+        try:
+            return open_checkpoint(note, [self._signer.verifier])[0]
+        except (NoteRefused, CheckpointRefused, SignatureRefused) as refused:
+            raise RecoveryRefused(
+                f"{where} does not hold a checkpoint of {self.origin} signed by this log's key "
+                f"({refused}). Was the key or the origin changed? Put back what belongs together."
+            ) from refused
+
+    def _finish(self, note: bytes, here: Checkpoint) -> None:
+        """Complete what the lock committed to: write staged tiles, check the right edge."""
+        if self._complete == note:
+            return
+        name = _stage_name(here)
+        if self._backend.staged(name) is not None:
+            self._write(name)
+        try:
+            self._edge(here)
+        except TileRefused as refused:
+            raise RecoveryRefused(
+                f"the lock has promised {here.size} entries, but their tiles are not all there "
+                f"and no staging file can complete them ({refused}). Put back the log's folders."
+            ) from refused
+        self._complete = note
+
+    def _edge(self, here: Checkpoint) -> tuple[TileReader, CompactRange]:
+        """Check right-edge tiles and last bundle against a checkpoint of our own."""
+        reader = TileReader(self._backend.read, here.size)
+        edge = CompactRange(
+            here.size, [reader.node(*place) for place in perfect_subtrees(here.size)]
+        )
+        if edge.root() != here.root:
+            raise TileRefused(f"the tiles of {here.size} entries do not have the promised root")
+        if here.size:
+            last = (here.size - 1) // WIDTH
+            leaves = [leaf_hash(entry) for entry in reader.entries(last)]
+            if leaves != reader.hashes(0, last):
+                raise TileRefused(f"the entries of bundle {last} are not those of its tile")
+        return reader, edge
+
+    def _check_growth(self, there: Checkpoint, here: Checkpoint) -> None:
+        nodes = TileReader(self._backend.read, here.size).node
+        if there.size and tree_root_at(there.size, nodes) != there.root:
+            raise RecoveryRefused(
+                f"the published tree of {there.size} entries is not the beginning of the promised "
+                f"one of {here.size}: the log has forked. Do not start it; keep both as evidence."
+            )
+
+    def _grow(
+        self, here: Checkpoint, entries: Sequence[bytes]
+    ) -> tuple[dict[str, bytes], Checkpoint]:
+        """The new files, and the new tree."""
+        reader, edge = self._edge(here)
+        size = here.size + len(entries)
+        fresh = [leaf_hash(entry) for entry in entries]
+        for leaf in fresh:
+            edge.append(leaf)
+        files: dict[str, bytes] = {}
+        # Per level: the index of the first hash at hand, and the hashes from there on.
+        start, hashes = here.size - here.size % WIDTH, list(fresh)
+        bundle = list(entries)
+        if here.size % WIDTH:
+            hashes = reader.hashes(0, here.size // WIDTH) + hashes
+            bundle = reader.entries(here.size // WIDTH) + bundle
+        for tile in tiles_between(here.size, size):
+            if tile.level < 0:
+                at = tile.number * WIDTH - start
+                files[tile.path] = pack_entries(bundle[at : at + tile.width])
+        level = 0
+        while hashes:
+            for tile in tiles_between(here.size, size):
+                if tile.level == level:
+                    at = tile.number * WIDTH - start
+                    files[tile.path] = pack_hashes(hashes[at : at + tile.width])
+            start, hashes, level = self._raise(start, hashes, level, here.size, reader)
+        return files, Checkpoint(self.origin, size, edge.root())
+
+    @staticmethod
+    def _raise(
+        start: int, hashes: list[bytes], level: int, old: int, reader: TileReader
+    ) -> tuple[int, list[bytes], int]:
+        """One level up: the roots of the full tiles at hand, after what that level already had."""
+        up = [
+            root_of_hashes(hashes[at : at + WIDTH])
+            for at in range(0, len(hashes) - WIDTH + 1, WIDTH)
+        ]
+        had = old >> HEIGHT * (level + 1)
+        kept = reader.hashes(level + 1, had // WIDTH) if up and had % WIDTH else []
+        return had - had % WIDTH, kept + up if up else [], level + 1
+
+    def _reread(self, name: str, here: Checkpoint, after: Checkpoint) -> None:
+        """Read back what was staged, and recompute the root from it alone."""
+        raw = self._backend.staged(name)
+        if raw is None:
+            raise OSError("the staging file cannot be read back")
+        files = _unpack(raw)
+        reader = TileReader(lambda path: files.get(path) or self._backend.read(path), after.size)
+        if tree_root_at(after.size, reader.node) != after.root:
+            raise OSError("the staging file read back has another root")
+        for number in range(here.size // WIDTH, -(-after.size // WIDTH)):
+            if [leaf_hash(one) for one in reader.entries(number)] != reader.hashes(0, number):
+                raise OSError("the staging file read back has other entries")
+
+    def _write(self, name: str) -> None:
+        raw = self._backend.staged(name)
+        if raw is None:
+            raise OSError("the staging file is gone")
+        for path, data in _unpack(raw).items():
+            self._backend.put(path, data)
+
+    def _gather(self, note: bytes, here: Checkpoint, now: datetime) -> bytes:
+        """The log's note with every good cosignature: newly gathered, or already published."""
+        nodes = TileReader(self._backend.read, here.size).node
+        own = parse_note(note)
+        lines: dict[tuple[str, bytes], SignatureLine] = {}
+        public = self._backend.read(CHECKPOINT)
+        if public is not None:
+            old = parse_note(public)
+            if old.text == own.text:  # a refresh keeps what a witness that is away said before
+                lines = {(one.name, one.key_id): one for one in old.signatures}
+        raw = self._cosign(note, lambda old: consistency_path(old, here.size, nodes))
+        latest = int((now + MAX_AHEAD).timestamp())
+        for one in raw:
+            with contextlib.suppress(NoteRefused, UnicodeDecodeError):
+                line = parse_line(one.decode("utf-8").removesuffix("\n"))
+                lines[(line.name, line.key_id)] = line
+        kept = [
+            lines[(one.name, one.key_id)]
+            for one in self._policy.verifiers
+            if (one.name, one.key_id) in lines
+            and _good(own.text, lines[(one.name, one.key_id)], self._policy, latest)
+        ]
+        return Note(own.text, (*own.signatures, *kept)).to_bytes()
+
+    @staticmethod
+    def _stage_size(name: str) -> int:
+        size, _, _ = name.partition("-")
+        return int(size) if size.isascii() and size.isdigit() else 0
+
+
+def _good(text: bytes, line: SignatureLine, policy: Policy, latest: int) -> bool:
+    """Whether to publish this line. A bad one would spoil the note for every reader."""
+    for witness in policy.verifiers:
+        if (witness.name, witness.key_id) == (line.name, line.key_id):
+            try:
+                return check_cosignature(text, line, witness).at <= latest
+            except SignatureRefused:
+                return False
+    return False
+
+
+def read_entry(backend: Backend, index: int, *, size: int | None = None) -> bytes:
+    """The bytes of one entry.
+
+    Args:
+        size: of a tree that holds it; the published one's by default.
+
+    Raises:
+        TileRefused: it is not there.
+    """
+    tree = _published_size(backend) if size is None else size
+    if not 0 <= index < tree:
+        raise TileRefused("no such entry in this tree")
+    return TileReader(backend.read, tree).entries(index // WIDTH)[index % WIDTH]
+
+
+def prove(backend: Backend, index: int, checkpoint: bytes) -> str:
+    """The tlog-proof text of one entry under a (cosigned) checkpoint note.
+
+    Raises:
+        InclusionRefused: the index lies outside of the checkpoint's tree.
+        TileRefused: a tile is missing or not of this tree.
+    """
+    here, _ = read_checkpoint(checkpoint)
+    reader = TileReader(backend.read, here.size)
+    path = inclusion_path(index, here.size, reader.node)
+    return make_receipt(index, path, checkpoint)
+
+
+def prove_growth(backend: Backend, old: int, size: int) -> list[bytes]:
+    """The consistency path between two sizes of the log."""
+    return consistency_path(old, size, TileReader(backend.read, size).node)
+
+
+def _published_size(backend: Backend) -> int:
+    raw = backend.read(CHECKPOINT)
+    return 0 if raw is None else read_checkpoint(raw)[0].size
+
+
+def _stage_name(tree: Checkpoint) -> str:
+    return f"{tree.size}-{tree.root.hex()}"
+
+
+def _pack(files: Mapping[str, bytes]) -> bytes:
+    """All new files in one: for each a line ``path length``, then its bytes."""
+    return b"".join(f"{path} {len(data)}\n".encode() + data for path, data in files.items())
+
+
+def _unpack(raw: bytes) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    at = 0
+    while at < len(raw):
+        end = raw.index(b"\n", at)
+        path, _, length = raw[at:end].decode("ascii").rpartition(" ")
+        at = end + 1 + int(length)
+        if at > len(raw):
+            raise RecoveryRefused("a staging file is cut short")
+        files[path] = raw[end + 1 : at]
+    return files
