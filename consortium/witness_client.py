@@ -1,0 +1,99 @@
+"""Asks witnesses over HTTP to cosign a checkpoint, all at once, and says who is missing and why."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from provenance.checkpoint import parse_size, read_checkpoint
+from provenance.errors import ProvenanceError
+from provenance.quorum import Witness
+from provenance.witness import AddCheckpoint, parse_answer
+
+TRIES = 3
+MAX_ANSWER = 1 << 16
+
+
+class Away(Exception):
+    """A witness did not cosign; the words say why."""
+
+
+def gather(
+    checkpoint: bytes,
+    witnesses: Sequence[Witness],
+    proof_for: Callable[[int], list[bytes]],
+    timeout: float,
+    *,
+    sizes: dict[str, int] | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> tuple[list[bytes], list[str]]:
+    """Ask every witness for a cosignature.
+
+    Args:
+        checkpoint: the note with the log's signature.
+        witnesses: those with a url are asked.
+        proof_for: old size to the consistency path; called from several threads.
+        timeout: seconds for each request.
+        sizes: remembers, by verifier key, what each witness has seen, so that the next call needs
+            one request instead of two; may be empty.
+        transport: instead of the network, for tests.
+
+    Returns:
+        Checked signature lines, and for every witness without one ``name: reason``.
+    """
+    known = {} if sizes is None else sizes
+    target, note = read_checkpoint(checkpoint)
+
+    def ask(witness: Witness) -> bytes | str:
+        vkey = witness.verifier.vkey
+        try:
+            with httpx.Client(timeout=timeout, transport=transport) as client:
+                answer = _answer(
+                    client, witness, checkpoint, target.size, proof_for, known.get(vkey, 0)
+                )
+            line = parse_answer(answer, note.text, witness.verifier).to_line()
+        except (Away, ProvenanceError) as why:
+            return f"{witness.verifier.name}: {why}"
+        except httpx.HTTPError as why:
+            return f"{witness.verifier.name}: cannot be reached ({type(why).__name__})"
+        known[vkey] = target.size
+        return line
+
+    if not witnesses:
+        return [], []
+    with ThreadPoolExecutor(min(len(witnesses), 16)) as pool:
+        answers = list(pool.map(ask, witnesses))
+    return (
+        [one for one in answers if isinstance(one, bytes)],
+        [one for one in answers if isinstance(one, str)],
+    )
+
+
+def _answer(
+    client: httpx.Client,
+    witness: Witness,
+    checkpoint: bytes,
+    size: int,
+    proof_for: Callable[[int], list[bytes]],
+    old: int,
+) -> bytes:
+    """The body of a 200. A 409 tells the size this witness knows; ask again from there."""
+    if witness.url is None:
+        raise Away("the policy names no address for it")
+    url = witness.url.rstrip("/") + "/add-checkpoint"
+    for _ in range(TRIES):
+        body = AddCheckpoint(old, tuple(proof_for(old)), checkpoint).to_bytes()
+        answer = client.post(url, content=body)
+        if len(answer.content) > MAX_ANSWER:
+            raise Away("its answer is too large")
+        if answer.status_code == 200:
+            return answer.content
+        if answer.status_code != 409:
+            raise Away(f"refuses with status {answer.status_code}")
+        old = parse_size(answer.text.removesuffix("\n"))
+        if old > size:
+            raise Away(
+                f"has already cosigned {old} entries and this log has only {size}: "
+                "the log was rolled back or has forked"
+            )
+    raise Away("its size keeps changing while we ask")

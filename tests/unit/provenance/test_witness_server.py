@@ -1,0 +1,278 @@
+"""The witness answers by the table of c2sp.org/tlog-witness, and remembers before it answers."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+
+import httpx
+import pytest
+
+from consortium.clock import Standing
+from consortium.witness.app import make_app
+from consortium.witness.ledger import Ledger
+from consortium.witness_client import gather
+from provenance.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
+from provenance.errors import PolicyRefused, WitnessRefused
+from provenance.merkle import (
+    EMPTY_ROOT,
+    consistency_path,
+    leaf_hash,
+    nodes_of,
+    tree_root,
+)
+from provenance.note import Note, Signer, parse_line, parse_note
+from provenance.quorum import Witness
+from provenance.witness import (
+    AddCheckpoint,
+    check_cosignature,
+    check_cosignatures,
+    origin_path,
+)
+from tests.fakes.actors import LOG, NOON, ORIGIN, WITNESSES
+
+ENTRIES = [b"", b"a", b"hello", b"\x00\xff", b"five", b"six", b"seven"]
+OTHERS = [b"x%d" % n for n in range(7)]
+WITNESS = WITNESSES[0]
+
+
+def note(size: int, entries: list[bytes] = ENTRIES, signer: Signer = LOG) -> bytes:
+    return sign_checkpoint(
+        Checkpoint(signer.verifier.name, size, tree_root(entries[:size])), signer
+    )
+
+
+def proof(old: int, size: int, entries: list[bytes] = ENTRIES) -> tuple[bytes, ...]:
+    leaves = [leaf_hash(one) for one in entries[:size]]
+    return tuple(consistency_path(old, size, nodes_of(leaves)))
+
+
+def ask(old: int, size: int, entries: list[bytes] = ENTRIES, signer: Signer = LOG) -> bytes:
+    honest = proof(old, size, entries) if old <= size else ()
+    return AddCheckpoint(old, honest, note(size, entries, signer)).to_bytes()
+
+
+class Server:
+    """The application, spoken to through its ASGI face."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger(folder / "witness.db")
+        self.ledger.trust(LOG.verifier)
+        self.clock = Standing(NOON)
+        self.app = make_app(self.ledger, WITNESS, self.clock)
+
+    def call(self, request: httpx.Request) -> httpx.Response:
+        async def over_asgi() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
+                got = await client.request(request.method, request.url, content=request.content)
+            return httpx.Response(got.status_code, headers=got.headers, content=got.content)
+
+        return asyncio.run(over_asgi())
+
+    def post(self, body: bytes) -> httpx.Response:
+        return self.call(httpx.Request("POST", "http://w/add-checkpoint", content=body))
+
+    def get(self, path: str) -> httpx.Response:
+        return self.call(httpx.Request("GET", f"http://w/{path}"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server(tmp_path)
+
+
+def test_a_first_and_a_growing_tree_are_cosigned(server: Server) -> None:
+    for old, size in ((0, 3), (3, 5), (5, 5), (5, 7)):
+        answer = server.post(ask(old, size))
+        assert answer.status_code == 200
+        line = parse_line(answer.text.removesuffix("\n"))
+        text = parse_note(note(size)).text
+        assert check_cosignature(text, line, WITNESS.verifier).at == int(NOON.timestamp())
+
+
+def test_the_same_tree_is_cosigned_again_with_a_newer_time(server: Server) -> None:
+    server.post(ask(0, 5))
+    server.clock.now = NOON + timedelta(hours=1)
+    line = parse_line(server.post(ask(5, 5)).text.removesuffix("\n"))
+    later = check_cosignature(parse_note(note(5)).text, line, WITNESS.verifier).at
+    assert later == int(NOON.timestamp()) + 3600
+
+
+STRANGER = Signer.from_seed("log.example/other", bytes(32))
+IMPOSTOR = Signer.from_seed(ORIGIN, bytes(32))
+FORGED = Note(
+    parse_note(note(3)).text,
+    (parse_line(parse_note(note(5)).signatures[0].to_line().decode()[:-1]),),
+).to_bytes()
+WRONG_ROOT_AT_0 = sign_checkpoint(Checkpoint(ORIGIN, 0, bytes(32)), LOG)
+
+
+@pytest.mark.parametrize(
+    ("known", "body", "status"),
+    [
+        (0, b"", 400),
+        (0, b"old 0\n", 400),
+        (0, b"old 00\n\n" + note(3), 400),
+        (0, b"old -1\n\n" + note(3), 400),
+        (0, b"old 0\n" + b"A" * 44 + b"\n\n" + note(3), 400),
+        (0, b"old 0\nqqqq\n\n" + note(3), 400),
+        (0, b"old 0\r\n\r\n" + note(3), 400),
+        (0, b"old 0\n" + b"rpdNSnTCNx2M/oQreqT2aY3oVwUm7rPbGUGwtyMR1HA=\n" * 64 + b"\n", 400),
+        (0, b"old 0\n\n" + note(3).replace(b"\n3\n", b"\n03\n"), 400),
+        (0, b"x" * 200_000, 400),
+        (0, ask(5, 3), 400),
+        (0, ask(0, 3, signer=STRANGER), 404),
+        (0, ask(0, 3, signer=IMPOSTOR), 403),
+        (0, b"old 0\n\n" + FORGED, 403),
+        (3, ask(0, 5), 409),
+        (3, ask(2, 5), 409),
+        (5, ask(3, 5), 409),
+        (0, ask(3, 5), 409),
+        (0, b"old 0\n\n" + WRONG_ROOT_AT_0, 422),
+        (0, AddCheckpoint(0, proof(3, 5), note(5)).to_bytes(), 422),
+        (3, AddCheckpoint(3, (), note(5)).to_bytes(), 422),
+        (3, AddCheckpoint(3, proof(3, 7), note(5)).to_bytes(), 422),
+        (3, ask(3, 5, OTHERS), 422),
+        (3, ask(3, 3, OTHERS), 422),
+        (3, AddCheckpoint(3, (EMPTY_ROOT,), note(3)).to_bytes(), 422),
+    ],
+)
+def test_each_wrong_request_has_its_status_and_changes_nothing(
+    server: Server, known: int, body: bytes, status: int
+) -> None:
+    if known:
+        assert server.post(ask(0, known)).status_code == 200
+    answer = server.post(body)
+    assert answer.status_code == status
+    if status == 409:
+        assert (answer.content, answer.headers["content-type"]) == (
+            f"{known}\n".encode(),
+            "text/x.tlog.size",
+        )
+    assert server.ledger.seen()[0].size == known
+
+
+def test_an_empty_tree_is_cosigned(server: Server) -> None:
+    assert server.post(ask(0, 0)).status_code == 200
+
+
+def test_a_signed_fork_is_kept_as_evidence(server: Server) -> None:
+    server.post(ask(0, 3))
+    server.post(ask(3, 5, OTHERS))
+    [(fork, against)] = server.ledger.forks()
+    assert fork == note(5, OTHERS)
+    assert against is not None
+    assert read_checkpoint(against)[0].root == tree_root(ENTRIES[:3])
+
+
+def test_the_latest_checkpoint_is_shown_with_both_signatures(server: Server) -> None:
+    path = f"{origin_path(ORIGIN)}/checkpoint"
+    assert path.startswith("d008cb64efcdb4ce94bdc91772b027c6d6a69b8d6aec9c9b5935a5ed3cc03372")
+    assert server.get(path).status_code == 404
+    server.post(ask(0, 3))
+    shown = server.get(path)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    _, read = read_checkpoint(shown.content)
+    assert read.lines_of(LOG.verifier)
+    assert check_cosignatures(read, [WITNESS.verifier])
+    assert server.get("..%2f/checkpoint").status_code == 404
+
+
+def test_what_was_cosigned_is_remembered_by_a_new_process(server: Server, tmp_path: Path) -> None:
+    server.post(ask(0, 3))
+    assert Ledger(tmp_path / "witness.db").seen()[0].size == 3
+
+
+def test_of_two_histories_at_the_same_instant_one_is_cosigned(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "witness.db")
+    ledger.trust(LOG.verifier)
+    together = Barrier(2)
+
+    def post(entries: list[bytes]) -> int:
+        together.wait(timeout=10)
+        try:
+            ledger.add(ask(0, 3, entries), WITNESS, NOON)
+        except WitnessRefused as refused:
+            return refused.status
+        return 200
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(post, [ENTRIES, OTHERS])) == [200, 409]
+
+
+def test_another_key_for_a_trusted_log_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "witness.db")
+    ledger.trust(LOG.verifier)
+    ledger.trust(LOG.verifier)
+    with pytest.raises(PolicyRefused):
+        ledger.trust(IMPOSTOR.verifier)
+
+
+def asked(server: Server, size: int, **more: dict[str, int]) -> tuple[list[bytes], list[str]]:
+    witnesses = [Witness("w1", WITNESS.verifier, "http://w/")]
+    return gather(
+        note(size),
+        witnesses,
+        lambda old: list(proof(old, size)),
+        5,
+        transport=httpx.MockTransport(server.call),
+        **more,
+    )
+
+
+def test_a_log_that_does_not_know_the_size_asks_again(server: Server) -> None:
+    server.post(ask(0, 3))
+    lines, missing = asked(server, 7)
+    assert (len(lines), missing) == (1, [])
+    assert server.ledger.seen()[0].size == 7
+
+
+def test_a_log_that_knows_the_size_asks_once(server: Server) -> None:
+    sizes: dict[str, int] = {}
+    asked(server, 3, sizes=sizes)
+    assert sizes == {WITNESS.verifier.vkey: 3}
+    assert asked(server, 7, sizes=sizes)[1] == []
+
+
+def test_a_log_that_was_rolled_back_is_told_so(server: Server) -> None:
+    server.post(ask(0, 7))
+    lines, [missing] = asked(server, 3)
+    assert lines == []
+    assert "rolled back" in missing
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (httpx.Response(500), "status 500"),
+        (httpx.Response(200, content=b""), "no cosignature"),
+        (httpx.Response(200, content=b"hello\n"), "not signature lines"),
+        (httpx.Response(409, content=b"many\n"), "decimal"),
+        (httpx.Response(200, content=b"x" * 100_000), "too large"),
+    ],
+)
+def test_a_witness_that_answers_nonsense_is_missing(answer: httpx.Response, says: str) -> None:
+    found, [missing] = gather(
+        note(3),
+        [Witness("w1", WITNESS.verifier, "http://w")],
+        lambda old: list(proof(old, 3)),
+        5,
+        transport=httpx.MockTransport(lambda request: answer),
+    )
+    assert found == []
+    assert says in missing
+
+
+def test_a_witness_that_is_away_is_missing() -> None:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no")
+
+    two = [Witness("w1", WITNESS.verifier, "http://w"), Witness("w2", WITNESSES[1].verifier)]
+    found, missing = gather(note(3), two, lambda old: [], 5, transport=httpx.MockTransport(away))
+    assert found == []
+    assert missing == [
+        "witness.example/w1: cannot be reached (ConnectError)",
+        "witness.example/w2: the policy names no address for it",
+    ]
