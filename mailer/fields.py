@@ -1,0 +1,146 @@
+"""The field-only merge language of coordinators: ``{{ name }}`` and ``{{ name | fallback }}``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mailer.errors import FactsRefused, Problem
+
+FIELDS: Mapping[str, str] = {
+    "first_name": "the reader's first name, if the agreement allows it",
+    "precinct": "the reader's precinct",
+    "polling_place": "where the reader votes",
+    "election_date": "the day of the election",
+    "messenger_name": "who signs the letter",
+    "partner_name": "the organisation that sends it",
+    "race_name": "the race",
+    "place_name": "the reader's town or neighborhood",
+}
+# May be empty for one person, so a letter that uses them says what stands there instead.
+MAY_BE_EMPTY = frozenset({"first_name", "precinct", "polling_place", "place_name"})
+MAX_VALUE = 120
+MAX_FALLBACK = 60
+
+_MARK = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+_INSIDE = re.compile(r"\s*([a-z_]{1,40})\s*(?:\|\s*([^{}<>|\"\\]{1,200}?)\s*)?")
+_LINKLIKE = re.compile(r"[@/\\<>{}:]|\.[^\W\d]{2,}|www\.", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place where one reader's text comes; ``fallback`` stands in for an empty one."""
+
+    name: str
+    fallback: str | None = None
+
+
+Piece: TypeAlias = str | Field
+
+
+def parse(
+    text: str, *, line: int, allowed: Collection[str]
+) -> tuple[tuple[Piece, ...], list[Problem]]:
+    """Cut a text into words and fields.
+
+    Args:
+        text: a text node, entities resolved.
+        line: 1-based line of its first letter.
+        allowed: the field names that the agreement lets a letter use.
+
+    Returns:
+        The pieces, and every problem found; with a problem the pieces mean nothing.
+    """
+    pieces: list[Piece] = []
+    problems: list[Problem] = []
+    at = 0
+    while mark := _MARK.search(text, at):
+        here = line + text.count("\n", 0, mark.start())
+        end = text.find("}}", mark.end())
+        if mark[0] != "{{":
+            todo = "Only {{ field }} is understood: no conditions, loops or comments."
+            problems.append(Problem(here, f"{mark[0]} stands outside a field.", todo))
+            return (), problems
+        if end < 0:
+            problems.append(Problem(here, "{{ is never closed.", "Close it with }}."))
+            return (), problems
+        field, problem = _field(text[mark.end() : end], here, allowed)
+        if problem is not None:
+            problems.append(problem)
+        pieces += [text[at : mark.start()], field]
+        at = end + 2
+    pieces.append(text[at:])
+    return tuple(piece for piece in pieces if piece != ""), problems
+
+
+def _field(inside: str, line: int, allowed: Collection[str]) -> tuple[Field, Problem | None]:
+    found = _INSIDE.fullmatch(inside)
+    if found is None:
+        todo = "Write a name, and if you like a bar and plain words: {{ first_name | neighbor }}."
+        return Field(""), Problem(line, "This is no field.", todo)
+    name, fallback = found[1], found[2]
+    known = ", ".join(sorted(set(allowed) & set(FIELDS)))
+    if name not in FIELDS:
+        return Field(""), Problem(line, f"There is no field {name}.", f"These exist: {known}.")
+    if name not in allowed:
+        return Field(""), Problem(
+            line, f"The agreement does not allow {name}.", f"It allows: {known}."
+        )
+    if fallback is None and name in MAY_BE_EMPTY:
+        todo = f"Say what stands there for a reader without one: {{{{ {name} | ... }}}}."
+        return Field(""), Problem(line, f"{name} may be empty.", todo)
+    if fallback is not None and len(fallback) > MAX_FALLBACK:
+        todo = f"Use at most {MAX_FALLBACK} letters."
+        return Field(""), Problem(line, f"The words after {name} are too long.", todo)
+    return Field(name, fallback), None
+
+
+def tidy(name: str, value: str) -> str:
+    """Return a fact as it may stand in a letter: one line, no invisible letters, not too long.
+
+    A first name that looks like a link or an address is dropped: mail programs would make it
+    clickable, and somebody else typed it.
+    """
+    composed = unicodedata.normalize("NFC", value)
+    kept = "".join(
+        " " if letter.isspace() else letter
+        for letter in composed
+        if letter.isspace() or unicodedata.category(letter)[0] != "C"
+    )
+    line = " ".join(kept.split())
+    if name == "first_name" and (len(line) > 40 or _LINKLIKE.search(line)):
+        return ""
+    return line[:MAX_VALUE]
+
+
+def bind(
+    pieces: Iterable[Piece], facts: Mapping[str, str], escape: Callable[[str], str]
+) -> tuple[Piece, ...]:
+    """Fill in the facts that are known already, and join what stands side by side."""
+    bound: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Field) and piece.name in facts:
+            piece = escape(value(piece, facts))
+        if isinstance(piece, str) and bound and isinstance(bound[-1], str):
+            bound[-1] += piece
+        else:
+            bound.append(piece)
+    return tuple(bound)
+
+
+def fill(pieces: Iterable[Piece], facts: Mapping[str, str], escape: Callable[[str], str]) -> str:
+    """Join pieces into one text; raises FactsRefused, naming the field and nobody."""
+    return "".join(
+        piece if isinstance(piece, str) else escape(value(piece, facts)) for piece in pieces
+    )
+
+
+def value(field: Field, facts: Mapping[str, str]) -> str:
+    """Return the text of one field, or its fallback; raises FactsRefused."""
+    text = facts.get(field.name, "") or field.fallback
+    if not text:
+        raise FactsRefused(field.name)
+    return text
