@@ -1,12 +1,13 @@
 """The privacy ledger: charges that are never taken back, and the answers they bought."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
 from consortium.store.rows import frozen
-from consortium.store.tables import ChargeRow, MemoRow
+from consortium.store.tables import CellRow, ChargeRow, MemoRow
 from consortium.store.unit import Unit
 
 
@@ -65,7 +66,24 @@ def answer(unit: Unit, race: str, part: str, question: str, value: int) -> int:
     return row.answer
 
 
-def memos(unit: Unit, race: str, part: str) -> list[Memo]:
-    """All memos of one part."""
-    query = select(MemoRow).where(MemoRow.race == race, MemoRow.part == part)
-    return [frozen(Memo, row) for row in unit.session.scalars(query)]
+CellKey = tuple[str, str, str, str]
+
+
+def answer_cells(
+    unit: Unit, race: str, question: str, drawn: Mapping[CellKey, int], sigma: float
+) -> None:
+    """Fix every cell of a paid cube at once; whoever came first wins."""
+    if answer(unit, race, "A", question, 0) != 0 or cells(unit, race, question):
+        return
+    for key, value in drawn.items():
+        unit.session.add(CellRow(race=race, question=question, key=list(key), answer=value))
+    unit.session.flush()
+
+
+def cells(unit: Unit, race: str, question: str) -> dict[CellKey, int]:
+    """The noised cells of a cube by (precinct, congressional, senate, house)."""
+    query = select(CellRow).where(CellRow.race == race, CellRow.question == question)
+    return {
+        (row.key[0], row.key[1], row.key[2], row.key[3]): row.answer
+        for row in unit.session.scalars(query)
+    }

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from provenance.errors import LockLost
 from sqlalchemy import func, select
 
 from consortium.store.errors import Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import EntryRow, LogLockRow
 from consortium.store.unit import Unit, Units
+from provenance.errors import LockLost
 
 
 @dataclass(frozen=True, slots=True)

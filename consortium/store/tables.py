@@ -286,7 +286,7 @@ class ChargeRow(Base):
     __tablename__ = "charges"
     seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     race: Mapped[str] = mapped_column(ForeignKey("races.id"), index=True)
-    part: Mapped[str] = mapped_column(String(2))
+    part: Mapped[str] = mapped_column(String(44))
     units: Mapped[int]
     question: Mapped[str] = mapped_column(String(64))
     person: Mapped[str] = mapped_column(String(40))
@@ -300,10 +300,21 @@ class MemoRow(Base):
 
     __tablename__ = "memos"
     race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
-    part: Mapped[str] = mapped_column(String(2), primary_key=True)
+    part: Mapped[str] = mapped_column(String(44), primary_key=True)
     question: Mapped[str] = mapped_column(String(64), primary_key=True)
     answer: Mapped[int | None]
     sigma: Mapped[float] = mapped_column(Float)
+
+
+class CellRow(Base):
+    """One noised cell of a cube that was paid for and drawn whole."""
+
+    __tablename__ = "cells"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"))
+    question: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[list[str]]
+    answer: Mapped[int]
 
 
 class EntryRow(Base):

@@ -1,0 +1,39 @@
+"""Partners sign an agreement for a race."""
+
+from consortium.service.errors import NotReady
+from consortium.store import actors, races
+from consortium.store.unit import Unit
+from policies import agreement
+
+
+def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
+    """Offer an agreement to its parties; each must be a registered partner with that key.
+
+    Raises:
+        AgreementRefused: the document is no agreement.
+        Missing, Conflict: a party is not registered, or the race has another agreement.
+    """
+    terms = agreement.parse(document)
+    for party in terms.parties:
+        actors.add(unit, actors.Actor(party.id, "partner", party.name, party.public))
+    race = races.Race(terms.race.id, terms.race.name, epoch, document, agreement.digest(document))
+    races.add(unit, race)
+    return race
+
+
+def terms(unit: Unit, race: str) -> agreement.Agreement:
+    """The race's agreement, whoever has signed it so far."""
+    return agreement.parse(races.get(unit, race).agreement)
+
+
+def signed_terms(unit: Unit, race: str) -> agreement.Agreement:
+    """The race's agreement once every party has signed it.
+
+    Raises:
+        NotReady: names the parties whose signature is missing.
+    """
+    found = terms(unit, race)
+    missing = sorted({party.id for party in found.parties} - set(races.signatures(unit, race)))
+    if missing:
+        raise NotReady(f"not everybody has signed the agreement yet: {', '.join(missing)}")
+    return found

@@ -1,0 +1,232 @@
+"""Enough of the right people say yes to exactly these bytes."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import rfc8785
+
+from consortium.service import agree, choose, draft, enter
+from consortium.service.errors import EntryMisfits, WrongState
+from consortium.store import campaigns, frames, races
+from consortium.store.artefacts import Artefacts
+from consortium.store.unit import Unit, Units
+from policies import approvals, disclosure
+from policies.agreement import Agreement
+from policies.authorise import Caller, require
+
+STOPPABLE = ("submitted", "approved", "frozen", "attested", "logged", "sending", "paused")
+RUNNING = ("approved", "frozen", "attested", "logged", "sending")
+
+
+def submit(
+    units: Units,
+    caller: Caller,
+    id: str,
+    *,
+    artefacts: Artefacts,
+    clock: Callable[[], datetime],
+) -> str:
+    """Ask the partners: the noised size is taken, the gate is passed, the manifest is fixed.
+
+    Returns:
+        The manifest's digest in hex: what every partner signs.
+
+    Raises:
+        TooFew: the noised size is below the gate. Nothing is asked of anybody.
+    """
+    require(caller, "submit")
+    one = units.run("submit-look", lambda unit: campaigns.get(unit, id))
+    if one.state == "submitted" and one.digest:
+        return one.digest
+    if one.state != "draft":
+        raise WrongState("only a draft can be submitted")
+    counted = choose.count(
+        units, caller, one.race, one.definition, artefacts=artefacts, clock=clock, gate=True
+    )
+    terms = units.run("submit-terms", lambda unit: agree.signed_terms(unit, one.race))
+    disclosure.gate(counted.noisy, counted.sigma, counted.cells, k_min=terms.min_audience)
+    seen = units.run("submit-snapshot", choose.snapshot)
+    with artefacts.open(seen.attributes) as attributes:
+        precincts = len(frames.precinct_rows(attributes))
+
+    def fix(unit: Unit) -> str:
+        still = campaigns.get(unit, id)
+        if still.state != "draft":
+            raise WrongState("only a draft can be submitted")
+        manifest = _manifest(unit, terms, still, counted, precincts)
+        digest = approvals.manifest_digest(manifest)
+        campaigns.change(
+            unit,
+            id,
+            state="submitted",
+            manifest=manifest,
+            digest=digest,
+            estimate=counted.noisy,
+            waiting_for="the partners' approval",
+        )
+        return digest
+
+    return units.run("submit", fix)
+
+
+def _manifest(
+    unit: Unit,
+    terms: Agreement,
+    one: campaigns.Campaign,
+    counted: choose.Counted,
+    precincts: int,
+) -> dict[str, Any]:
+    sources = draft.live_sources(unit)
+    template = {name: one.template[name] for name in ("subject", "mjml", "text")}
+    # Rows, not people: somebody on every list has a row in each, and ghosts come on top.
+    rows = len(sources) * (counted.noisy + 6 * counted.sigma * counted.cells**0.5)
+    ghosts = (
+        2
+        * precincts
+        * disclosure.ghost_shift(
+            disclosure.GHOST_EPSILON, disclosure.GHOST_DELTA, rows=len(sources)
+        )
+    )
+    size_class = 1 << max(int(rows + ghosts) - 1, 1).bit_length()
+    manifest = {
+        "campaign": one.id,
+        "race": one.race,
+        "definition": one.definition,
+        "sources": sources,
+        "agreement": races.get(unit, one.race).digest,
+        "template": hashlib.sha256(rfc8785.dumps(template)).hexdigest(),
+        "sender": {
+            source: {
+                "from": terms.from_name.format(
+                    messenger=one.template["messenger"]["name"], partner=terms.party(source).name
+                ),
+                "domain": terms.party(source).domain,
+            }
+            for source in sources
+        },
+        "links": sorted(set(draft.compiled(terms, one.template).links)),
+        "window": one.template["window"],
+        "size_class": min(size_class, terms.size_class_max),
+        "messenger": one.template["messenger"],
+    }
+    approvals.check_manifest(manifest)
+    return manifest
+
+
+def approve(
+    unit: Unit,
+    caller: Caller,
+    id: str,
+    *,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    """Take in a partner's signature over the manifest's digest.
+
+    Returns:
+        The leaf hash, in hex, of the approval's entry.
+    """
+    require(caller, "approve")
+    one = campaigns.get(unit, id)
+    said = enter.read(unit, entry, openings, now=now)
+    enter.expect(said, "approval", kind="approve", campaign=id, digest=one.digest)
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another partner")
+    known = [a for a in campaigns.approvals(unit, id, "approve") if a.partner == caller.id]
+    if known:
+        return known[0].leaf
+    if one.state != "submitted" or one.manifest is None:
+        raise WrongState("this campaign is not waiting for approvals")
+    if caller.id not in one.manifest["sources"]:
+        raise WrongState("this campaign does not use this partner's list")
+    leaf = enter.promise(unit, said, entry, openings, now=now)
+    campaigns.approve(unit, campaigns.Approval(id, caller.id, "approve", leaf, now))
+    unit.session.flush()
+    yes = [a.partner for a in campaigns.approvals(unit, id, "approve")]
+    terms = agree.signed_terms(unit, one.race)
+    if len(set(yes) & set(one.manifest["sources"])) >= approvals.needed(
+        terms, one.manifest["sources"]
+    ):
+        campaigns.change(unit, id, state="approved", waiting_for="the audience to be fixed")
+        unit.after("freeze", campaign=id)
+    return leaf
+
+
+def attest(
+    unit: Unit,
+    caller: Caller,
+    id: str,
+    *,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    """Take in a source's word that its own rows under the root are what it approved."""
+    require(caller, "attest")
+    one = campaigns.get(unit, id)
+    said = enter.read(unit, entry, openings, now=now)
+    enter.expect(said, "approval", kind="attest", campaign=id, digest=one.digest, root=one.root)
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another partner")
+    known = [a for a in campaigns.approvals(unit, id, "attest") if a.partner == caller.id]
+    if known:
+        return known[0].leaf
+    if one.state != "frozen" or one.manifest is None:
+        raise WrongState("this campaign's audience is not waiting to be checked")
+    leaf = enter.promise(unit, said, entry, openings, now=now)
+    campaigns.approve(unit, campaigns.Approval(id, caller.id, "attest", leaf, now))
+    unit.session.flush()
+    done = {a.partner for a in campaigns.approvals(unit, id, "attest")}
+    if done >= set(one.manifest["sources"]):
+        campaigns.change(unit, id, state="attested", waiting_for="the public log")
+        unit.after("intend", campaign=id)
+    return leaf
+
+
+def schedule(unit: Unit, caller: Caller, id: str, *, hold: timedelta, now: datetime) -> str:
+    """Let the letters go once everything else is in place; a hold lets people think again."""
+    require(caller, "schedule")
+    one = campaigns.get(unit, id)
+    if one.state not in ("submitted", *RUNNING):
+        raise WrongState("this campaign cannot be scheduled now")
+    if one.scheduled is None:
+        campaigns.change(unit, id, scheduled=now + hold)
+        unit.after("mail", campaign=id)
+    return one.state
+
+
+def pause(unit: Unit, caller: Caller, id: str) -> str:
+    """Hold further letters; harmless, and any partner may."""
+    require(caller, "pause")
+    one = campaigns.get(unit, id)
+    if one.state == "paused":
+        return "paused"
+    if one.state not in RUNNING:
+        raise WrongState("this campaign is not under way")
+    campaigns.change(unit, id, state="paused", before_pause=one.state, waiting_for="paused")
+    return "paused"
+
+
+def resume(unit: Unit, caller: Caller, id: str) -> str:
+    """Go on where the pause began."""
+    require(caller, "pause")
+    one = campaigns.get(unit, id)
+    if one.state != "paused" or one.before_pause is None:
+        raise WrongState("this campaign is not paused")
+    campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for="")
+    for task in ("freeze", "intend", "mail"):
+        unit.after(task, campaign=id)
+    return one.before_pause
+
+
+def stop(unit: Unit, caller: Caller, id: str, *, now: datetime) -> str:
+    """End a campaign for good; what has gone cannot be called back."""
+    require(caller, "stop")
+    one = campaigns.get(unit, id)
+    if one.state in ("stopped", "closed"):
+        return one.state
+    campaigns.change(unit, id, state="stopped", waiting_for="", closed=now)
+    return "stopped"

@@ -1,0 +1,111 @@
+"""A partner's bundle arrives and gets its receipt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from consortium.service import agree, enter
+from consortium.service.errors import EntryMisfits
+from consortium.store import contributions, races
+from consortium.store.errors import Conflict
+from consortium.store.unit import Unit
+from policies.authorise import Caller, require
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the partner says of its bundle, beside the two uploaded parts.
+
+    ``header`` is bound into the wrapped key; the digests name the uploaded artefacts; ``rows`` is
+    how many rows the file was found to hold.
+    """
+
+    header: dict[str, Any]
+    wrapped: bytes
+    commitment: str
+    rows: int
+    rows_digest: str
+    outputs_digest: str
+    root: str
+
+
+def contribute(
+    unit: Unit,
+    caller: Caller,
+    *,
+    id: str,
+    offered: Offered,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    """Take in one sealed bundle and promise it to the log.
+
+    Args:
+        unit: the open transaction; the caller ends it.
+        id: chosen by the partner, so that a repeated upload is the same contribution.
+        offered: see there; this process cannot open the parts.
+        entry: the partner's signed ``contribution`` entry.
+        openings: of the entry's commitments.
+        now: UTC.
+
+    Returns:
+        The leaf hash, in hex, under which the log will hold this contribution.
+
+    Raises:
+        Denied: the caller may not contribute for this partner.
+        Conflict: ``id`` already names other bytes, or another partner's bundle.
+        EntryMisfits: the entry says something else than the upload; nothing is kept.
+    """
+    require(caller, "contribute", partner=str(offered.header.get("partner")))
+    known = contributions.find(unit, id)
+    if known is not None:
+        if (known.partner, known.rows_digest) != (caller.id, offered.rows_digest):
+            raise Conflict(f"contribution {id} is taken")
+        return known.leaf
+    race = races.first(unit)
+    terms = agree.signed_terms(unit, race.id)
+    size_class = 1 << max(offered.rows - 1, 0).bit_length()
+    if offered.rows < terms.minimum_upload:
+        raise EntryMisfits(
+            f"a list needs at least {terms.minimum_upload} mailable rows; this one has fewer"
+        )
+    said = enter.read(unit, entry, openings, now=now)
+    enter.expect(
+        said,
+        "contribution",
+        kind="bundle",
+        partner=caller.id,
+        bundle=id,
+        epoch=race.epoch,
+        rows_digest=offered.rows_digest,
+        outputs_digest=offered.outputs_digest,
+        root=offered.root,
+        size_class=size_class,
+    )
+    if said.actor.id != caller.id or offered.header.get("bundle") != id:
+        raise EntryMisfits("the entry is signed by another partner, or names another bundle")
+    leaf = enter.promise(unit, said, entry, openings, now=now)
+    contributions.add(
+        unit,
+        contributions.Contribution(
+            id=id,
+            partner=caller.id,
+            epoch=race.epoch,
+            state="received",
+            header={**offered.header, "commitment": offered.commitment},
+            wrapped=offered.wrapped,
+            rows_digest=offered.rows_digest,
+            outputs_digest=offered.outputs_digest,
+            tokens_digest=None,
+            links_digest=None,
+            linked_roll=None,
+            rostered=False,
+            leaf=leaf,
+            at=now,
+        ),
+    )
+    # Publishing first, matching after: nothing is matched that the log does not hold.
+    unit.after("match")
+    return leaf

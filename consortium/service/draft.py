@@ -1,0 +1,164 @@
+"""A letter is written, checked, previewed on made-up people."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from consortium.service import agree, choose
+from consortium.service.errors import WrongState
+from consortium.store import campaigns
+from consortium.store.artefacts import Artefacts
+from consortium.store.unit import Unit
+from mailer import compose
+from policies import agreement, definition
+from policies.authorise import Caller, require
+
+FIELDS = ("precinct", "election_date", "messenger_name", "partner_name", "race_name", "place_name")
+
+# A made-up person, for previews only: no real row is ever rendered before it is sent.
+MADE_UP = {
+    "first_name": "Alex",
+    "precinct": "Sample precinct",
+    "place_name": "Sampletown",
+}
+
+
+def allowed_fields(terms: agreement.Agreement) -> frozenset[str]:
+    """Merge fields that this agreement allows in a letter."""
+    extra = {"first_name"} if "first_name" in terms.fields else set()
+    return frozenset(FIELDS) | extra
+
+
+def compiled(terms: agreement.Agreement, template: Mapping[str, Any]) -> compose.Compiled:
+    """Check and compile a template under an agreement.
+
+    Raises:
+        TemplateRefused: with every problem, its line and what to do.
+    """
+    return compose.compile_template(
+        compose.Template(
+            str(template.get("subject", "")),
+            str(template.get("mjml", "")),
+            None if template.get("text") is None else str(template["text"]),
+        ),
+        allowed_fields=allowed_fields(terms),
+        allowed_hosts=frozenset(terms.link_hosts),
+    )
+
+
+def draft(
+    unit: Unit,
+    caller: Caller,
+    *,
+    race: str,
+    definition_: Mapping[str, Any],
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    window: Mapping[str, str],
+    artefacts: Artefacts,
+    now: datetime,
+) -> str:
+    """Keep a new letter for an audience, in state ``draft``.
+
+    Args:
+        window: ``opens`` and ``closes``, UTC, inside the agreement's dates.
+        messenger: ``name`` and ``place`` of the local volunteer who signs.
+
+    Returns:
+        The campaign's id.
+
+    Raises:
+        Denied, DefinitionRefused, TemplateRefused, NotReady, WrongState.
+    """
+    require(caller, "draft")
+    terms = agree.signed_terms(unit, race)
+    known = choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
+    normal = definition.normal_form(definition_, known)
+    compiled(terms, template)
+    opens, closes = moment(window, "opens"), moment(window, "closes")
+    if not terms.opens <= opens < closes <= terms.closes:
+        raise WrongState("the sending window must lie inside the agreement's dates")
+    name, place = str(messenger.get("name", "")), str(messenger.get("place", ""))
+    if not name or not place:
+        raise WrongState("a letter needs the name and the place of who signs it")
+    id = str(uuid.uuid4())
+    kept = {
+        "subject": template["subject"],
+        "mjml": template["mjml"],
+        "text": template.get("text"),
+        "messenger": {"name": name, "place": place},
+        "window": {"opens": stamp(opens), "closes": stamp(closes)},
+    }
+    campaigns.add(
+        unit,
+        campaigns.Campaign(
+            id=id,
+            race=race,
+            author=caller.id,
+            state="draft",
+            before_pause=None,
+            definition=normal,
+            template=kept,
+            manifest=None,
+            digest=None,
+            estimate=None,
+            nonce=None,
+            root=None,
+            audience_digest=None,
+            intent_leaf=None,
+            scheduled=None,
+            progress=0,
+            waiting_for="",
+            at=now,
+            closed=None,
+        ),
+    )
+    return id
+
+
+def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:
+    """The letter as HTML, to a made-up person, from the first partner by id."""
+    require(caller, "see_campaign")
+    one = campaigns.get(unit, campaign)
+    terms = agree.terms(unit, one.race)
+    sources = one.manifest["sources"] if one.manifest else [p.id for p in terms.parties]
+    party = terms.party(sorted(sources)[0])
+    facts = letter_facts(terms, one, party) | MADE_UP
+    facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
+    return compose.render(compiled(terms, one.template), facts).html
+
+
+def letter_facts(
+    terms: agreement.Agreement, campaign: campaigns.Campaign, party: agreement.Party
+) -> dict[str, str]:
+    """What every letter of this campaign from this partner says alike."""
+    messenger = campaign.template["messenger"]
+    return {
+        "messenger_name": messenger["name"],
+        "place_name": messenger["place"],
+        "partner_name": party.name,
+        "relation": party.relation,
+        "race_name": terms.race.name,
+        "election_date": f"{terms.race.election_date:%B} {terms.race.election_date.day}",
+        "postal_address": terms.postal_address,
+        "paid_for_by": terms.paid_for_by,
+    }
+
+
+def moment(window: Mapping[str, str], name: str) -> datetime:
+    """Read one end of a window, or ``WrongState`` naming it."""
+    try:
+        return datetime.strptime(str(window.get(name)), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise WrongState(f"window.{name} is not a time like 2026-11-03T15:00:00Z") from error
+
+
+def stamp(at: datetime) -> str:
+    """A UTC time as manifests spell it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def live_sources(unit: Unit) -> list[str]:
+    """Partners whose newest bundle is matched against the newest roll."""
+    return sorted({partner for _, partner, _ in choose.snapshot(unit).links})

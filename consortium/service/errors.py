@@ -1,0 +1,28 @@
+"""What the service refuses.
+
+ServiceRefused
+├── NotSignedIn     the link or the session is used up
+├── EntryMisfits    a signed entry does not say what this call needs
+├── WrongState      this cannot be done in the state that the thing is in
+└── NotReady        something that must come first is not there yet; try again later
+"""
+
+
+class ServiceRefused(Exception):
+    """The service refused; the message names no person."""
+
+
+class NotSignedIn(ServiceRefused):
+    """The link or the session is used up."""
+
+
+class EntryMisfits(ServiceRefused):
+    """A signed entry does not say what this call needs."""
+
+
+class WrongState(ServiceRefused):
+    """This cannot be done in the state that the thing is in."""
+
+
+class NotReady(ServiceRefused):
+    """Something that must come first is not there yet; try again later."""

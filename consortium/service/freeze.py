@@ -1,0 +1,131 @@
+"""Who is eligible by the public definition, over the sources that approved; the root is fixed."""
+
+import secrets
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from consortium.service import choose, enter, match
+from consortium.store import campaigns, contributions, frames, races, roster
+from consortium.store.unit import Unit
+from matching import engine, locks
+from provenance.merkle import tree_root
+
+GHOSTS = "ghosts"
+
+
+def freeze(bench: match.Bench, id: str) -> None:
+    """Fix the audience of an approved campaign. Repeatable: a frozen one is left as it is.
+
+    Freeze removes nobody: the stopped, capped and held out stay in, so that what custodians see is
+    a function of the public definition alone. The mailer leaves them out.
+    """
+
+    def look(unit: Unit) -> tuple[campaigns.Campaign, list[str], choose.Snapshot, roster.Ghosts]:
+        one = campaigns.get(unit, id)
+        yes = [a.partner for a in campaigns.approvals(unit, id, "approve")]
+        drawn = roster.ghosts(unit, one.race)
+        assert drawn is not None
+        return one, yes, choose.snapshot(unit, yes), drawn
+
+    one, yes, seen, ghosts = bench.units.run("freeze-look", look)
+    if one.state != "approved" or one.manifest is None:
+        return
+    sources = sorted(set(yes) & set(one.manifest["sources"]))
+    nonce = secrets.token_bytes(32)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        attributes, listed = stack.enter_context(choose.opened(bench.artefacts, seen))
+        everybody = [
+            *(source for source in listed if source.partner in sources),
+            engine.Source(
+                GHOSTS, GHOSTS, stack.enter_context(bench.artefacts.open(ghosts.links_digest))
+            ),
+        ]
+        chosen: dict[str, dict[int, int]] = {source.bundle: {} for source in everybody}
+        for eligible in engine.audience(one.definition, attributes, everybody):
+            chosen[eligible.bundle][eligible.row] = eligible.roll_row
+        parts = [_part(bench, stack, source, chosen[source.bundle], ghosts) for source in everybody]
+        out = folder / "audience.parquet"
+        found = frames.write_audience(out, attributes, parts)
+        digest = bench.artefacts.put(out)
+    root = tree_root(locks.audience_leaves(nonce, found)).hex()
+
+    def record(unit: Unit) -> None:
+        still = campaigns.get(unit, id)
+        if still.state != "approved" or still.manifest is None:
+            return
+        if len(found) > still.manifest["size_class"]:
+            campaigns.change(
+                unit,
+                id,
+                state="stopped",
+                waiting_for="the audience grew beyond the size that was approved; draft it again",
+                closed=bench.clock(),
+            )
+            return
+        campaigns.change(
+            unit,
+            id,
+            state="frozen",
+            nonce=nonce.hex(),
+            root=root,
+            audience_digest=digest,
+            waiting_for="each partner's check of its own rows",
+        )
+
+    bench.units.run("freeze", record)
+
+
+def _part(
+    bench: match.Bench,
+    stack: ExitStack,
+    source: engine.Source,
+    chosen: dict[int, int],
+    ghosts: roster.Ghosts,
+) -> frames.Part:
+    if source.bundle == GHOSTS:
+        rows = stack.enter_context(bench.artefacts.open(ghosts.rows_digest))
+        # A ghost carries a token like everybody else; random, so it equals nobody's.
+        tokens = {row: secrets.token_bytes(16) for row in chosen}
+        return frames.Part(GHOSTS, GHOSTS, rows, chosen, tokens)
+    one = bench.units.run("freeze-source", lambda unit: contributions.get(unit, source.bundle))
+    assert one.tokens_digest is not None
+    rows = stack.enter_context(bench.artefacts.open(one.rows_digest))
+    members = stack.enter_context(bench.artefacts.open(one.tokens_digest))
+    known = engine.address_tokens(members, bench.keys.tokens)
+    return frames.Part(
+        source.bundle, source.partner, rows, chosen, {row: known[row] for row in chosen}
+    )
+
+
+def intend(bench: match.Bench, id: str) -> None:
+    """Promise the send-intent to the log once every source has attested. Repeatable."""
+
+    def record(unit: Unit) -> None:
+        one = campaigns.get(unit, id)
+        if one.state != "attested" or one.manifest is None or one.intent_leaf is not None:
+            return
+        yes = {a.partner for a in campaigns.approvals(unit, id, "approve")}
+        leaf = enter.write(
+            unit,
+            bench.pen,
+            "intent",
+            {
+                "kind": "send",
+                "campaign": id,
+                "race": one.race,
+                "digest": one.digest,
+                "root": one.root,
+                "nonce": one.nonce,
+                "size_class": one.manifest["size_class"],
+                "opens": one.manifest["window"]["opens"],
+                "closes": one.manifest["window"]["closes"],
+                "agreement": races.get(unit, one.race).digest,
+                "sources": sorted(yes & set(one.manifest["sources"])),
+            },
+            now=bench.clock(),
+        )
+        campaigns.change(unit, id, intent_leaf=leaf)
+
+    bench.units.run("intend", record)

@@ -1,0 +1,417 @@
+"""What each kind of person may see; nothing here is an exact count of people."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from consortium.service import agree, choose
+from consortium.service.errors import NotReady
+from consortium.store import actors, campaigns, contributions, deliveries, log, races, roster, texts
+from consortium.store.errors import Missing
+from consortium.store.unit import Unit
+from policies import disclosure
+from policies.agreement import Agreement
+from policies.authorise import Caller, require
+from policies.budget import opened as empty_ledger
+from policies.parts import ADHOC, PARTS
+from provenance.backend import CHECKPOINT, Backend
+from provenance.canonical import openings_from_json
+from provenance.checkpoint import read_checkpoint
+from provenance.evidence import Evidence
+from provenance.evidence import write_file as receipt_file
+from provenance.quorum import Policy
+from provenance.sequencer import prove
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerView:
+    """A partner as everybody may see it."""
+
+    id: str
+    name: str
+    domain: str
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaceView:
+    """The race, who is in it, and what could break its promises."""
+
+    id: str
+    name: str
+    office: str
+    election_date: date
+    time_zone: str
+    opens: datetime
+    closes: datetime
+    trust: str
+    threshold: int
+    custodians: list[str]
+    partners: list[PartnerView]
+    witnesses: list[str]
+    quorum: int
+    demo: bool
+    epsilon: str
+    postal_address: str
+    paid_for_by: str
+    letters_per_week: int
+    letters_per_race: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """One partner's yes, and its check of its own rows."""
+
+    partner: str
+    name: str
+    approved: datetime | None
+    attested: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """A campaign as its coordinator and its partners see it."""
+
+    id: str
+    state: str
+    definition: dict[str, Any]
+    template: dict[str, Any]
+    messenger: dict[str, str]
+    window: dict[str, str]
+    manifest: dict[str, Any] | None
+    digest: str | None
+    approvals: list[ApprovalView]
+    shown: str
+    low: int
+    high: int
+    progress: int
+    waiting_for: str
+    at: datetime
+    scheduled: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContributionView:
+    """A bundle as its own partner sees it."""
+
+    id: str
+    state: str
+    at: datetime
+    leaf: str
+    index: int | None
+    size_class: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """Fresh looks left and in all; they never come back."""
+
+    looks_left: int
+    looks_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessView:
+    """A witness and whether it stands under the newest checkpoint."""
+
+    name: str
+    cosigned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The public log's newest published state."""
+
+    origin: str
+    size: int
+    checkpoint: str
+    published: datetime | None
+    witnesses: list[WitnessView]
+    vkey: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry as the public sees it."""
+
+    index: int
+    kind: str
+    at: datetime
+    leaf: str
+    entry_json: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientView:
+    """Why somebody got a letter; it holds neither name nor address."""
+
+    partner_name: str
+    relation: str
+    race_name: str
+    messenger_name: str
+    sent_on: date
+    trail: list[str]
+    stopped: list[str]
+    race_closes: datetime
+
+
+def race(unit: Unit) -> RaceView:
+    """The installation's race."""
+    one = races.first(unit)
+    terms = agree.terms(unit, one.id)
+    invite = json.loads(texts.get(unit, "invite"))
+    names = {actor.id: actor.name for actor in actors.everyone(unit, "custodian")}
+    rho = sum(part.limit for name, part in PARTS.items() if name != "D") / 1_000_000
+    return RaceView(
+        id=one.id,
+        name=terms.race.name,
+        office=terms.race.office,
+        election_date=terms.race.election_date,
+        time_zone=terms.race.time_zone,
+        opens=terms.opens,
+        closes=terms.closes,
+        trust=terms.trust,
+        threshold=terms.threshold,
+        custodians=[names.get(one.id, one.id) for one in terms.custodians],
+        partners=[PartnerView(p.id, p.name, p.domain, p.relation) for p in terms.parties],
+        witnesses=[witness["name"] for witness in invite["witnesses"]],
+        quorum=int(invite["quorum"]),
+        demo=bool(invite.get("demo")),
+        epsilon=f"{disclosure.epsilon_of(rho, 1e-6):.1f}",
+        postal_address=terms.postal_address,
+        paid_for_by=terms.paid_for_by,
+        letters_per_week=terms.caps.letters_per_week,
+        letters_per_race=terms.caps.letters_per_race,
+    )
+
+
+def campaign_list(unit: Unit, caller: Caller) -> list[CampaignView]:
+    """Every campaign that the caller may see; partners see those that ask for their list."""
+    require(caller, "see_campaign")
+    terms = agree.terms(unit, races.first(unit).id)
+    return [
+        _campaign(unit, terms, one)
+        for one in campaigns.listed(unit)
+        if caller.role != "partner"
+        or (one.manifest is not None and caller.id in one.manifest["sources"])
+    ]
+
+
+def campaign(unit: Unit, caller: Caller, id: str) -> CampaignView:
+    """One campaign, or ``Missing``; a partner sees only those that ask for its list."""
+    require(caller, "see_campaign")
+    one = campaigns.get(unit, id)
+    if caller.role == "partner" and (
+        one.manifest is None or caller.id not in one.manifest["sources"]
+    ):
+        raise Missing(f"no campaign {id}")
+    return _campaign(unit, agree.terms(unit, one.race), one)
+
+
+def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> CampaignView:
+    yes = {(a.partner, a.kind): a.at for a in campaigns.approvals(unit, one.id)}
+    sources: Sequence[str] = one.manifest["sources"] if one.manifest else ()
+    said = None if one.estimate is None else disclosure.shown(one.estimate, ADHOC.sigma)
+    return CampaignView(
+        id=one.id,
+        state=one.state,
+        definition=one.definition,
+        template={name: one.template.get(name) for name in ("subject", "mjml", "text")},
+        messenger=one.template["messenger"],
+        window=one.template["window"],
+        manifest=one.manifest,
+        digest=one.digest,
+        approvals=[
+            ApprovalView(
+                source,
+                terms.party(source).name,
+                yes.get((source, "approve")),
+                yes.get((source, "attest")),
+            )
+            for source in sources
+        ],
+        shown="" if said is None else said.text,
+        low=0 if said is None else said.low,
+        high=0 if said is None else said.high,
+        progress=one.progress,
+        waiting_for=one.waiting_for,
+        at=one.at,
+        scheduled=one.scheduled,
+    )
+
+
+def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
+    """The caller's own bundles, oldest first."""
+    require(caller, "contribute", partner=caller.id)
+    return [
+        ContributionView(
+            one.id,
+            one.state,
+            one.at,
+            one.leaf,
+            log.find(unit, one.leaf).index,
+            int(one.header.get("size_class", 0)),
+        )
+        for one in contributions.listed(unit, partner=caller.id)
+    ]
+
+
+def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:
+    """Entry, openings and proof under the newest published checkpoint; None while it is pending."""
+    promised = log.find(unit, leaf)
+    note = backend.read(CHECKPOINT)
+    if promised.index is None or note is None:
+        return None
+    if promised.openings is None:
+        raise Missing("what this entry says has been shredded")
+    return Evidence(
+        promised.entry,
+        openings_from_json(promised.openings),
+        prove(backend, promised.index, note),
+    )
+
+
+def receipt(unit: Unit, caller: Caller, id: str, backend: Backend) -> dict[str, Any]:
+    """A bundle's receipt: checked offline by ``trellis audit receipt``."""
+    require(caller, "contribute", partner=caller.id)
+    one = contributions.get(unit, id)
+    if one.partner != caller.id:
+        raise Missing(f"no contribution {id}")
+    found = evidence(unit, one.leaf, backend)
+    if found is None:
+        raise NotReady("the log has not published this yet; try again in a moment")
+    return dict(receipt_file([found], policy(unit), publics(unit)))
+
+
+def policy(unit: Unit) -> Policy:
+    """Whose signatures on the log count here."""
+    return Policy.from_invite(json.loads(texts.get(unit, "invite")))
+
+
+def publics(unit: Unit) -> dict[str, bytes]:
+    """Every actor's public key."""
+    return {actor.id: bytes.fromhex(actor.public) for actor in actors.everyone(unit)}
+
+
+def budget(unit: Unit, caller: Caller, now: datetime) -> BudgetView:
+    """What the caller may still ask, out of what a whole race allows."""
+    one = races.first(unit)
+    total = choose.budget.looks_left(empty_ledger(one.id), caller.id, now)
+    return BudgetView(choose.looks_left(unit, one.id, caller.id, now), total)
+
+
+def log_head(unit: Unit, backend: Backend) -> LogView:
+    """The newest published checkpoint and who stands under it."""
+    invite = json.loads(texts.get(unit, "invite"))
+    note = backend.read(CHECKPOINT)
+    names = [witness["name"] for witness in invite["witnesses"]]
+    if note is None:
+        return LogView(
+            invite["origin"],
+            0,
+            "",
+            None,
+            [WitnessView(n, False) for n in names],
+            invite["log_vkey"],
+        )
+    tree, _ = read_checkpoint(note)
+    cosigned = policy(unit).check(note)
+    standing = {one for one in cosigned.cosignatures}
+    return LogView(
+        origin=invite["origin"],
+        size=tree.size,
+        checkpoint=note.decode(),
+        published=cosigned.at,
+        witnesses=[WitnessView(name, name in standing) for name in names],
+        vkey=invite["log_vkey"],
+    )
+
+
+def entries(unit: Unit, start: int, count: int) -> list[EntryView]:
+    """Published entries from ``start`` on, newest of them last."""
+    size = log.size(unit)
+    return [entry(unit, index) for index in range(max(start, 0), min(start + count, size))]
+
+
+def entry(unit: Unit, index: int) -> EntryView:
+    """One published entry, or ``Missing``."""
+    one = log.at_index(unit, index)
+    body = json.loads(one.entry)
+    at = datetime.strptime(body["at"], "%Y-%m-%dT%HZ").replace(tzinfo=one.at.tzinfo)
+    return EntryView(index, one.kind, at, one.leaf, body)
+
+
+def proof(unit: Unit, index: int, backend: Backend) -> str:
+    """The tlog-proof of one published entry."""
+    log.at_index(unit, index)
+    note = backend.read(CHECKPOINT)
+    if note is None:
+        raise NotReady("nothing has been published yet")
+    return prove(backend, index, note)
+
+
+def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]:
+    """The newest logged statement of each key of an epoch."""
+    found: dict[str, Evidence | None] = dict.fromkeys(("match", "seal", "mailer", "pepper"))
+    for one in log.of_kind(unit, "key"):
+        opened = one.openings or {}
+        kind = opened.get("kind", {}).get("value")
+        if kind == "statement":
+            statement = opened["statement"]["value"]
+            name, of = statement["purpose"], statement["epoch"]
+        elif kind in ("mailer", "pepper"):
+            name, of = kind, opened["epoch"]["value"]
+        else:
+            continue
+        if of == epoch and one.index is not None:
+            found[name] = evidence(unit, one.leaf, backend)
+    return found
+
+
+def roster_chunks(unit: Unit, backend: Backend) -> tuple[str, list[tuple[int, Evidence]]]:
+    """The epoch and each published chunk with its proof."""
+    epoch = races.first(unit).epoch
+    found = []
+    for chunk in roster.chunks(unit, epoch):
+        proof = evidence(unit, chunk.leaf, backend)
+        if proof is not None:
+            found.append((chunk.chunk, proof))
+    return epoch, found
+
+
+def recipient(unit: Unit, capability: str) -> RecipientView:
+    """Why somebody got a letter, for whoever holds its capability.
+
+    Raises:
+        Missing: no letter has that capability, or it has expired.
+    """
+    letter = deliveries.by_capability(unit, capability)
+    one = campaigns.get(unit, letter.campaign)
+    terms = agree.terms(unit, one.race)
+    party = terms.party(letter.partner)
+    bundle = contributions.get(unit, letter.bundle)
+    approved = {a.partner: a.at for a in campaigns.approvals(unit, one.id, "approve")}
+    sent = letter.settled_at or letter.claimed_at or one.at
+    trail = [
+        f"{party.name} states that you are {party.relation} (in the log).",
+        f"It put a sealed list into the consortium on {_day(bundle.at)} (in the log).",
+    ]
+    if letter.partner in approved:
+        trail.append(f"It approved this email on {_day(approved[letter.partner])} (in the log).")
+    trail.append(f"The email was handed to your provider on {_day(sent)}.")
+    return RecipientView(
+        partner_name=party.name,
+        relation=party.relation,
+        race_name=terms.race.name,
+        messenger_name=one.template["messenger"]["name"],
+        sent_on=sent.date(),
+        trail=trail,
+        stopped=deliveries.stopped_scopes(unit, letter),
+        race_closes=terms.closes,
+    )
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%B} {at.day}, {at.year}"

@@ -1,0 +1,268 @@
+"""Tokens meet the roll.
+
+Long work runs outside transactions: each step reads what is due in one unit, computes a new
+artefact from immutable ones, and records its digest in another. A crash between the two leaves an
+unnamed artefact and the same work due again.
+"""
+
+import secrets
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from consortium.service import agree, enter
+from consortium.store import contributions, frames, log, races, roster
+from consortium.store.artefacts import Artefacts
+from consortium.store.unit import Unit, Units
+from mailer.seal import SEALED_BYTES
+from matching import bundle, engine, locks, score
+from matching.group import random_scalar
+from policies import disclosure
+from provenance.merkle import tree_root
+
+ROSTER_STEP = 1024
+"""A roster chunk is padded to a multiple of this many entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchKeys:
+    """What only the matching process holds."""
+
+    pepper: bytes = field(repr=False)
+    outputs: bytes = field(repr=False)  # HPKE private key to which outputs are sealed
+    tokens: bytes = field(repr=False)  # encrypts token artefacts at rest
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where matching works: the database, the artefacts, the keys, the pen, the time."""
+
+    units: Units
+    artefacts: Artefacts
+    keys: MatchKeys
+    pen: enter.Pen
+    clock: Callable[[], datetime]
+
+
+def run(bench: Bench) -> None:
+    """Do all that is due, in order; repeatable at any time."""
+    _ready_rolls(bench)
+    _pepper_bundles(bench)
+    _draw_ghosts(bench)
+    _extend_roster(bench)
+    _link(bench)
+
+
+def _published(unit: Unit, leaf: str) -> bool:
+    return log.find(unit, leaf).index is not None
+
+
+def _peppered(bench: Bench, digest: str, epoch: str, about: str) -> str:
+    """Open sealed outputs, pepper them, keep only the result. Returns its digest."""
+    with tempfile.TemporaryDirectory() as folder, bench.artefacts.open(digest) as sealed:
+        plain, out = Path(folder) / "outputs.parquet", Path(folder) / "tokens"
+        bundle.open_file(sealed, plain, bench.keys.outputs, about.encode())
+        engine.pepper_outputs(
+            plain, out, pepper=bench.keys.pepper, epoch=epoch, key=bench.keys.tokens
+        )
+        return bench.artefacts.put(out)
+
+
+def _ready_rolls(bench: Bench) -> None:
+    due = bench.units.run(
+        "rolls-due",
+        lambda unit: [
+            r for r in contributions.rolls(unit, state="received") if _published(unit, r.leaf)
+        ],
+    )
+    for roll in due:
+        assert roll.outputs_digest is not None
+        tokens = _peppered(bench, roll.outputs_digest, roll.epoch, roll.id)
+
+        def record(unit: Unit, id: str = roll.id, tokens: str = tokens) -> None:
+            contributions.change_roll(
+                unit, id, state="ready", tokens_digest=tokens, outputs_digest=None
+            )
+
+        bench.units.run("roll-ready", record)
+        # After the commit: a crash before this line leaves a sealed file, and no plain one.
+        bench.artefacts.delete(roll.outputs_digest)
+
+
+def _pepper_bundles(bench: Bench) -> None:
+    due = bench.units.run(
+        "bundles-due",
+        lambda unit: [
+            c for c in contributions.listed(unit, state="received") if _published(unit, c.leaf)
+        ],
+    )
+    for one in due:
+        assert one.outputs_digest is not None
+        tokens = _peppered(bench, one.outputs_digest, one.epoch, one.id)
+
+        def record(unit: Unit, id: str = one.id, tokens: str = tokens) -> None:
+            if contributions.get(unit, id).state == "received":
+                contributions.change(
+                    unit, id, state="logged", tokens_digest=tokens, outputs_digest=None
+                )
+
+        bench.units.run("bundle-logged", record)
+        bench.artefacts.delete(one.outputs_digest)
+
+
+def _draw_ghosts(bench: Bench) -> None:
+    """Draw a race's ghosts once: per precinct a random number, each on a random roll row."""
+
+    def due(unit: Unit) -> tuple[races.Race, str, int] | None:
+        race = races.first(unit)
+        ready = contributions.rolls(unit, state="ready")
+        if not ready or roster.ghosts(unit, race.id) is not None:
+            return None
+        return race, ready[-1].attributes_digest, len(agree.terms(unit, race.id).parties)
+
+    found = bench.units.run("ghosts-due", due)
+    if found is None:
+        return
+    race, attributes, lists = found
+    with bench.artefacts.open(attributes) as path:
+        precincts = frames.precinct_rows(path)
+    on = [
+        secrets.choice(rows)
+        for rows in precincts.values()
+        for _ in range(
+            disclosure.ghosts(
+                disclosure.GHOST_EPSILON,
+                disclosure.GHOST_DELTA,
+                secrets.randbelow,
+                rows=lists,
+            )
+        )
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        rows, links = Path(folder) / "rows.parquet", Path(folder) / "links.parquet"
+        bundle.write_rows(rows, [_ghost(race.epoch, n) for n in range(len(on))])
+        bundle.write_links(links, [(n, roll_row, 1.0) for n, roll_row in enumerate(on)])
+        drawn = roster.Ghosts(race.id, bench.artefacts.put(rows), bench.artefacts.put(links), False)
+    bench.units.run("ghosts", lambda unit: roster.add_ghosts(unit, drawn))
+
+
+def _ghost(epoch: str, row: int) -> bundle.BundleRow:
+    # r is drawn, used and forgotten: nobody can ever open what it would have sealed.
+    entry = locks.make_entry(epoch, secrets.token_bytes(32), random_scalar())
+    return bundle.BundleRow(
+        row, entry.tag, entry.lock, entry.proof, secrets.token_bytes(SEALED_BYTES)
+    )
+
+
+def _extend_roster(bench: Bench) -> None:
+    """Append one padded chunk with everybody's new locks, mixed."""
+
+    def due(unit: Unit) -> tuple[races.Race, list[str], str | None, list[str], int]:
+        race = races.first(unit)
+        new = [c for c in contributions.listed(unit, state="logged") if not c.rostered]
+        drawn = roster.ghosts(unit, race.id)
+        ghosts = None if drawn is None or drawn.rostered else drawn.rows_digest
+        number = roster.next_chunk(unit, race.epoch)
+        return race, [c.rows_digest for c in new], ghosts, [c.id for c in new], number
+
+    race, digests, ghosts, ids, number = bench.units.run("roster-due", due)
+    if not digests and ghosts is None:
+        return
+    entries: list[bytes] = []
+    for digest in [*digests, *([ghosts] if ghosts else [])]:
+        with bench.artefacts.open(digest) as path:
+            entries += [row.tag + row.lock + row.proof for row in bundle.read_rows(path)]
+    while len(entries) % ROSTER_STEP:
+        padding = _ghost(race.epoch, 0)
+        entries.append(padding.tag + padding.lock + padding.proof)
+    secrets.SystemRandom().shuffle(entries)
+    body = b"".join(entries)
+    digest = bench.artefacts.put(body)
+    root = tree_root(entries).hex()
+
+    def record(unit: Unit) -> None:
+        if roster.next_chunk(unit, race.epoch) != number:
+            return  # another worker was faster; what it left out is due again
+        leaf = enter.write(
+            unit,
+            bench.pen,
+            "contribution",
+            {
+                "kind": "roster",
+                "epoch": race.epoch,
+                "chunk": number,
+                "digest": digest,
+                "root": root,
+                "size": len(entries),
+            },
+            now=bench.clock(),
+        )
+        roster.add(unit, roster.Chunk(race.epoch, number, digest, leaf))
+        for id in ids:
+            contributions.change(unit, id, rostered=True)
+        if ghosts is not None:
+            roster.ghosts_rostered(unit, race.id)
+
+    bench.units.run("roster", record)
+
+
+def _link(bench: Bench) -> None:
+    """Match every bundle that has not met the newest roll."""
+
+    def due(
+        unit: Unit,
+    ) -> tuple[contributions.Roll | None, Sequence[contributions.Contribution]]:
+        ready = contributions.rolls(unit, state="ready")
+        if not ready:
+            return None, []
+        live = contributions.listed(unit, state="logged") + contributions.listed(
+            unit, state="matched"
+        )
+        return ready[0], [c for c in live if c.linked_roll != ready[0].id and c.rostered]
+
+    roll, waiting = bench.units.run("links-due", due)
+    if roll is None:
+        return
+    weights = score.load()
+    for one in waiting:
+        assert one.tokens_digest is not None
+        assert roll.tokens_digest is not None
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            members = stack.enter_context(bench.artefacts.open(one.tokens_digest))
+            voters = stack.enter_context(bench.artefacts.open(roll.tokens_digest))
+            engine.link(
+                members, voters, folder / "links.parquet", key=bench.keys.tokens, weights=weights
+            )
+            links = bench.artefacts.put(folder / "links.parquet")
+
+        def record(
+            unit: Unit,
+            one: contributions.Contribution = one,
+            roll: contributions.Roll = roll,
+            links: str = links,
+        ) -> None:
+            if contributions.get(unit, one.id).state == "withdrawn":
+                return
+            contributions.change(
+                unit, one.id, state="matched", links_digest=links, linked_roll=roll.id
+            )
+            enter.write(
+                unit,
+                bench.pen,
+                "match",
+                {
+                    "kind": "run",
+                    "bundle": one.id,
+                    "roll": roll.id,
+                    "tokens_digest": one.tokens_digest,
+                    "links_digest": links,
+                    "parameters_digest": score.digest(weights),
+                },
+                now=bench.clock(),
+            )
+
+        bench.units.run("linked", record)

@@ -1,0 +1,67 @@
+"""Figures leave, noised, charged to the budget."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from consortium.service import choose
+from consortium.service.errors import WrongState
+from consortium.store import campaigns, deliveries, ledger
+from consortium.store.unit import Units
+from policies import disclosure
+from policies.authorise import Caller, require
+from policies.parts import OUTCOME
+
+FIGURES = ("handed to providers", "bounced", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One outcome of a closed campaign, as it may be read."""
+
+    name: str
+    shown: str
+    low: int
+    high: int
+
+
+def outcomes(
+    units: Units, caller: Caller, id: str, *, clock: Callable[[], datetime]
+) -> list[Figure]:
+    """What became of a campaign's letters; only after it closed, and always the same answer.
+
+    Raises:
+        WrongState: it has not closed.
+        BudgetSpent: no more outcomes can be told in this race.
+    """
+    require(caller, "see_report")
+    one = units.run("report-look", lambda unit: campaigns.get(unit, id))
+    if one.state != "closed":
+        raise WrongState("outcomes are told once the campaign has closed")
+    found = []
+    for name in FIGURES:
+        question = hashlib.sha256(f"outcome {id} {name}".encode()).hexdigest()
+
+        def pay(unit: "choose.Unit", question: str = question) -> ledger.Memo | None:
+            choose.pay(unit, one.race, "C", question, caller.id, clock(), False)
+            return ledger.memo(unit, one.race, "C", question)
+
+        memo = units.run("report-pay", pay)
+        assert memo is not None
+        value = memo.answer
+        if value is None:
+            exact = units.run(
+                "report-count",
+                lambda unit, name=name: deliveries.outcome(unit, id, name),  # type: ignore[misc]
+            )
+            drawn = disclosure.noisy(exact, OUTCOME.sigma)
+            value = units.run(
+                "report-answer",
+                lambda unit, question=question, drawn=drawn: ledger.answer(  # type: ignore[misc]
+                    unit, one.race, "C", question, drawn
+                ),
+            )
+        said = disclosure.shown(value, OUTCOME.sigma)
+        found.append(Figure(name, said.text, said.low, said.high))
+    return found

@@ -1,0 +1,351 @@
+"""The outbox: one row a letter, its states, and who must not be written to.
+
+States: pending -> claimed (committed before the first byte) -> sent | deferred | failed | in_doubt;
+dropped is a letter that a stop, a cap or a withdrawal took back before it left. What is in doubt
+is never retried by a machine.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, false, func, or_, select, update
+
+from consortium.store.errors import LeaseLost, Missing
+from consortium.store.rows import frozen
+from consortium.store.tables import CampaignRow, DeliveryRow, LeaseRow, SuppressionRow
+from consortium.store.unit import Unit
+
+UNSENT = ("pending", "deferred")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One letter. ``person`` is a roll row id; ``stop_key`` is known once it was claimed."""
+
+    id: str
+    campaign: str
+    lock: str
+    bundle: str
+    row: int
+    partner: str
+    person: int
+    address_token: str
+    place: dict[str, Any]
+    state: str
+    attempt: int
+    fence: int
+    claimed_at: datetime | None
+    settled_at: datetime | None
+    stop_key: str | None
+    verp: str
+    capability_hash: str
+    queue_id: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Somebody who must not be written to. Scopes: race, partner, all."""
+
+    scope: str
+    race: str | None
+    partner: str | None
+    epoch: str | None
+    stop_key: str | None
+    address_token: str | None
+    person: int | None
+    bundle: str | None
+    reason: str
+    delivery: str | None
+    at: datetime
+
+
+def plan(unit: Unit, letters: Iterable[Delivery]) -> None:
+    """Insert pending letters; those whose id is known are left as they are."""
+    for one in letters:
+        if unit.session.get(DeliveryRow, one.id) is None:
+            unit.session.add(
+                DeliveryRow(**{name: getattr(one, name) for name in Delivery.__slots__})
+            )
+    unit.session.flush()
+
+
+def planned(unit: Unit, campaign: str) -> bool:
+    """Whether the letters of a campaign have been chosen."""
+    query = select(DeliveryRow.id).where(DeliveryRow.campaign == campaign).limit(1)
+    return unit.session.scalar(query) is not None
+
+
+def in_state(
+    unit: Unit, campaign: str, states: Collection[str], most: int = 1_000_000
+) -> list[Delivery]:
+    """Letters of a campaign in some states, in the order of their ids, which is random."""
+    query = (
+        select(DeliveryRow)
+        .where(DeliveryRow.campaign == campaign, DeliveryRow.state.in_(states))
+        .order_by(DeliveryRow.attempt, DeliveryRow.id)
+        .limit(most)
+    )
+    return [frozen(Delivery, row) for row in unit.session.scalars(query)]
+
+
+def get(unit: Unit, id: str) -> Delivery:
+    """The letter with this id, or ``Missing``."""
+    row = unit.session.get(DeliveryRow, id)
+    if row is None:
+        raise Missing("no such letter")
+    return frozen(Delivery, row)
+
+
+def by_capability(unit: Unit, token: str) -> Delivery:
+    """The letter whose link this is; only the link's hash is kept.
+
+    Raises:
+        Missing: no letter has that link.
+    """
+    stored = hashlib.sha256(b"trellis/capability/v1\n" + token.encode()).hexdigest()
+    row = unit.session.scalar(select(DeliveryRow).where(DeliveryRow.capability_hash == stored))
+    if row is None:
+        raise Missing("no letter has that link")
+    return frozen(Delivery, row)
+
+
+def count(unit: Unit, campaign: str) -> dict[str, int]:
+    """Letters by state: exact, for the mailer's own decisions; it must not leave unnoised."""
+    query = (
+        select(DeliveryRow.state, func.count())
+        .where(DeliveryRow.campaign == campaign)
+        .group_by(DeliveryRow.state)
+    )
+    return {state: number for state, number in unit.session.execute(query)}
+
+
+def outcome(unit: Unit, campaign: str, name: str) -> int:
+    """An exact figure of a closed campaign, on its way into noise."""
+    if name == "handed to providers":
+        return count(unit, campaign).get("sent", 0)
+    reasons = ("stop", "complaint") if name == "stopped" else ("hard",)
+    query = (
+        select(func.count(func.distinct(SuppressionRow.delivery)))
+        .join(DeliveryRow, DeliveryRow.id == SuppressionRow.delivery)
+        .where(DeliveryRow.campaign == campaign, SuppressionRow.reason.in_(reasons))
+    )
+    return int(unit.session.scalar(query) or 0)
+
+
+def claim(unit: Unit, id: str, *, stop_key: str, fence: int, now: datetime) -> bool:
+    """Take a letter for sending, unless this address already has one of the same campaign.
+
+    The claim is committed before the first byte leaves, so a crash after it leaves a doubt and
+    never a second letter.
+
+    Returns:
+        False when another letter of the campaign went, or may have gone, to the same address.
+    """
+    row = unit.session.get(DeliveryRow, id)
+    if row is None or row.state not in UNSENT:
+        return False
+    twin = unit.session.scalar(
+        select(DeliveryRow.id).where(
+            DeliveryRow.campaign == row.campaign,
+            DeliveryRow.stop_key == stop_key,
+            DeliveryRow.id != id,
+        )
+    )
+    if twin is not None:
+        row.state, row.outcome, row.settled_at = "dropped", "second copy", now
+        return False
+    row.state, row.stop_key, row.fence, row.claimed_at = "claimed", stop_key, fence, now
+    row.attempt += 1
+    unit.session.flush()
+    return True
+
+
+def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
+    """Take a letter back before it leaves."""
+    row = unit.session.get(DeliveryRow, id)
+    if row is not None and row.state in (*UNSENT, "claimed"):
+        row.state, row.outcome, row.settled_at = "dropped", why, now
+
+
+def settle(
+    unit: Unit,
+    id: str,
+    *,
+    fence: int,
+    state: str,
+    outcome: str,
+    queue_id: str | None,
+    now: datetime,
+) -> None:
+    """Write what became of a claimed letter.
+
+    Raises:
+        LeaseLost: somebody with a newer fence has claimed it since; their word stands.
+    """
+    row = unit.session.get(DeliveryRow, id)
+    if row is None or row.state not in ("claimed", "in_doubt") or row.fence != fence:
+        raise LeaseLost("this letter is another worker's now")
+    row.state, row.outcome, row.queue_id = state, outcome[:200], queue_id
+    row.settled_at = now
+    if state in UNSENT:
+        row.stop_key = None  # provably unsent: the address is free again
+
+
+def drop_unsent(unit: Unit, bundle: str) -> None:
+    """A bundle is withdrawn: its letters that have not left never will."""
+    unit.session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.bundle == bundle, DeliveryRow.state.in_(UNSENT))
+        .values(state="dropped", outcome="withdrawn")
+    )
+
+
+def sent_at(
+    unit: Unit, race: str, *, person: int | None = None, stop_key: str | None = None
+) -> list[datetime]:
+    """When somebody was written to in this race; a doubt counts as a letter."""
+    query = (
+        select(DeliveryRow.claimed_at)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .where(
+            CampaignRow.race == race,
+            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
+            DeliveryRow.person == person
+            if person is not None
+            else DeliveryRow.stop_key == stop_key,
+        )
+    )
+    return [at for at in unit.session.scalars(query) if at is not None]
+
+
+def last_sent(unit: Unit, race: str) -> dict[int, list[datetime]]:
+    """When each person was written to in this race."""
+    query = (
+        select(DeliveryRow.person, DeliveryRow.claimed_at)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .where(CampaignRow.race == race, DeliveryRow.state.in_(("claimed", "sent", "in_doubt")))
+    )
+    found: dict[int, list[datetime]] = {}
+    for person, at in unit.session.execute(query):
+        if at is not None:
+            found.setdefault(person, []).append(at)
+    return found
+
+
+def in_flight(unit: Unit, letter: Delivery) -> bool:
+    """Whether a letter to the same person or address is between its claim and its outcome."""
+    same = [DeliveryRow.person == letter.person]
+    if letter.stop_key is not None:
+        same.append(DeliveryRow.stop_key == letter.stop_key)
+    query = select(DeliveryRow.id).where(DeliveryRow.state == "claimed", or_(*same)).limit(1)
+    return unit.session.scalar(query) is not None
+
+
+def suppress(unit: Unit, new: Suppression) -> None:
+    """Keep a stop; the same one again changes nothing."""
+    known = unit.session.scalar(
+        select(SuppressionRow.seq).where(
+            SuppressionRow.scope == new.scope,
+            SuppressionRow.reason == new.reason,
+            SuppressionRow.delivery == new.delivery,
+        )
+    )
+    if known is None:
+        unit.session.add(
+            SuppressionRow(**{name: getattr(new, name) for name in Suppression.__slots__})
+        )
+        unit.session.flush()
+
+
+def suppressed(
+    unit: Unit,
+    *,
+    race: str,
+    partner: str,
+    epoch: str,
+    stop_key: str | None,
+    address_token: str | None,
+    person: int | None,
+    loud: Collection[str] = (),
+) -> bool:
+    """Whether somebody must not be written to, by address, by token or by person.
+
+    Args:
+        loud: bundles whose stops passed the share at which they no longer speak for a person,
+            only for an address: planted mailboxes must not silence a list.
+    """
+    same = []
+    if stop_key is not None:
+        same.append(SuppressionRow.stop_key == stop_key)
+    if address_token is not None:
+        same.append(
+            and_(SuppressionRow.address_token == address_token, SuppressionRow.epoch == epoch)
+        )
+    if person is not None:
+        speaks = SuppressionRow.bundle.not_in(loud) if loud else ~false()
+        same.append(
+            and_(
+                SuppressionRow.person == person,
+                SuppressionRow.epoch == epoch,
+                SuppressionRow.race == race,
+                speaks,
+            )
+        )
+    reach = or_(
+        SuppressionRow.scope == "all",
+        and_(SuppressionRow.scope == "race", SuppressionRow.race == race),
+        and_(SuppressionRow.scope == "partner", SuppressionRow.partner == partner),
+    )
+    query = select(SuppressionRow.seq).where(reach, or_(*same)).limit(1)
+    return unit.session.scalar(query) is not None
+
+
+def stops_by_bundle(unit: Unit, race: str) -> dict[str, int]:
+    """How many people's stops came from each bundle in a race."""
+    query = (
+        select(SuppressionRow.bundle, func.count(func.distinct(SuppressionRow.person)))
+        .where(SuppressionRow.race == race, SuppressionRow.reason == "stop")
+        .group_by(SuppressionRow.bundle)
+    )
+    return {bundle: number for bundle, number in unit.session.execute(query) if bundle}
+
+
+def stopped_scopes(unit: Unit, letter: Delivery) -> list[str]:
+    """What the recipient of a letter has stopped already."""
+    query = select(SuppressionRow.scope).where(
+        or_(
+            SuppressionRow.delivery == letter.id,
+            and_(SuppressionRow.stop_key == letter.stop_key, SuppressionRow.stop_key.is_not(None)),
+        )
+    )
+    return sorted(set(unit.session.scalars(query)))
+
+
+def lease(unit: Unit, name: str, holder: str, life: timedelta, now: datetime) -> int:
+    """Take or renew a lease; the fence grows with every new holder.
+
+    Raises:
+        LeaseLost: another holder's lease has not run out.
+    """
+    row = unit.session.get(LeaseRow, name)
+    if row is None:
+        unit.session.add(LeaseRow(name=name, holder=holder, fence=1, until=now + life))
+        unit.session.flush()
+        return 1
+    if row.holder != holder:
+        if row.until > now:
+            raise LeaseLost(f"{name} is another worker's until {row.until:%H:%M:%S}")
+        row.holder, row.fence = holder, row.fence + 1
+    row.until = now + life
+    return row.fence
+
+
+def release(unit: Unit, name: str, holder: str, now: datetime) -> None:
+    """Give a lease back early."""
+    row = unit.session.get(LeaseRow, name)
+    if row is not None and row.holder == holder:
+        row.until = now

@@ -1,0 +1,135 @@
+"""DuckDB over artefacts: cells of the cube, and the frozen audience as a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the cube: a piece of a precinct, its registered voters and its people.
+
+    ``people`` is exact: it goes into noise and nowhere else.
+    """
+
+    precinct: str
+    congressional: str
+    senate: str
+    house: str
+    people: int
+
+    def districts(self) -> tuple[str, str, str]:
+        """The codes of the districts that this cell lies in."""
+        return self.congressional, self.senate, self.house
+
+
+def cells(attributes: Path, links: Sequence[Path]) -> list[Cell]:
+    """Count people with at least one live link, per piece of a precinct, every piece included."""
+    with duckdb.connect() as db:
+        db.execute("CREATE TEMP TABLE linked (roll_row BIGINT)")
+        for path in links:
+            db.execute("INSERT INTO linked SELECT roll_row FROM read_parquet(?)", [str(path)])
+        found = db.execute(
+            """
+            SELECT precinct, congressional, senate, house,
+                   count(*) FILTER (row_id IN (SELECT roll_row FROM linked))
+            FROM read_parquet(?) GROUP BY ALL ORDER BY ALL
+            """,
+            [str(attributes)],
+        ).fetchall()
+    return [Cell(*row) for row in found]
+
+
+def precinct_rows(attributes: Path) -> dict[str, list[int]]:
+    """Row ids of the roll by precinct, sorted."""
+    with duckdb.connect() as db:
+        found = db.execute(
+            "SELECT precinct, list(row_id ORDER BY row_id) FROM read_parquet(?) GROUP BY 1",
+            [str(attributes)],
+        ).fetchall()
+    return {precinct: list(rows) for precinct, rows in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One source's contribution to an audience."""
+
+    bundle: str
+    partner: str
+    rows: Path  # the bundle's rows part: row, tag, lock, ...
+    chosen: Mapping[int, int]  # row -> roll row
+    address_tokens: Mapping[int, bytes]  # row -> 16 bytes; empty for ghosts
+
+
+def write_audience(out: Path, attributes: Path, parts: Sequence[Part]) -> list[bytes]:
+    """Write the frozen audience, sorted by lock, and return its locks in that order."""
+    with duckdb.connect() as db:
+        db.execute(
+            """CREATE TEMP TABLE audience (lock BLOB, tag BLOB, bundle VARCHAR, partner VARCHAR,
+               "row" BIGINT, roll_row BIGINT, address_token BLOB)"""
+        )
+        for part in parts:
+            if not part.chosen:
+                continue
+            db.execute(
+                'CREATE OR REPLACE TEMP TABLE chosen ("row" BIGINT, roll_row BIGINT, token BLOB)'
+            )
+            rows = list(part.chosen)
+            db.execute(
+                "INSERT INTO chosen SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]),"
+                " unnest(?::BLOB[])",
+                [
+                    rows,
+                    [part.chosen[row] for row in rows],
+                    [part.address_tokens.get(row) for row in rows],
+                ],
+            )
+            db.execute(
+                """INSERT INTO audience
+                   SELECT b.lock, b.tag, ?, ?, c."row", c.roll_row, c.token
+                   FROM chosen c JOIN read_parquet(?) b ON b."row" = c."row" """,
+                [part.bundle, part.partner, str(part.rows)],
+            )
+        db.execute(
+            """CREATE TEMP TABLE whole AS
+               SELECT a.*, r.household, r.precinct, r.zip, r.house
+               FROM audience a JOIN read_parquet(?) r ON r.row_id = a.roll_row ORDER BY a.lock""",
+            [str(attributes)],
+        )
+        db.execute(f"COPY (SELECT * FROM whole ORDER BY lock) TO '{out}' (FORMAT parquet)")
+        return [
+            bytes(row[0]) for row in db.execute("SELECT lock FROM whole ORDER BY lock").fetchall()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One row of a frozen audience, as the mailer reads it."""
+
+    lock: bytes
+    tag: bytes
+    bundle: str
+    partner: str
+    row: int
+    roll_row: int
+    address_token: bytes | None
+    household: int
+    precinct: str
+    zip: str
+    house: str
+
+
+def read_audience(path: Path) -> list[Candidate]:
+    """Read a frozen audience in its order (by lock)."""
+    with duckdb.connect() as db:
+        found = db.execute(
+            """SELECT lock, tag, bundle, partner, "row", roll_row, address_token, household,
+                      precinct, zip, house FROM read_parquet(?) ORDER BY lock""",
+            [str(path)],
+        ).fetchall()
+    return [
+        Candidate(bytes(r[0]), bytes(r[1]), *r[2:6], None if r[6] is None else bytes(r[6]), *r[7:])
+        for r in found
+    ]

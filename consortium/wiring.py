@@ -1,0 +1,122 @@
+"""Builds one process from its settings: engine, keys, clock, transports; nothing else does."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from consortium import clock as clocks
+from consortium import witness_client
+from consortium.service.enter import Pen
+from consortium.service.match import Bench, MatchKeys
+from consortium.settings import Settings
+from consortium.store import texts
+from consortium.store.artefacts import Artefacts, artefacts
+from consortium.store.log import SqlLock
+from consortium.store.schema import migrate
+from consortium.store.unit import Units, engine
+from provenance.backend import FolderBackend
+from provenance.note import Signer
+from provenance.quorum import Policy
+from provenance.sequencer import Sequencer
+
+WITNESS_SECONDS = 5.0
+
+
+def settings_of(home: Path) -> Settings:
+    """The settings of a home: its ``trellis.env``, overruled by the environment."""
+    return Settings(_env_file=home / "trellis.env", home=home)  # type: ignore[call-arg]
+
+
+def read_key(path: Path) -> bytes:
+    """A 32-byte secret kept as hex in a file of mode 0600."""
+    return bytes.fromhex(path.read_text().strip())
+
+
+def make_key(path: Path, secret: bytes | None = None) -> bytes:
+    """Read a secret, or make it once: 32 random bytes, mode 0600 from its first instant."""
+    if path.exists():
+        return read_key(path)
+    secret = secret or secrets.token_bytes(32)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secret.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+def pen(actor: str, seed: bytes) -> Pen:
+    """What an actor signs entries with."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return Pen(
+        actor, key.public_key().public_bytes_raw(), key.sign, lambda: secrets.token_bytes(32)
+    )
+
+
+@dataclass
+class Process:
+    """One server process. Each part is built when first asked for, so a process that never asks
+    for a key never reads it."""
+
+    settings: Settings
+    clock: Callable[[], datetime] = field(default=clocks.utc)
+
+    @cached_property
+    def units(self) -> Units:
+        """The database."""
+        return Units(engine(self.settings.database_url()), self.clock)
+
+    @cached_property
+    def artefacts(self) -> Artefacts:
+        """The artefact store."""
+        return artefacts(self.settings.artefacts_url())
+
+    @cached_property
+    def log_files(self) -> FolderBackend:
+        """The public log's files; staging lies in the operator's home, beside nothing public."""
+        return FolderBackend(self.settings.log_dir, self.settings.home / "staging")
+
+    def invite(self) -> dict[str, object]:
+        """The public facts of the installation."""
+        found = json.loads(self.units.run("invite", lambda unit: texts.get(unit, "invite")))
+        assert isinstance(found, dict)
+        return found
+
+    @cached_property
+    def operator_pen(self) -> Pen:
+        """Signs the operator's own entries; only the worker asks for it."""
+        return pen("operator", read_key(self.settings.home / "signing.key"))
+
+    @cached_property
+    def sequencer(self) -> Sequencer:
+        """The one writer of the log; only the worker asks for it."""
+        invite = self.invite()
+        policy = Policy.from_invite(invite)
+        signer = Signer.from_seed(str(invite["origin"]), read_key(self.settings.home / "log.key"))
+        made = Sequencer(
+            self.log_files, SqlLock(self.units), signer, policy, witness_client.asker(policy)
+        )
+        made.recover()
+        return made
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Where matching works; only the worker asks for it."""
+        home = self.settings.home
+        keys = MatchKeys(
+            pepper=read_key(home / "pepper.key"),
+            outputs=read_key(home / "outputs.key"),
+            tokens=read_key(home / "tokens.key"),
+        )
+        return Bench(self.units, self.artefacts, keys, self.operator_pen, self.clock)
+
+    def migrate(self) -> None:
+        """Bring the database up to date."""
+        migrate(self.units.engine)
