@@ -1,6 +1,6 @@
 """What a command can import is what it can reach; checked on the graph and in a live interpreter.
 
-The graph has imports inside functions too, but not `importlib`; a fresh interpreter holds what truly
+The graph has imports inside functions too, not `importlib`; a fresh interpreter holds what truly
 gets loaded, but not what a function would load later. So both are asked.
 """
 
@@ -93,15 +93,15 @@ def graph() -> grimp.ImportGraph:
 @cache
 def loaded(module: str) -> frozenset[str]:
     """What a fresh interpreter holds after importing one module."""
-    said = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-c", f"import sys, json, {module}; print(json.dumps(list(sys.modules)))"],
         cwd=ROOT,
-        check=True,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-    ).stdout
-    return frozenset(json.loads(said.splitlines()[-1]))
+    )
+    assert ran.returncode == 0, f"import {module}: {ran.stderr.strip().splitlines()[-1]}"
+    return frozenset(json.loads(ran.stdout.splitlines()[-1]))
 
 
 def held(modules: frozenset[str], package: str) -> set[str]:
