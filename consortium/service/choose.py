@@ -16,7 +16,7 @@ from consortium.store.unit import Unit, Units
 from matching import engine
 from policies import budget, definition, disclosure
 from policies.authorise import Caller, require
-from policies.parts import ADHOC, CUBE
+from policies.parts import ADHOC, CUBE, part_of
 
 CUBE_LEVEL = "precinct"
 
@@ -155,7 +155,7 @@ def pay(
     ledger.charge(
         unit,
         ledger.Charge(race, part, made.units, question, made.person, after.head, made.at),
-        budget.part_of(part).sigma,
+        part_of(part).sigma,
     )
     unit.after("anchor", race=race)
     return True

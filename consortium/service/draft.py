@@ -82,7 +82,7 @@ def draft(
     name, place = str(messenger.get("name", "")), str(messenger.get("place", ""))
     if not name or not place:
         raise WrongState("a letter needs the name and the place of who signs it")
-    id = str(uuid.uuid4())
+    new = str(uuid.uuid4())
     kept = {
         "subject": template["subject"],
         "mjml": template["mjml"],
@@ -93,7 +93,7 @@ def draft(
     campaigns.add(
         unit,
         campaigns.Campaign(
-            id=id,
+            id=new,
             race=race,
             author=caller.id,
             state="draft",
@@ -114,7 +114,7 @@ def draft(
             closed=None,
         ),
     )
-    return id
+    return new
 
 
 def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:

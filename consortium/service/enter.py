@@ -105,14 +105,14 @@ def write(unit: Unit, pen: Pen, kind: str, facts: Mapping[str, Any], *, now: dat
     return leaf
 
 
-def expect(said: Said, kind: str, **facts: Any) -> None:
+def expect(said: Said, event: str, /, **facts: Any) -> None:
     """Refuse unless the entry is of this type and says exactly these facts.
 
     Raises:
         EntryMisfits: names the fact that differs, never its value.
     """
-    if said.kind != kind:
-        raise EntryMisfits(f"the entry is not of type {kind}")
+    if said.kind != event:
+        raise EntryMisfits(f"the entry is not of type {event}")
     for name, value in facts.items():
         if json.dumps(said.facts.get(name)) != json.dumps(value):
             raise EntryMisfits(f"the entry's {name} does not fit this call")

@@ -14,6 +14,7 @@ from consortium.store.unit import Unit
 from policies import disclosure
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
+from policies.budget import looks_left as whole_looks
 from policies.budget import opened as empty_ledger
 from policies.parts import ADHOC, PARTS
 from provenance.backend import CHECKPOINT, Backend
@@ -298,7 +299,7 @@ def publics(unit: Unit) -> dict[str, bytes]:
 def budget(unit: Unit, caller: Caller, now: datetime) -> BudgetView:
     """What the caller may still ask, out of what a whole race allows."""
     one = races.first(unit)
-    total = choose.budget.looks_left(empty_ledger(one.id), caller.id, now)
+    total = whole_looks(empty_ledger(one.id), caller.id, now)
     return BudgetView(choose.looks_left(unit, one.id, caller.id, now), total)
 
 
@@ -318,7 +319,7 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
         )
     tree, _ = read_checkpoint(note)
     cosigned = policy(unit).check(note)
-    standing = {one for one in cosigned.cosignatures}
+    standing = set(cosigned.cosignatures)
     return LogView(
         origin=invite["origin"],
         size=tree.size,

@@ -201,8 +201,8 @@ def _extend_roster(bench: Bench) -> None:
             now=bench.clock(),
         )
         roster.add(unit, roster.Chunk(race.epoch, number, digest, leaf))
-        for id in ids:
-            contributions.change(unit, id, rostered=True)
+        for one in ids:
+            contributions.change(unit, one, rostered=True)
         if ghosts is not None:
             roster.ghosts_rostered(unit, race.id)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from consortium.service import choose
 from consortium.service.errors import WrongState
 from consortium.store import campaigns, deliveries, ledger
-from consortium.store.unit import Units
+from consortium.store.unit import Unit, Units
 from policies import disclosure
 from policies.authorise import Caller, require
 from policies.parts import OUTCOME
@@ -43,7 +43,7 @@ def outcomes(
     for name in FIGURES:
         question = hashlib.sha256(f"outcome {id} {name}".encode()).hexdigest()
 
-        def pay(unit: "choose.Unit", question: str = question) -> ledger.Memo | None:
+        def pay(unit: Unit, question: str = question) -> ledger.Memo | None:
             choose.pay(unit, one.race, "C", question, caller.id, clock(), False)
             return ledger.memo(unit, one.race, "C", question)
 

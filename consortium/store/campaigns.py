@@ -16,8 +16,8 @@ from consortium.store.unit import Unit
 class Campaign:
     """One letter to one audience.
 
-    States: draft, submitted, approved, frozen, attested, logged, sending, paused, stopped, closed.
-    ``progress`` is a percentage of the noised size in steps of five; nothing here is an exact count.
+    States: draft, submitted, approved, frozen, attested, logged, sending, paused, stopped,
+    closed. ``progress`` is a percentage of the noised size in fixed steps; no count is exact.
     """
 
     id: str

@@ -120,7 +120,7 @@ def count(unit: Unit, campaign: str) -> dict[str, int]:
         .where(DeliveryRow.campaign == campaign)
         .group_by(DeliveryRow.state)
     )
-    return {state: number for state, number in unit.session.execute(query)}
+    return {str(state): int(number) for state, number in unit.session.execute(query)}
 
 
 def outcome(unit: Unit, campaign: str, name: str) -> int:
@@ -204,19 +204,16 @@ def drop_unsent(unit: Unit, bundle: str) -> None:
     )
 
 
-def sent_at(
-    unit: Unit, race: str, *, person: int | None = None, stop_key: str | None = None
-) -> list[datetime]:
-    """When somebody was written to in this race; a doubt counts as a letter."""
+def sent_at(unit: Unit, race: str, *, stop_key: str, person: int | None) -> list[datetime]:
+    """When somebody, or their address, was written to in this race; a doubt counts as a letter."""
+    same = DeliveryRow.stop_key == stop_key
     query = (
         select(DeliveryRow.claimed_at)
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
         .where(
             CampaignRow.race == race,
             DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-            DeliveryRow.person == person
-            if person is not None
-            else DeliveryRow.stop_key == stop_key,
+            same if person is None else or_(same, DeliveryRow.person == person),
         )
     )
     return [at for at in unit.session.scalars(query) if at is not None]

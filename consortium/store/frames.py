@@ -98,10 +98,9 @@ def write_audience(out: Path, attributes: Path, parts: Sequence[Part]) -> list[b
                FROM audience a JOIN read_parquet(?) r ON r.row_id = a.roll_row ORDER BY a.lock""",
             [str(attributes)],
         )
-        db.execute(f"COPY (SELECT * FROM whole ORDER BY lock) TO '{out}' (FORMAT parquet)")
-        return [
-            bytes(row[0]) for row in db.execute("SELECT lock FROM whole ORDER BY lock").fetchall()
-        ]
+        db.table("whole").order("lock").write_parquet(str(out))
+        locks = db.execute("SELECT lock FROM whole ORDER BY lock").fetchall()
+    return [bytes(row[0]) for row in locks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +129,18 @@ def read_audience(path: Path) -> list[Candidate]:
             [str(path)],
         ).fetchall()
     return [
-        Candidate(bytes(r[0]), bytes(r[1]), *r[2:6], None if r[6] is None else bytes(r[6]), *r[7:])
+        Candidate(
+            lock=bytes(r[0]),
+            tag=bytes(r[1]),
+            bundle=r[2],
+            partner=r[3],
+            row=r[4],
+            roll_row=r[5],
+            address_token=None if r[6] is None else bytes(r[6]),
+            household=r[7],
+            precinct=r[8],
+            zip=r[9],
+            house=r[10],
+        )
         for r in found
     ]
