@@ -1,0 +1,495 @@
+"""Read a partner's list: which column is which, and which rows may be written to.
+
+Streaming, so a list of any length needs the same memory. ``row`` is the record's number in the
+file with the header counted as 1: the first member is row 2, and a blank line is counted too, so
+that it is the number a spreadsheet shows.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from matching import normalise
+from matching.errors import ListRefused, RowRefused
+from matching.recipes import Record, make_record
+from matching.systems import LANGUAGES, STATUSES, SYNONYMS, SYSTEMS, System
+
+__all__ = ["Listing", "MemberRow", "Reading", "fold_header", "fold_status", "open_list"]
+
+_STRICTNESS = (
+    "subscribed", "unknown", "never", "unsubscribed", "cleaned", "bounced", "blocked",
+    "spam complaint",
+)  # fmt: skip
+_CHUNK = 1 << 20
+_KEPT_REFUSALS = 1000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MemberRow:
+    """One member who can be used. ``email`` is the address as it is written to."""
+
+    row: int
+    record: Record
+    email: str
+    first_name: str
+    language: str
+    status: str
+    mailable: bool
+
+    def __repr__(self) -> str:
+        return f"MemberRow(row={self.row})"
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a pass over the rows found; filled while the rows are read.
+
+    ``refused`` keeps the first thousand; ``refused_total`` counts them all.
+    """
+
+    usable: int = 0
+    mailable: int = 0
+    blank: int = 0
+    refused_total: int = 0
+    refused: list[RowRefused] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, refusal: RowRefused) -> None:
+        self.refused_total += 1
+        if len(self.refused) < _KEPT_REFUSALS:
+            self.refused.append(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list whose columns are understood. Each ``rows()`` reads the file anew from the start.
+
+    Attributes:
+        mapping: field to the header it is read from, as it stands in the file.
+        unknown_columns: headers that are not read at all; their cells never leave this file.
+        notes: what the partner should look at, such as an encoding that had to be supposed.
+        has_status: whether the file itself says who may be written to.
+    """
+
+    path: Path
+    system: str
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    mapping: Mapping[str, str]
+    unknown_columns: tuple[str, ...]
+    notes: tuple[str, ...]
+    has_status: bool
+    _places: Mapping[str, int]
+
+    def rows(
+        self, reading: Reading | None = None, *, attested: bool = False
+    ) -> Iterator[MemberRow]:
+        """Yield the usable rows in file order; the rest are put into ``reading``.
+
+        Args:
+            reading: filled as the rows pass; complete only after the last one.
+            attested: the partner vouches for a consent basis, so that "unknown" may be written
+                to. It never overrides a status that says no, on this row or on another row with
+                the same address: the most restrictive wins.
+        """
+        seen = reading if reading is not None else Reading()
+        strictest = self._strictest()
+        for number, cells in _records(self, seen):
+            try:
+                row = _member(self, number, cells, strictest, attested)
+            except RowRefused as refusal:
+                seen.refuse(refusal)
+                continue
+            seen.usable += 1
+            seen.mailable += row.mailable
+            seen.statuses[row.status] += 1
+            yield row
+
+    def check(self, *, attested: bool = False) -> Reading:
+        """Read all rows once and say what is in them, for the partner to confirm."""
+        reading = Reading()
+        for _ in self.rows(reading, attested=attested):
+            pass
+        return reading
+
+    def _strictest(self) -> dict[bytes, str]:
+        """By address, the most restrictive status of those who are not simply subscribed."""
+        found: dict[bytes, str] = {}
+        if not self._status_columns():
+            return found
+        for _, cells in _records(self, Reading()):
+            address, status = _address_and_status(self, cells)
+            if address and status != "subscribed":
+                key = _address_digest(address)
+                found[key] = _stricter(found.get(key, "subscribed"), status)
+        return found
+
+    def _status_columns(self) -> bool:
+        return self.has_status
+
+    def cell(self, cells: list[str], field: str) -> str:
+        """The cell of one field, trimmed; empty when the file has no such column."""
+        place = self._places.get(field)
+        return cells[place].strip() if place is not None else ""
+
+
+def fold_header(raw: str) -> str:
+    """Fold a header so that "First_Name ", "first name" and "FIRST-NAME" are one."""
+    folded = unicodedata.normalize("NFKC", raw).strip("\ufeff \t").casefold()
+    return re.sub(r"[\s_\-.:*]+", " ", folded).strip()
+
+
+def fold_status(raw: str) -> str:
+    """One of the eight words; an empty cell or a word nobody knows is "unknown"."""
+    return STATUSES.get(fold_header(raw), "unknown")
+
+
+def open_list(path: Path) -> Listing:
+    """Understand a file's encoding, delimiter and columns, before any row is looked at.
+
+    Raises:
+        ListRefused: it is a workbook or binary, has no header, or no column holds email addresses.
+    """
+    encoding, notes = _encoding(path)
+    with path.open("r", encoding=encoding, newline="") as text:
+        sample = text.read(1 << 16)
+        delimiter = _delimiter(sample)
+    header: tuple[str, ...] = ()
+    with path.open("r", encoding=encoding, newline="") as text:
+        for cells in _reader(text, delimiter):
+            if isinstance(cells, list) and any(cell.strip() for cell in cells):
+                header = tuple(cell.strip("\ufeff").strip() for cell in cells)
+                break
+    if not header:
+        raise ListRefused("the file is empty", todo="Export the list again, with its header row")
+    folded = [fold_header(cell) for cell in header]
+    system = _system(folded)
+    places = _places(system, folded)
+    _check_email_column(system, header, folded, places)
+    extra = _status_places(system, folded)
+    used = {*places.values(), *extra.values()}
+    return Listing(
+        path=path,
+        system=system.slug,
+        encoding=encoding,
+        delimiter=delimiter,
+        header=header,
+        mapping={field: header[at] for field, at in places.items() if not field.startswith("~")},
+        unknown_columns=tuple(h for at, h in enumerate(header) if at not in used and h),
+        notes=tuple(notes),
+        has_status="status" in places or bool(extra) or bool(_file_status(system, path)),
+        _places={**places, **extra},
+    )
+
+
+# --- the bytes ---------------------------------------------------------------------------------
+
+
+def _encoding(path: Path) -> tuple[str, list[str]]:
+    """Decide the encoding by reading the file once; say so when it had to be supposed."""
+    with path.open("rb") as raw:
+        head = raw.read(4096)
+    if head.startswith(b"PK\x03\x04"):
+        raise ListRefused(
+            "this is a workbook (.xlsx) or a zip file, whatever its name says",
+            todo="Open it and save as 'CSV UTF-8', or unpack it",
+        )
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise ListRefused("this is an old Excel workbook (.xls)", todo="Save it as 'CSV UTF-8'")
+    if head.startswith((b"%PDF", b"\x1f\x8b", b"\x89PNG", b"PAR1", b"SQLite format 3")):
+        raise ListRefused("this is not a text file", todo="Export the list as CSV")
+    wide = _utf16(head)
+    if wide:
+        _check_decodes(path, wide)
+        return wide, ["the file is UTF-16; it was read as that"]
+    if b"\x00" in head:
+        raise ListRefused("this is not a text file", todo="Export the list as CSV")
+    if head.startswith(codecs.BOM_UTF8):
+        _check_decodes(path, "utf-8-sig")
+        return "utf-8-sig", []
+    if _decodes(path, "utf-8"):
+        return "utf-8", []
+    supposed = "cp1252" if _decodes(path, "cp1252") else "latin-1"
+    name = "Windows-1252" if supposed == "cp1252" else "ISO-8859-1"
+    return supposed, [
+        f"the file is not UTF-8; it was read as {name}: look at a name with an accent, "
+        "and export as 'CSV UTF-8' if it is wrong"
+    ]
+
+
+def _utf16(head: bytes) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = head[0::2], head[1::2]
+    if len(odd) >= 8 and odd.count(0) > 0.8 * len(odd) and even.count(0) < 0.05 * len(even):
+        return "utf-16-le"
+    if len(odd) >= 8 and even.count(0) > 0.8 * len(even) and odd.count(0) < 0.05 * len(odd):
+        return "utf-16-be"
+    return ""
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with path.open("rb") as raw:
+        try:
+            while chunk := raw.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _check_decodes(path: Path, encoding: str) -> None:
+    if not _decodes(path, encoding):
+        raise ListRefused(
+            f"the file begins as {encoding.upper()} but does not go on as that",
+            todo="It was cut or joined from two files: export it again as 'CSV UTF-8'",
+        )
+
+
+def _delimiter(sample: str) -> str:
+    """The commonest of comma, semicolon, tab and bar in the header, outside quotation marks."""
+    first = next((line for line in sample.splitlines() if line.strip()), "")
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max((",", ";", "\t", "|"), key=lambda mark: (bare.count(mark), mark == ","))
+
+
+def _reader(text: TextIO, delimiter: str) -> Iterator[list[str] | None]:
+    """The records of a file; None for one whose quotation marks are broken. Then it goes on."""
+    records = csv.reader(text, delimiter=delimiter, strict=True)
+    while True:
+        try:
+            yield next(records)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield None
+
+
+# --- the columns -------------------------------------------------------------------------------
+
+
+def _system(folded: list[str]) -> System:
+    for system in SYSTEMS:
+        for signature in system.signatures:
+            if signature.endswith("*"):
+                if any(cell.startswith(signature[:-1]) for cell in folded):
+                    return system
+            elif signature in folded:
+                return system
+    return SYSTEMS[-1]
+
+
+def _places(system: System, folded: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, synonyms in SYNONYMS.items():
+        for wanted in (*system.columns.get(name, ()), *synonyms):
+            if wanted in folded and folded.index(wanted) not in found.values():
+                found[name] = folded.index(wanted)
+                break
+    if "first" in found and "last" in found:
+        found.pop("full", None)
+    return found
+
+
+def _check_email_column(
+    system: System, header: tuple[str, ...], folded: list[str], places: Mapping[str, int]
+) -> None:
+    if "email" not in places:
+        if len(header) == 1:
+            raise ListRefused(
+                "the file has one column and it is not 'email'",
+                todo="Use commas, semicolons or tabs between columns, and give the file a header",
+            )
+        raise ListRefused(
+            f"none of the {len(header)} columns is called 'email'",
+            column="email",
+            todo="Add a header row, or rename the column that holds the addresses to 'email'",
+        )
+    for name in ("email", "status"):
+        if name in places and folded.count(folded[places[name]]) > 1:
+            raise ListRefused(
+                "stands in the header twice", column=header[places[name]], todo="Keep one of them"
+            )
+
+
+def _status_places(system: System, folded: list[str]) -> dict[str, int]:
+    """The columns beside the status that can only take consent away; keyed "~header"."""
+    wanted: tuple[str, ...] = ("do not email", "do not contact", "is deceased", "deceased")
+    if system.slug == "nationbuilder":
+        for n in range(1, 5):
+            wanted += (f"email{n}", f"email{n} is bad")
+    if system.slug == "mailchimp":
+        wanted += ("unsub time", "clean time")
+    if system.slug == "salesforce":
+        wanted += ("hasoptedoutofemail", "email opt out", "emailbouncedreason", "emailbounceddate")
+    return {f"~{name}": folded.index(name) for name in wanted if name in folded}
+
+
+# --- the rows ----------------------------------------------------------------------------------
+
+
+def _records(listing: Listing, reading: Reading) -> Iterator[tuple[int, list[str]]]:
+    """Number the records and hold back those that do not fit the header."""
+    number, width, header_seen = 0, len(listing.header), False
+    with listing.path.open("r", encoding=listing.encoding, newline="") as text:
+        for cells in _reader(text, listing.delimiter):
+            number += 1
+            if cells is not None and not any(cell.strip() for cell in cells):
+                reading.blank += header_seen
+                continue
+            if not header_seen:
+                # Blank lines above the header are not counted: it is row 1 by definition.
+                number, header_seen = 1, True
+                continue
+            if cells is None:
+                why = "a quotation mark is not closed or stands inside a cell: export again"
+                reading.refuse(RowRefused(number, "the whole row", why))
+                continue
+            while len(cells) > width and not cells[-1].strip():
+                cells.pop()
+            if len(cells) != width:
+                why = (
+                    f"has {len(cells)} cells where the header has {width}: put quotation marks "
+                    "around a cell that holds the delimiter, or remove the line break"
+                )
+                reading.refuse(RowRefused(number, "the whole row", why))
+                continue
+            yield number, cells
+
+
+def _member(
+    listing: Listing,
+    number: int,
+    cells: list[str],
+    strictest: Mapping[bytes, str],
+    attested: bool,
+) -> MemberRow:
+    typed, status = _address_and_status(listing, cells)
+    if not typed:
+        raise RowRefused(number, "email", "is empty: add an address or remove the row")
+    address = normalise.mailbox(typed)
+    if not address:
+        raise RowRefused(number, "email", "is not one email address: correct it or remove the row")
+    status = _stricter(status, strictest.get(_address_digest(typed), "subscribed"))
+    first, last = listing.cell(cells, "first"), listing.cell(cells, "last")
+    if not (first and last) and (full := listing.cell(cells, "full")):
+        first, last = _split(full)
+    record = make_record(
+        first=first,
+        middle=listing.cell(cells, "middle"),
+        last=last,
+        suffix=listing.cell(cells, "suffix"),
+        phone=listing.cell(cells, "phone"),
+        birth=listing.cell(cells, "birth"),
+        address=f"{listing.cell(cells, 'address')} {listing.cell(cells, 'unit')}".strip(),
+        zip=listing.cell(cells, "zip"),
+    )
+    mailable = status == "subscribed" or (attested and status == "unknown")
+    language = _language(listing.cell(cells, "language"))
+    return MemberRow(number, record, address, _greeting(first), language, status, mailable)
+
+
+def _split(full: str) -> tuple[str, str]:
+    """First and last name of a whole one: "Ruiz, Ana" and "Ana Ruiz"."""
+    if "," in full:
+        last, _, first = full.partition(",")
+        return first.strip(), last.strip()
+    words = full.split()
+    return (words[0], " ".join(words[1:])) if len(words) > 1 else (full, "")
+
+
+def _greeting(first: str) -> str:
+    """The first name as a letter greets with it: one line, printable, no shouting."""
+    shown = "".join(c for c in first if c.isprintable()).strip()[:MAX_GREETING]
+    return shown.title() if shown.isupper() or shown.islower() else shown
+
+
+MAX_GREETING = 40
+
+
+def _language(typed: str) -> str:
+    folded = fold_header(unicodedata.normalize("NFKD", typed).encode("ascii", "ignore").decode())
+    code = LANGUAGES.get(folded) or folded.partition(" ")[0]
+    return code if re.fullmatch(r"[a-z]{2}", code) else "en"
+
+
+def _stricter(one: str, other: str) -> str:
+    return max(one, other, key=_STRICTNESS.index)
+
+
+def _address_digest(typed: str) -> bytes:
+    # Digests in memory only, so that a long list of stops stays small.
+    return hashlib.blake2b(normalise.email(typed).encode(), digest_size=12).digest()
+
+
+def _address_and_status(listing: Listing, cells: list[str]) -> tuple[str, str]:
+    """The address one row names, and the strictest of all it says about writing to it."""
+    status = (
+        fold_status(listing.cell(cells, "status")) if "status" in listing.mapping else "unknown"
+    )
+    address = listing.cell(cells, "email")
+    for flag in ("~do not email", "~do not contact", "~is deceased", "~deceased"):
+        if _ticked(listing.cell(cells, flag)):
+            status = "blocked"
+    if listing.system == "nationbuilder":
+        address, bad = _nationbuilder_address(listing, cells, address)
+        status = _stricter(status, "bounced") if bad else status
+    elif listing.system == "mailchimp":
+        said = _file_status(SYSTEMS_BY_SLUG["mailchimp"], listing.path) or status
+        if listing.cell(cells, "~unsub time"):
+            said = "unsubscribed"
+        if listing.cell(cells, "~clean time"):
+            said = "cleaned"
+        status = said
+    elif listing.system == "salesforce":
+        # "Not opted out" is not "opted in": without a status column it stays unknown.
+        if _ticked(listing.cell(cells, "~hasoptedoutofemail")) or _ticked(
+            listing.cell(cells, "~email opt out")
+        ):
+            status = _stricter(status, "unsubscribed")
+        if listing.cell(cells, "~emailbouncedreason") or listing.cell(cells, "~emailbounceddate"):
+            status = _stricter(status, "bounced")
+    return address, status
+
+
+SYSTEMS_BY_SLUG = {system.slug: system for system in SYSTEMS}
+
+
+def _file_status(system: System, path: Path) -> str:
+    """Mailchimp exports one file per status and says which in the file's name alone."""
+    if system.slug != "mailchimp":
+        return ""
+    found = re.match(r"(un|non)?(subscribed|cleaned)", path.name.casefold().replace("-", ""))
+    words = {"subscribed": "subscribed", "unsubscribed": "unsubscribed", "cleaned": "cleaned"}
+    return words.get(found[0], "never") if found else ""
+
+
+def _ticked(cell: str) -> bool:
+    return cell.strip().casefold() in {"true", "yes", "y", "1", "t", "x", "checked"}
+
+
+def _nationbuilder_address(listing: Listing, cells: list[str], main: str) -> tuple[str, bool]:
+    """The first address that is not marked bad; the main one, and True, when all are."""
+    numbered = [listing.cell(cells, f"~email{n}") for n in range(1, 5)]
+    bad = {
+        normalise.email(address)
+        for n, address in enumerate(numbered, 1)
+        if _ticked(listing.cell(cells, f"~email{n} is bad"))
+    }
+    if _ticked(listing.cell(cells, "~email1 is bad")) and not numbered[0]:
+        bad.add(normalise.email(main))
+    offered = [address for address in (main, *numbered) if address]
+    good = [address for address in offered if normalise.email(address) not in bad]
+    return (good[0], False) if good else (offered[0] if offered else "", bool(offered))

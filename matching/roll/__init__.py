@@ -1,0 +1,1 @@
+"""Voter files: one reader over dated layouts; a header nobody knows stops with its difference."""
