@@ -1,6 +1,7 @@
-"""Whoever reads the public log, today or in ten years, learns no partner, person, size or minute.
+"""Whoever reads the public log, today or in ten years, reads no partner, subject, size or minute.
 
-Threat: docs/threat-model.md#T9. The attacker has every entry's bytes, and may know all but one fact.
+Threat: docs/threat-model.md#T9. The attacker has every entry's bytes, and may know all but one
+fact. Limit, shown here as well: who holds the actors' public keys can try them on a signature.
 """
 
 import json
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.entry import ENTRY_BYTES, Drafted, draft
+from provenance.entry import ENTRY_BYTES, Drafted, check_signature, draft, parse
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -59,3 +60,9 @@ def test_a_guess_without_the_salt_is_not_confirmed() -> None:
 def test_an_entry_tells_the_hour_and_not_the_minute() -> None:
     early, late = (written("river-union", 512, NOON.replace(minute=m)) for m in (1, 59))
     assert {json.loads(one.entry)["at"] for one in (early, late)} == {"2026-11-21T12Z"}
+
+
+def test_limit_a_signature_tells_its_actor_to_who_tries_the_right_public_key() -> None:
+    check_signature(
+        parse(written("river-union", 512).entry), PUBLIC
+    )  # docs/threat-model.md says so
