@@ -1,0 +1,264 @@
+"""The two parts of a bundle as files: rows that are kept, outputs that are sealed to the pepper.
+
+Parquet through DuckDB. ``seal_file`` is HPKE in frames, so that a part of any size passes through
+little memory and a frame cannot be moved, repeated, dropped or cut off at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import duckdb
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from matching.errors import ArtefactRefused, BundleRefused
+
+__all__ = ["BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_outputs",
+           "read_rows", "seal_file", "size_class", "write_outputs", "write_rows"]  # fmt: skip
+
+FRAME = 4 << 20
+"""Plaintext bytes in every frame but the last."""
+_BATCH = 50_000
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+_OVERHEAD = 32 + 16
+
+_ROWS = (
+    ("row", "BIGINT"),
+    ("tag", "BLOB"),
+    ("lock", "BLOB"),
+    ("proof", "BLOB"),
+    ("sealed", "BLOB"),
+)
+_OUTPUTS = (("row", "BIGINT"), ("recipe", "UTINYINT"), ("output", "BLOB"))
+
+
+class BundleRow(NamedTuple):
+    """One kept row: its number in the bundle (not in the file), and nothing anyone can read."""
+
+    row: int
+    tag: bytes
+    lock: bytes
+    proof: bytes
+    sealed: bytes
+
+
+class OutputRow(NamedTuple):
+    """One token's 64-byte VOPRF output; recipe 255 is the address token."""
+
+    row: int
+    recipe: int
+    output: bytes
+
+
+def size_class(rows: int) -> int:
+    """The next power of two: all that is told of a list's length."""
+    return 1 << max(0, rows - 1).bit_length()
+
+
+def write_rows(path: Path, rows: Iterable[BundleRow]) -> None:
+    """Write the rows part. Their order must say nothing: number them after shuffling."""
+    _write(path, _ROWS, rows)
+
+
+def read_rows(path: Path) -> Iterator[BundleRow]:
+    """Read the rows part in the order of ``row``; run ``check_rows`` first on a stranger's file."""
+    for cells in _read(path, _ROWS, "row"):
+        yield BundleRow(*cells)
+
+
+def check_rows(path: Path, *, rows: int | None = None, sealed_bytes: int | None = None) -> int:
+    """Check that a rows part is what the format says, and nothing else.
+
+    Args:
+        rows: how many the header promises.
+        sealed_bytes: the constant length of a sealed payload.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        BundleRefused: other columns, a gap in 0..n-1, a length, a tag or lock that comes twice.
+    """
+    _check_schema(path, _ROWS, "rows")
+    found = _one(
+        path,
+        "SELECT count(*), count(DISTINCT row), min(row), max(row), count(DISTINCT tag),"
+        " count(DISTINCT lock), count(*) FILTER (coalesce(octet_length(tag), 0) <> 32),"
+        " count(*) FILTER (coalesce(octet_length(lock), 0) <> 32),"
+        " count(*) FILTER (coalesce(octet_length(proof), 0) <> 64),"
+        " min(coalesce(octet_length(sealed), 0)), max(octet_length(sealed))"
+        " FROM read_parquet(?)",
+    )
+    n, numbers, low, high, tags, locks, bad_tag, bad_lock, bad_proof, shortest, longest = found
+    if not n or (rows is not None and n != rows):
+        raise BundleRefused("rows: their number is not the one the header promises")
+    if numbers != n or low != 0 or high != n - 1:
+        raise BundleRefused("rows: their numbers are not 0 to n-1, each once")
+    if tags != n or locks != n:
+        raise BundleRefused("rows: a tag or a lock comes twice")
+    if bad_tag or bad_lock or bad_proof:
+        raise BundleRefused("rows: a tag, lock or proof is not 32, 32 and 64 bytes")
+    if shortest != longest or shortest != (sealed_bytes or shortest) or shortest < 17:
+        raise BundleRefused("rows: the sealed payloads are not all of the one length")
+    return int(n)
+
+
+def write_outputs(path: Path, outputs: Iterable[tuple[int, int, bytes]]) -> None:
+    """Write the outputs part: (row, recipe, 64 bytes) triples; a missing token has none."""
+    _write(path, _OUTPUTS, outputs)
+
+
+def read_outputs(path: Path) -> Iterator[OutputRow]:
+    """Read the outputs part, sorted by row and recipe."""
+    for cells in _read(path, _OUTPUTS, "row, recipe"):
+        yield OutputRow(*cells)
+
+
+def check_outputs(path: Path, *, recipes: int, address: bool, unique: bool = False) -> int:
+    """Check an outputs part: columns, lengths, recipes in range, none twice for one row.
+
+    Args:
+        recipes: how many recipes there are.
+        address: whether recipe 255 must be there once for every row (a bundle) or not at all
+            (a roll).
+        unique: whether no output may be shared by two rows, as in a roll with its decoys.
+
+    Returns:
+        The number of distinct rows.
+    """
+    _check_schema(path, _OUTPUTS, "outputs")
+    total, rows, pairs, lengths, unknown, addresses = _one(
+        path,
+        "SELECT count(*), count(DISTINCT row), count(DISTINCT (row, recipe)),"
+        " count(*) FILTER (coalesce(octet_length(output), 0) <> 64),"
+        f" count(*) FILTER (recipe >= {int(recipes)} AND recipe <> 255 OR recipe IS NULL"
+        " OR row IS NULL), count(*) FILTER (recipe = 255) FROM read_parquet(?)",
+    )
+    if lengths or unknown:
+        raise BundleRefused("outputs: an output is not 64 bytes, or its recipe is not known")
+    if pairs != total:
+        raise BundleRefused("outputs: one row has one recipe twice")
+    if addresses != (rows if address else 0):
+        raise BundleRefused("outputs: the address token must be there once per row, or never")
+    if unique:
+        (distinct,) = _one(path, "SELECT count(DISTINCT (recipe, output)) FROM read_parquet(?)")
+        if distinct != total:
+            raise BundleRefused("outputs: a token is shared by two rows; decoys are missing")
+    return int(rows)
+
+
+def _write(
+    path: Path, columns: Sequence[tuple[str, str]], rows: Iterable[tuple[object, ...]]
+) -> None:
+    with duckdb.connect() as base:
+        base.execute(f"CREATE TABLE part ({', '.join(f'{n} {t}' for n, t in columns)})")
+        fill = ", ".join(f"unnest(?::{kind}[])" for _, kind in columns)
+        source = iter(rows)
+        while batch := list(islice(source, _BATCH)):
+            base.execute(
+                f"INSERT INTO part SELECT {fill}", [list(c) for c in zip(*batch, strict=True)]
+            )
+        base.table("part").write_parquet(str(path), compression="zstd")
+
+
+def _read(
+    path: Path, columns: Sequence[tuple[str, str]], order: str
+) -> Iterator[tuple[object, ...]]:
+    names = ", ".join(name for name, _ in columns)
+    with duckdb.connect() as base:
+        base.execute(f"SELECT {names} FROM read_parquet(?) ORDER BY {order}", [str(path)])  # noqa: S608 - fixed words
+        while batch := base.fetchmany(_BATCH):
+            yield from batch
+
+
+def _one(path: Path, query: str) -> tuple[int, ...]:
+    with duckdb.connect() as base:
+        found = base.execute(query, [str(path)]).fetchone()
+    assert found is not None
+    return tuple(found)
+
+
+def _check_schema(path: Path, columns: Sequence[tuple[str, str]], part: str) -> None:
+    try:
+        with duckdb.connect() as base:
+            described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
+            found = tuple((str(row[0]), str(row[1])) for row in described.fetchall())
+    except duckdb.Error:
+        raise BundleRefused(f"{part}: is not a Parquet file") from None
+    if found != tuple(columns):
+        raise BundleRefused(f"{part}: the columns are not {', '.join(n for n, _ in columns)}")
+
+
+# --- sealing a file to one X25519 key ------------------------------------------------------------
+
+
+def seal_file(plain: Path, out: Path, public: bytes, info: bytes) -> None:
+    """Seal a file by HPKE, frame by frame.
+
+    Args:
+        public: 32-byte X25519 key of the pepper process, from the log.
+        info: what the file is; each frame adds its number and whether it is the last.
+
+    Frame: u32 big-endian length || enc || ciphertext. HPKE draws its own randomness per frame.
+    """
+    key = X25519PublicKey.from_public_bytes(public)
+    with plain.open("rb") as source, out.open("wb") as target:
+        frame, number = source.read(FRAME), 0
+        while True:
+            following = source.read(FRAME)
+            sealed = _SUITE.encrypt(frame, key, _frame_info(info, number, last=not following))
+            target.write(len(sealed).to_bytes(4, "big") + sealed)
+            if not following:
+                break
+            frame, number = following, number + 1
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def open_file(sealed: Path, out: Path, private: bytes, info: bytes) -> None:
+    """Open what ``seal_file`` made; ``out`` is only there when all of it opened.
+
+    Raises:
+        ArtefactRefused: another key or info, a frame changed, moved, missing, or the end cut off.
+    """
+    key = X25519PrivateKey.from_private_bytes(private)
+    try:
+        with sealed.open("rb") as source, out.open("xb") as target:
+            os.chmod(out, 0o600)
+            frame, number = _frame(source), 0
+            while frame:
+                following = _frame(source)
+                info_here = _frame_info(info, number, last=not following)
+                target.write(_SUITE.decrypt(frame, key, info_here))
+                frame, number = following, number + 1
+            if not number:
+                raise ArtefactRefused("the sealed file is empty")
+    except (InvalidTag, ValueError):
+        out.unlink(missing_ok=True)
+        raise ArtefactRefused("a frame of the sealed file does not open") from None
+    except ArtefactRefused:
+        out.unlink(missing_ok=True)
+        raise
+
+
+def _frame_info(info: bytes, number: int, *, last: bool) -> bytes:
+    return b"consortium/file/v1" + info + number.to_bytes(4, "big") + bytes([last])
+
+
+def _frame(source: BinaryIO) -> bytes:
+    head = source.read(4)
+    if not head:
+        return b""
+    length = int.from_bytes(head, "big")
+    if len(head) != 4 or not _OVERHEAD <= length <= FRAME + _OVERHEAD:
+        raise ArtefactRefused("a frame of the sealed file has no true length")
+    frame = source.read(length)
+    if len(frame) != length:
+        raise ArtefactRefused("the sealed file was cut off")
+    return frame

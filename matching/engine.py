@@ -1,0 +1,256 @@
+"""Pepper, link, choose: the three things the store does with tokens, in DuckDB.
+
+Tokens meet as two 64-bit integers, artefacts stay encrypted at rest and are opened into a private
+folder for as long as one step runs. Values reach SQL as parameters only.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+
+from matching.atrest import lock_file, unlocked
+from matching.bundle import read_outputs
+from matching.errors import DefinitionRefused
+from matching.recipes import ADDRESS_RECIPE
+from matching.score import Weights
+
+__all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "link",
+           "pepper_outputs", "places", "store_token"]  # fmt: skip
+
+BLOCK_CAP = 50
+"""Members of one list who may share a token before it is taken to say nothing."""
+_BATCH = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One bundle's links, and whose it is."""
+
+    bundle: str
+    partner: str
+    links: Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Eligible:
+    """One row that the definition selects."""
+
+    bundle: str
+    row: int
+    roll_row: int
+
+
+def _lv(piece: bytes) -> bytes:
+    return len(piece).to_bytes(2, "big") + piece
+
+
+def store_token(pepper: bytes, epoch: str, recipe: int, output: bytes) -> tuple[int, int]:
+    """What the store keeps of a token, as two signed 64-bit integers.
+
+    Source:
+        spec of tokens, "What the store keeps": HMAC-SHA-256(pepper, LV(label) || LV(epoch) ||
+        LV(recipe) || output), the first 16 bytes; the recipe is its number in one byte.
+    """
+    said = _lv(b"consortium/store/v1") + _lv(epoch.encode()) + _lv(bytes([recipe])) + output
+    kept = hmac.digest(pepper, said, "sha256")[:16]
+    return int.from_bytes(kept[:8], "big", signed=True), int.from_bytes(
+        kept[8:], "big", signed=True
+    )
+
+
+def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: bytes) -> None:
+    """Turn an outputs part into the tokens artefact, encrypted at rest.
+
+    Args:
+        plain: the opened outputs part; the caller deletes it afterwards.
+        out: Parquet ``row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT``, locked under ``key``.
+        pepper: 32 bytes that only the pepper process has.
+        key: 32 bytes of the matcher.
+    """
+    with TemporaryDirectory(prefix="matching-") as folder, _base() as base:
+        base.execute("CREATE TABLE tokens (row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT)")
+        outputs = read_outputs(plain)
+        while batch := list(islice(outputs, _BATCH)):
+            halves = [store_token(pepper, epoch, each.recipe, each.output) for each in batch]
+            base.execute(
+                "INSERT INTO tokens SELECT unnest(?::BIGINT[]), unnest(?::UTINYINT[]),"
+                " unnest(?::BIGINT[]), unnest(?::BIGINT[])",
+                [
+                    [each.row for each in batch],
+                    [each.recipe for each in batch],
+                    [hi for hi, _ in halves],
+                    [lo for _, lo in halves],
+                ],
+            )
+        written = Path(folder) / "tokens.parquet"
+        base.table("tokens").order("recipe, hi, lo, row").write_parquet(
+            str(written), compression="zstd"
+        )
+        lock_file(written, out, key=key)
+
+
+def link(members: Path, roll: Path, out: Path, *, key: bytes, weights: Weights) -> None:
+    """Tie the members of one list to voters, one to one.
+
+    Args:
+        members: tokens artefact of a bundle.
+        roll: tokens artefact of a roll slice, its shared tokens already decoys.
+        out: Parquet ``row BIGINT, roll_row BIGINT, score DOUBLE``, sorted by row.
+        weights: for the recipes both sides used.
+    """
+    with unlocked(members, key=key) as mine, unlocked(roll, key=key) as theirs, _base() as base:
+        base.read_parquet(str(mine)).create_view("members")
+        base.read_parquet(str(theirs)).create_view("roll")
+        link_tables(base, weights)
+        base.table("links").order("row").write_parquet(str(out), compression="zstd")
+
+
+def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> None:
+    """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``."""
+    compare_tables(base)
+    patterns = base.execute("SELECT DISTINCT agreed, differed FROM compared").fetchall()
+    base.execute("CREATE TABLE scores (agreed BIGINT, differed BIGINT, score DOUBLE)")
+    base.execute(
+        "INSERT INTO scores SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]), unnest(?::DOUBLE[])",
+        [
+            [agreed for agreed, _ in patterns],
+            [differed for _, differed in patterns],
+            [weights.score(agreed, differed) for agreed, differed in patterns],
+        ],
+    )
+    base.execute(_sql("assign"), {"threshold": weights.threshold})
+
+
+def compare_tables(base: duckdb.DuckDBPyConnection) -> None:
+    """From ``members`` and ``roll`` to ``compared``: each candidate pair's agreeing bits."""
+    base.execute(_sql("pairs"), {"cap": BLOCK_CAP})
+    base.execute(_sql("patterns"))
+
+
+def address_tokens(members: Path, key: bytes) -> dict[int, bytes]:
+    """The 16-byte address token of every row, to recognise one address on two lists."""
+    with unlocked(members, key=key) as plain, _base() as base:
+        found = base.execute(
+            "SELECT row, hi, lo FROM read_parquet(?) WHERE recipe = ?", [str(plain), ADDRESS_RECIPE]
+        ).fetchall()
+    return {
+        row: hi.to_bytes(8, "big", signed=True) + lo.to_bytes(8, "big", signed=True)
+        for row, hi, lo in found
+    }
+
+
+def audience(
+    definition: Mapping[str, Any], attributes: Path, sources: Sequence[Source]
+) -> list[Eligible]:
+    """Every row of the sources that the definition selects, sorted by bundle and row.
+
+    Args:
+        definition: the normal form: ``{"places": {"district": [...], "precinct": [...], "zip":
+            [...]}, "age": [...], "votes": [...]}``; places are a union, an absent filter is any.
+
+    Raises:
+        DefinitionRefused: it is not that, or names no place.
+    """
+    found: list[Eligible] = []
+    with _chosen(definition, attributes) as base:
+        for source in sources:
+            rows = base.execute(
+                "SELECT l.row, l.roll_row FROM read_parquet(?) AS l"
+                " SEMI JOIN chosen ON chosen.row_id = l.roll_row",
+                [str(source.links)],
+            ).fetchall()
+            found += [Eligible(source.bundle, row, roll_row) for row, roll_row in rows]
+    return sorted(found)
+
+
+def count_people(definition: Mapping[str, Any], attributes: Path, sources: Sequence[Source]) -> int:
+    """How many different voters the audience holds: exact, and never to be shown as it is."""
+    if not sources:
+        return 0
+    with _chosen(definition, attributes) as base:
+        found = base.execute(
+            "SELECT count(DISTINCT l.roll_row) FROM read_parquet(?) AS l"
+            " SEMI JOIN chosen ON chosen.row_id = l.roll_row",
+            [[str(source.links) for source in sources]],
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def places(attributes: Path) -> dict[str, dict[str, int]]:
+    """Registered voters by precinct, district and ZIP: exact; the caller rounds and cuts."""
+    columns = {
+        "precinct": ("precinct",),
+        "district": ("congressional", "senate", "house"),
+        "zip": ("zip",),
+    }
+    found: dict[str, dict[str, int]] = {}
+    with _base() as base:
+        for kind, names in columns.items():
+            found[kind] = {}
+            for name in names:
+                rows = base.execute(
+                    f"SELECT {name}, count(*) FROM read_parquet(?) WHERE {name} <> ''"  # noqa: S608 - fixed words
+                    " GROUP BY 1 ORDER BY 1",
+                    [str(attributes)],
+                ).fetchall()
+                found[kind].update({code: int(count) for code, count in rows})
+    return found
+
+
+_KEYS = {"places", "age", "votes"}
+_PLACES = ("district", "precinct", "zip")
+
+
+def _texts(values: Any, key: str) -> list[str]:
+    good = isinstance(values, (list, tuple)) and all(isinstance(v, str) and v for v in values)
+    if not good or not values:
+        raise DefinitionRefused(f"{key}: must be a list of texts with at least one")
+    return list(values)
+
+
+@contextmanager
+def _chosen(definition: Mapping[str, Any], attributes: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose table ``chosen`` holds the voters that the definition selects."""
+    if set(definition) - _KEYS or not isinstance(definition.get("places"), Mapping):
+        raise DefinitionRefused("the definition must have places, and may have age and votes")
+    named = definition["places"]
+    if set(named) - set(_PLACES) or not any(named.values()):
+        raise DefinitionRefused("places: must name districts, precincts or ZIPs")
+    at = {
+        kind: _texts(named[kind], f"places.{kind}") if named.get(kind) else [] for kind in _PLACES
+    }
+    only = {
+        key: _texts(definition[key], key) if key in definition else None for key in ("age", "votes")
+    }
+    with _base() as base:
+        base.execute(
+            _sql("chosen"), {"attributes": str(attributes), **at, "age": only["age"],
+                             "votes": only["votes"]},
+        )  # fmt: skip
+        yield base
+
+
+def _sql(name: str) -> str:
+    return resources.files("matching").joinpath(f"sql/{name}.sql").read_text("utf-8")
+
+
+@contextmanager
+def _base() -> Iterator[duckdb.DuckDBPyConnection]:
+    # Nothing is ever fetched from the network by a query.
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(config=config) as base:
+        yield base

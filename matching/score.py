@@ -1,0 +1,156 @@
+"""How likely two rows are one person, from which recipes agree, differ or are missing.
+
+A logistic score over recipe bits, with weights trained on generated people whose roll has decoys
+in place; the weights file holds no personal data. Plain Fellegi-Sunter fails here, because the
+bits depend on each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from matching import recipes
+from matching.errors import WeightsRefused
+
+__all__ = ["Weights", "load_weights", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Log-odds: ``bias`` plus one weight per agreeing and one per differing recipe.
+
+    ``threshold`` is LIKELY: pairs below it are nobody's.
+    """
+
+    bias: float
+    agree: tuple[float, ...]
+    differ: tuple[float, ...]
+    threshold: float
+
+    def score(self, agreed: int, differed: int) -> float:
+        """Log-odds of one pattern, rounded so that equal patterns tie on every machine."""
+        total = self.bias
+        for bit, (yes, no) in enumerate(zip(self.agree, self.differ, strict=True)):
+            if agreed >> bit & 1:
+                total += yes
+            elif differed >> bit & 1:
+                total += no
+        return round(total, 9)
+
+    def to_json(self) -> str:
+        """The weights with the fingerprint of the recipes they belong to."""
+        return json.dumps(
+            {
+                "recipes": recipes.fingerprint(),
+                "bias": self.bias,
+                "agree": list(self.agree),
+                "differ": list(self.differ),
+                "threshold": self.threshold,
+            },
+            indent=1,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Weights:
+        """Read weights.
+
+        Raises:
+            WeightsRefused: they belong to other recipes, or are not numbers for each of these.
+        """
+        try:
+            found = json.loads(text)
+            weights = cls(
+                float(found["bias"]),
+                tuple(map(float, found["agree"])),
+                tuple(map(float, found["differ"])),
+                float(found["threshold"]),
+            )
+            same = found["recipes"] == recipes.fingerprint()
+        except (ValueError, KeyError, TypeError):
+            raise WeightsRefused("the weights are not in their format") from None
+        if not same or {len(weights.agree), len(weights.differ)} != {len(recipes.RECIPES)}:
+            raise WeightsRefused("the weights were trained for other recipes: train them again")
+        return weights
+
+
+def load_weights() -> Weights:
+    """The weights this release was measured with."""
+    return Weights.from_json(
+        resources.files("matching").joinpath("data/weights.json").read_text("utf-8")
+    )
+
+
+def train(
+    counts: Mapping[tuple[int, int], tuple[int, int]], *, rounds: int = 25, ridge: float = 1.0
+) -> Weights:
+    """Fit a logistic regression by Newton's method on counted patterns.
+
+    Args:
+        counts: (agreed bits, differed bits) to (pairs that are one person, pairs that are not).
+        rounds: Newton steps; it settles in about ten.
+        ridge: how strongly a weight is drawn to zero, in pairs.
+
+    Returns:
+        Weights with the threshold at 0; ``quality.best_threshold`` sets it.
+    """
+    n = len(recipes.RECIPES)
+    rows = [(_features(a, d, n), yes, yes + no) for (a, d), (yes, no) in sorted(counts.items())]
+    beta = [0.0] * (2 * n + 1)
+    for _ in range(rounds):
+        step = _newton(rows, beta, ridge)
+        beta = [b + s for b, s in zip(beta, step, strict=True)]
+        if max(map(abs, step)) < 1e-6:
+            break
+    return Weights(
+        round(beta[0], 6),
+        tuple(round(b, 6) for b in beta[1 : n + 1]),
+        tuple(round(b, 6) for b in beta[n + 1 :]),
+        0.0,
+    )
+
+
+def _features(agreed: int, differed: int, n: int) -> tuple[int, ...]:
+    """Where the pattern's features are 1: the bias, then agreeing, then differing recipes."""
+    agree = tuple(1 + bit for bit in range(n) if agreed >> bit & 1)
+    differ = tuple(1 + n + bit for bit in range(n) if differed >> bit & 1)
+    return (0, *agree, *differ)
+
+
+def _newton(
+    rows: Iterable[tuple[tuple[int, ...], int, int]], beta: Sequence[float], ridge: float
+) -> list[float]:
+    size = len(beta)
+    slope = [-ridge * b if at else 0.0 for at, b in enumerate(beta)]
+    curve = [[ridge if i == j and i else 1e-9 * (i == j) for j in range(size)] for i in range(size)]
+    for ones, yes, total in rows:
+        odds = max(-30.0, min(30.0, sum(beta[at] for at in ones)))
+        p = 1 / (1 + math.exp(-odds))
+        gap, weight = yes - total * p, total * p * (1 - p)
+        for i in ones:
+            slope[i] += gap
+            for j in ones:
+                curve[i][j] += weight
+    return _solve(curve, slope)
+
+
+def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """Gaussian elimination with pivots, in place; the matrix is positive definite by its ridge."""
+    size = len(right)
+    for at in range(size):
+        pivot = max(range(at, size), key=lambda row: abs(matrix[row][at]))
+        matrix[at], matrix[pivot] = matrix[pivot], matrix[at]
+        right[at], right[pivot] = right[pivot], right[at]
+        for row in range(at + 1, size):
+            share = matrix[row][at] / matrix[at][at]
+            if share:
+                right[row] -= share * right[at]
+                for column in range(at, size):
+                    matrix[row][column] -= share * matrix[at][column]
+    for at in reversed(range(size)):
+        known = sum(matrix[at][column] * right[column] for column in range(at + 1, size))
+        right[at] = (right[at] - known) / matrix[at][at]
+    return right
