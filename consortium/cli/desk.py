@@ -1,4 +1,4 @@
-"""What every person's tool shares on the screen: plain words, progress with an ETA, exit codes, a last JSON line."""
+"""What every person's tool shares: plain words, progress with an ETA, exit codes, a JSON line."""
 
 import json
 import sys
@@ -19,12 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from consortium.cli.errors import ToolError, Unreachable
-from matching.errors import MatchingError
-from mailer.errors import MailerError
-from policies.errors import PolicyError
-from provenance.errors import ProvenanceError
+from consortium.cli.errors import ToolError
+from consortium.custodians import CustodianDown, CustodianProblem, TooFewCustodians
 
+CORES = ("matching", "provenance", "mailer", "policies")
 REFUSED = 1
 UNREACHABLE = 3
 PLAIN_STEP = 5.0
@@ -38,7 +36,7 @@ class Stopped(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
 
 class Desk(click.Group):
@@ -53,14 +51,24 @@ class Desk(click.Group):
             return super().invoke(ctx)
         except ToolError as refused:
             raise Stopped(str(refused), refused.exit_code) from refused
-        except (MatchingError, ProvenanceError, PolicyError, MailerError) as refused:
-            away = "unreachable" in type(refused).__name__.lower()
-            raise Stopped(str(refused), UNREACHABLE if away else REFUSED) from refused
         except httpx.TransportError as away:
             raise Stopped(f"nobody answered ({type(away).__name__})", UNREACHABLE) from away
         except OSError as failed:
             # A full disk is a state, not a traceback; strerror names no content of a file.
             raise Stopped(f"{failed.filename or 'a file'}: {failed.strerror}", REFUSED) from failed
+        except click.exceptions.Exit:
+            raise
+        except (CustodianDown, TooFewCustodians) as down:
+            again = "Nothing is lost: run the same command again later."
+            raise Stopped(f"{down}. {again}", UNREACHABLE) from down
+        except CustodianProblem as refused:
+            raise Stopped(str(refused), REFUSED) from refused
+        except Exception as refused:
+            # Each core's typed refusals say where and never what; anything else is a defect
+            # and keeps its traceback.
+            if type(refused).__module__.partition(".")[0] not in CORES:
+                raise
+            raise Stopped(str(refused), REFUSED) from refused
 
 
 def say(*lines: str) -> None:
@@ -163,18 +171,3 @@ def _json_wanted() -> bool:
 def _tested() -> bool:
     """Whether click's own test runner holds stdin; it answers questions from a text."""
     return type(sys.stdin).__name__ == "_NamedTextIOWrapper"
-
-
-__all__ = [
-    "Desk",
-    "Steps",
-    "Stopped",
-    "Unreachable",
-    "confirm",
-    "json_option",
-    "last_line",
-    "progress",
-    "say",
-    "table",
-    "waiting",
-]

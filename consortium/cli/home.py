@@ -1,4 +1,4 @@
-"""A person's or a machine's own folder: signing key, identity, invite, and a private place for state."""
+"""An actor's own folder: signing key, identity, invite, and a private place for state."""
 
 import json
 import re
@@ -73,7 +73,9 @@ class Home:
         try:
             value = json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
-            raise HomeRefused(f"{self.path} has no {name}: {_MISSING.get(name, 'make it first')}") from None
+            raise HomeRefused(
+                f"{self.path} has no {name}: {_MISSING.get(name, 'make it first')}"
+            ) from None
         except ValueError:
             raise HomeRefused(f"{name} is not JSON; take a fresh copy") from None
         if not isinstance(value, dict):
@@ -106,7 +108,9 @@ class Home:
         try:
             written = path.read_text().strip()
         except FileNotFoundError:
-            raise HomeRefused(f"{self.path} has no signing.key: {_MISSING['signing.key']}") from None
+            raise HomeRefused(
+                f"{self.path} has no signing.key: {_MISSING['signing.key']}"
+            ) from None
         if not HEX_KEY.fullmatch(written):
             raise HomeRefused("signing.key does not hold 64 hex characters")
         if path.stat().st_mode & 0o077:
@@ -208,10 +212,16 @@ def checked_invite(invite: Json) -> Json:
         if not isinstance(entries, list) or not entries:
             raise HomeRefused(f"the invite's {key!r} is missing or empty")
         for number, entry in enumerate(entries, 1):
-            if not isinstance(entry, dict) or not all(isinstance(entry.get(w), str) for w in wanted):
-                raise HomeRefused(f"the invite's {key!r}, number {number}: needs {', '.join(wanted)}")
+            if not isinstance(entry, dict) or not all(
+                isinstance(entry.get(w), str) for w in wanted
+            ):
+                raise HomeRefused(
+                    f"the invite's {key!r}, number {number}: needs {', '.join(wanted)}"
+                )
             if "public" in wanted and not HEX_KEY.fullmatch(entry["public"]):
-                raise HomeRefused(f"the invite's {key!r}, number {number}: a key has 64 hex characters")
+                raise HomeRefused(
+                    f"the invite's {key!r}, number {number}: a key has 64 hex characters"
+                )
         first = wanted[0]
         if len({entry[first] for entry in entries}) != len(entries):
             raise HomeRefused(f"the invite's {key!r} names one {first} twice")
@@ -220,4 +230,3 @@ def checked_invite(invite: Json) -> Json:
         if type(count) is not int or not 1 <= count <= len(invite[of]):
             raise HomeRefused(f"the invite's {key!r} must be from 1 to the number of {of}")
     return invite
-

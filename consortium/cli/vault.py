@@ -1,4 +1,4 @@
-"""Files that stay on this computer: written whole or not at all, 0600, encrypted under the home's key."""
+"""Files that stay on this computer: written whole or not at all, 0600, encrypted."""
 
 import json
 import os

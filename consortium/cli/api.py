@@ -1,0 +1,338 @@
+"""The server's JSON API as a person's tool uses it: signed requests, bounded retries, nothing believed unchecked."""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+import httpx
+import jwt
+
+from consortium.cli.errors import ApiRefused, CheckRefused, Unreachable
+from consortium.cli.home import Home, Json
+from consortium.clock import Clock, utc
+from matching.statement import Statement, check_statement
+from provenance.entry import Drafted, openings_to_json
+from provenance.evidence import Checked, Evidence, Policy, check
+from provenance.merkle import leaf_hash
+
+AUDIENCE = "trellis-api"
+TOKEN_LIFE = timedelta(minutes=4)
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries when nobody answers; after the last one the tool says so."""
+BUSY = (502, 503, 504)
+POLL = (0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
+"""Seconds between two looks at a promised entry; the last one repeats."""
+
+Params = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeys:
+    """The keys that a list is tokenised and sealed under, each taken from the cosigned log."""
+
+    match: Statement
+    seal: Statement
+    mailer: bytes = field(repr=False)
+    pepper: bytes = field(repr=False)
+
+
+class Api:
+    """One person's line to the server.
+
+    Args:
+        home: whose key signs, and whose invite says where the server is and whom to believe.
+        transport: another way to reach it, for tests.
+        clock: what time it is.
+        sleep: how to wait.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock = utc,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.home, self.clock, self.sleep = home, clock, sleep
+        self.policy = Policy.from_invite(home.invite)
+        self._client = httpx.Client(
+            base_url=home.invite["api"].rstrip("/") + "/api/v1",
+            transport=transport,
+            timeout=httpx.Timeout(60.0, connect=5.0),
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+    # -- one call ----------------------------------------------------------------------------
+
+    def get(self, path: str) -> Any:
+        """GET some JSON."""
+        return _json(self.call("GET", path))
+
+    def get_bytes(self, path: str) -> bytes:
+        """GET exact bytes."""
+        return self.call("GET", path).content
+
+    def post(self, path: str, body: Json | None = None, *, again: bool = True) -> Any:
+        """POST JSON; ``again`` says that a repeated call does no harm."""
+        return _json(self.call("POST", path, json=body or {}, again=again))
+
+    def put(self, path: str, body: Json) -> Any:
+        """PUT JSON."""
+        return _json(self.call("PUT", path, json=body))
+
+    def put_bytes(self, path: str, content: bytes) -> Any:
+        """PUT exact bytes, idempotent on the server."""
+        return _json(self.call("PUT", path, content=content))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Json | None = None,
+        content: bytes | None = None,
+        again: bool = True,
+    ) -> httpx.Response:
+        """Make one signed call, patiently.
+
+        Raises:
+            ApiRefused: the server said no.
+            Unreachable: nobody answered, or only "busy", until the pauses ran out.
+        """
+        why = "no answer"
+        for pause in (*PAUSES, None):
+            try:
+                response = self._client.request(
+                    method,
+                    path,
+                    json=json,
+                    content=content,
+                    headers={"Authorization": f"Bearer {self._token()}"},
+                )
+            except httpx.TransportError as away:
+                why = type(away).__name__
+                if not again and not isinstance(away, httpx.ConnectError | httpx.ConnectTimeout):
+                    # It may have been done: repeating could do it twice.
+                    raise Unreachable(
+                        f"the connection broke during {method} {path}; look before repeating"
+                    ) from away
+            else:
+                if response.status_code not in BUSY:
+                    return _accepted(response)
+                why = f"status {response.status_code}"
+            if pause is not None:
+                self.sleep(pause)
+        raise Unreachable(
+            f"{self.home.invite['api']} does not answer ({why}). Nothing is lost: run the same "
+            "command again later."
+        )
+
+    def _token(self) -> str:
+        now = self.clock()
+        claims = {
+            "iss": self.home.id,
+            "sub": self.home.id,
+            "aud": AUDIENCE,
+            "iat": int(now.timestamp()),
+            "exp": int((now + TOKEN_LIFE).timestamp()),
+            "jti": str(uuid4()),
+        }
+        headers = {"typ": "trellis+jwt", "kid": self.home.id}
+        return jwt.encode(claims, self.home.key, algorithm="EdDSA", headers=headers)
+
+    # -- the log -----------------------------------------------------------------------------
+
+    def post_entry(self, drafted: Drafted) -> str:
+        """Hand an entry to the log; returns the leaf, in hex, checked against our own bytes."""
+        answer = self.post("/log/entries", entry_json(drafted))
+        return same_leaf(drafted, answer)
+
+    def published(self, leaf: str) -> Evidence | None:
+        """Return the checked evidence of an entry, or None while it waits for the log."""
+        answer = self.get(f"/log/entries/{leaf}")
+        if not isinstance(answer, dict) or answer.get("state") != "published":
+            return None
+        evidence = read_evidence(answer.get("evidence"))
+        if leaf_hash(evidence.entry).hex() != leaf:
+            raise CheckRefused("the server shows evidence of another entry than the one asked for")
+        self.check(evidence)
+        return evidence
+
+    def wait_published(
+        self,
+        leaf: str,
+        timeout: float,
+        progress: Callable[[str], None] = lambda _state: None,
+    ) -> Evidence:
+        """Wait until an entry is in the log under a quorum of witnesses.
+
+        Args:
+            leaf: hex, as promised.
+            timeout: seconds.
+            progress: told a few words now and then.
+
+        Raises:
+            Unreachable: not published in time; the promise stands, and asking again goes on.
+            ProvenanceError: what was published does not hold.
+        """
+        waited, tries = 0.0, 0
+        while True:
+            evidence = self.published(leaf)
+            if evidence is not None:
+                return evidence
+            if waited >= timeout:
+                raise Unreachable(
+                    f"entry {leaf[:16]} is promised but not yet published with "
+                    f"{self.home.invite['quorum']} witnesses after {timeout:.0f} s. The log or a "
+                    "witness may be down; run the same command again later."
+                )
+            pause = min(POLL[min(tries, len(POLL) - 1)], max(timeout - waited, 0.05))
+            progress(f"{waited:.0f} s")
+            self.sleep(pause)
+            waited, tries = waited + pause, tries + 1
+
+    def check(self, evidence: Evidence) -> Checked:
+        """Check evidence against the policy of the invite; raises a ProvenanceError."""
+        return check(evidence, self.policy)
+
+    # -- keys --------------------------------------------------------------------------------
+
+    def key_statements(self) -> SealedKeys:
+        """Fetch and check the four keys of the epoch.
+
+        Raises:
+            CheckRefused: a key is missing, expired, of another epoch or by the wrong actor.
+            ProvenanceError, StatementRefused: evidence or a signature does not hold.
+        """
+        epoch = self.home.invite["epoch"]
+        keys = self.get(f"/keys/{epoch}")
+        return SealedKeys(
+            match=self._statement(keys, "match"),
+            seal=self._statement(keys, "seal"),
+            mailer=self._key(keys, "mailer"),
+            pepper=self._key(keys, "pepper", role="operator"),
+        )
+
+    def match_keys(self) -> tuple[Statement, bytes]:
+        """Fetch and check only what tokens need: the match statement and the pepper's key."""
+        keys = self.get(f"/keys/{self.home.invite['epoch']}")
+        return self._statement(keys, "match"), self._key(keys, "pepper", role="operator")
+
+    def _statement(self, keys: Json, purpose: str) -> Statement:
+        checked = self._key_entry(keys, purpose, kind="statement")
+        invite = self.home.invite
+        publics = {c["id"]: bytes.fromhex(c["public"]) for c in invite["custodians"]}
+        if checked.actor not in publics.values():
+            raise CheckRefused(f"the {purpose} key was logged by nobody who is a custodian here")
+        statement = Statement.from_json(cast(Json, checked.facts["statement"]))
+        wanted = (purpose, invite["epoch"], invite["threshold"], sorted(publics))
+        stated = (statement.purpose, statement.epoch, statement.threshold, sorted(statement.ids))
+        if wanted != stated:
+            raise CheckRefused(
+                f"the {purpose} key is for other custodians, another epoch or another threshold "
+                "than the invite names"
+            )
+        signatures = cast(dict[str, str], checked.facts["signatures"])
+        check_statement(statement, {one: unhex(s) for one, s in signatures.items()}, publics)
+        return statement
+
+    def _key(self, keys: Json, name: str, *, role: str = "mailer") -> bytes:
+        checked = self._key_entry(keys, name, kind=name)
+        if checked.actor.hex() != self.home.actor(role=role)["public"]:
+            raise CheckRefused(f"the {name} key was not logged by the {role} of the invite")
+        if checked.facts.get("epoch") != self.home.invite["epoch"]:
+            raise CheckRefused(f"the {name} key is for another epoch")
+        expires = checked.facts.get("expires")
+        if expires is not None and moment(expires) <= self.clock():
+            raise CheckRefused(f"the {name} key has expired; the operator must log a new one")
+        return unhex(checked.facts.get("public"))
+
+    def _key_entry(self, keys: Json, name: str, *, kind: str) -> Checked:
+        if not isinstance(keys, dict) or not keys.get(name):
+            raise CheckRefused(
+                f"there is no {name} key in the log yet: the custodians' ceremony or the "
+                "operator's set-up is not finished. Try again later."
+            )
+        checked = self.check(read_evidence(keys[name]))
+        if checked.kind != "key" or checked.facts.get("kind") != kind:
+            raise CheckRefused(f"what the server calls the {name} key is another kind of entry")
+        return checked
+
+
+def entry_json(drafted: Drafted) -> Json:
+    """Return an entry and its openings as the API takes them."""
+    return {
+        "entry": base64.b64encode(drafted.entry).decode(),
+        "openings": openings_to_json(drafted.openings),
+    }
+
+
+def same_leaf(drafted: Drafted, answer: Any) -> str:
+    """Return our entry's leaf in hex; raises CheckRefused when the server promised another."""
+    leaf = leaf_hash(drafted.entry).hex()
+    if not isinstance(answer, dict) or answer.get("leaf") != leaf:
+        raise CheckRefused("the server promised another entry than the one sent")
+    return leaf
+
+
+def read_evidence(value: Any) -> Evidence:
+    """Read evidence from the server's JSON; raises CheckRefused or a ProvenanceError."""
+    if not isinstance(value, dict):
+        raise CheckRefused("the server shows no evidence where it promised some")
+    return Evidence.from_json(value)
+
+
+def moment(text: Any) -> datetime:
+    """Read a UTC time such as 2026-11-21T14:00:00Z; raises CheckRefused."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        raise CheckRefused("a time is not of the form 2026-11-21T14:00:00Z") from None
+
+
+def unhex(text: Any) -> bytes:
+    """Read lower-case hex; raises CheckRefused."""
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise CheckRefused("a value is not hexadecimal") from None
+
+
+def unbase64(text: Any) -> bytes:
+    """Read standard base64; raises CheckRefused."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise CheckRefused("a value is not base64") from None
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise CheckRefused("the server's answer is not JSON") from None
+
+
+def _accepted(response: httpx.Response) -> httpx.Response:
+    if response.is_success:
+        return response
+    title, detail = response.reason_phrase or "refused", ""
+    if "json" in response.headers.get("content-type", ""):
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict):
+            title = str(problem.get("title") or title)
+            detail = str(problem.get("detail") or "")
+    raise ApiRefused(response.status_code, title, detail)

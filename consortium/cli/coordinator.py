@@ -1,0 +1,360 @@
+"""A coordinator's commands: choose places, count, draft a letter, preview, submit, watch, stop."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consortium.cli.api import Api
+from consortium.cli.desk import Desk, json_option, last_line, say, table, waiting
+from consortium.cli.errors import CheckRefused, ToolError, Unreachable
+from consortium.cli.home import Home, Json
+from consortium.cli.joining import home_option, join_command, line
+from consortium.cli.vault import write_whole
+
+ENDED = ("closed", "stopped")
+UTC_FORM = "%Y-%m-%dT%H:%M:%SZ"
+PROGRESS = {
+    "draft": "still a draft: submit it when it says what it should",
+    "submitted": "waiting for the partners to approve",
+    "approved": "approved; schedule it",
+    "frozen": "the audience is fixed; the partners check their own rows",
+    "attested": "every source has checked its rows; going into the log",
+    "logged": "in the log under its witnesses; letters start in the window",
+    "sending": "letters are going out",
+    "paused": "paused: nothing leaves until you resume",
+    "stopped": "stopped for good",
+    "closed": "over",
+}
+
+campaign_argument = click.argument("campaign")
+
+
+@click.group(cls=Desk)
+def command() -> None:
+    """Choose places, write, schedule, watch. Run by a local coordinator of one race."""
+
+
+@command.command()
+@home_option
+@click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
+@click.option("--name", required=True, help="Your name.")
+@json_option
+def init(home: Path, id: str, name: str) -> None:
+    """Make this computer's signing key and identity.json."""
+    made = Home.create(home, id=id, role="coordinator", name=name)
+    say(
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."
+    )
+    last_line(made.identity)
+
+
+command.add_command(join_command)
+
+
+@command.command()
+@home_option
+@click.option("--kind", type=click.Choice(["district", "precinct", "zip"]), help="Only these.")
+@json_option
+def places(home: Path, kind: str | None) -> None:
+    """List the places that can be chosen, with their registered voters, rounded."""
+    api = line(home)
+    answer: Json = api.get(_race(api, "places"))
+    chosen = {name: rows for name, rows in answer.items() if kind in (None, name)}
+    table(
+        ("kind", "code", "registered"),
+        [
+            (name, str(row["code"]), f"about {row['registered']:,}")
+            for name, rows in sorted(chosen.items())
+            for row in rows
+        ],
+    )
+    last_line(chosen)
+
+
+def audience_options(function: Any) -> Any:
+    """Add the options that cut an audience."""
+    for option in (
+        click.option("--votes", multiple=True, help="Of the last four generals: 0, 1-2, 3-4."),
+        click.option("--age", multiple=True, help="18-34, 35-49, 50-64, 65+; may be repeated."),
+        click.option("--zip", multiple=True, help="A ZIP; may be repeated."),
+        click.option("--precinct", multiple=True, help="A precinct's code; may be repeated."),
+        click.option(
+            "--district", multiple=True, help="A district, e.g. 'State House 44'; may be repeated."
+        ),
+        click.option(
+            "--definition",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="A JSON file with places, age, votes; instead of the options.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _definition(
+    file: Path | None,
+    district: tuple[str, ...],
+    precinct: tuple[str, ...],
+    zip: tuple[str, ...],
+    age: tuple[str, ...],
+    votes: tuple[str, ...],
+) -> Json:
+    """Read a definition from a file or from the options; the server puts it in normal form."""
+    places = {
+        kind: list(codes)
+        for kind, codes in (("district", district), ("precinct", precinct), ("zip", zip))
+        if codes
+    }
+    if file is not None:
+        if places or age or votes:
+            raise click.UsageError("give --definition or the options, not both")
+        return _object(file, "definition")
+    if not places:
+        raise click.UsageError("name at least one place: --district, --precinct or --zip")
+    made: Json = {"places": places}
+    made.update({word: list(bands) for word, bands in (("age", age), ("votes", votes)) if bands})
+    return made
+
+
+@command.command()
+@home_option
+@audience_options
+@json_option
+def count(
+    home: Path,
+    definition: Path | None,
+    district: tuple[str, ...],
+    precinct: tuple[str, ...],
+    zip: tuple[str, ...],
+    age: tuple[str, ...],
+    votes: tuple[str, ...],
+) -> None:
+    """Ask about how many people an audience has; each new question spends a look, for good."""
+    api = line(home)
+    asked = _definition(definition, district, precinct, zip, age, votes)
+    answer: Json = api.post(_race(api, "counts"), {"definition": asked})
+    fresh = "a new look was spent" if answer.get("fresh") else "asked before: no look was spent"
+    say(
+        str(answer.get("shown")),
+        f"very likely between {answer.get('low'):,} and {answer.get('high'):,}; {fresh}; "
+        f"{answer.get('looks_left')} looks left for this race",
+    )
+    last_line(answer)
+
+
+@command.command()
+@home_option
+@audience_options
+@click.option(
+    "--template",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The letter, MJML.",
+)
+@click.option(
+    "--text",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its plain text; otherwise made from the MJML.",
+)
+@click.option("--subject", required=True)
+@click.option("--messenger", required=True, help="Who signs: a volunteer who agreed to.")
+@click.option("--messenger-place", required=True, help="Where the messenger lives.")
+@click.option("--opens", required=True, help="UTC, 2026-10-20T15:00:00Z: no letter before it.")
+@click.option("--closes", required=True, help="UTC: no letter after it.")
+@json_option
+def draft(
+    home: Path,
+    definition: Path | None,
+    district: tuple[str, ...],
+    precinct: tuple[str, ...],
+    zip: tuple[str, ...],
+    age: tuple[str, ...],
+    votes: tuple[str, ...],
+    template: Path,
+    text: Path | None,
+    subject: str,
+    messenger: str,
+    messenger_place: str,
+    opens: str,
+    closes: str,
+) -> None:
+    """Write a letter to an audience, as a draft."""
+    api = line(home)
+    window = {"opens": _utc("--opens", opens), "closes": _utc("--closes", closes)}
+    if window["opens"] >= window["closes"]:
+        raise click.UsageError("--closes is not after --opens")
+    letter = {"subject": subject, "mjml": _text(template)}
+    if text is not None:
+        letter["text"] = _text(text)
+    body: Json = {
+        "definition": _definition(definition, district, precinct, zip, age, votes),
+        "template": letter,
+        "messenger": {"name": messenger, "place": messenger_place},
+        "window": window,
+    }
+    answer: Json = api.post(_race(api, "campaigns"), body, again=False)
+    say(
+        f"Draft {answer['id']}. Look at it: trellis coordinator preview {answer['id']} --out letter.html"
+    )
+    last_line(answer)
+
+
+@command.command()
+@home_option
+@campaign_argument
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def preview(home: Path, campaign: str, out: Path) -> None:
+    """Write the letter as a made-up person would get it."""
+    api = line(home)
+    write_whole(out, api.get_bytes(f"/campaigns/{campaign}/preview"))
+    say(f"Written to {out}. The person in it is made up.")
+    last_line({"id": campaign, "out": str(out)})
+
+
+@command.command()
+@home_option
+@json_option
+def campaigns(home: Path) -> None:
+    """List your campaigns."""
+    api = line(home)
+    answer = api.get("/campaigns")
+    found: list[Json] = answer["campaigns"] if isinstance(answer, dict) else answer
+    table(("campaign", "state"), [(str(one["id"]), str(one["state"])) for one in found])
+    last_line({"campaigns": [{"id": one["id"], "state": one["state"]} for one in found]})
+
+
+def _step(name: str, says: str) -> None:
+    """Add a command that moves a campaign and says where it is then."""
+
+    @command.command(name, help=says)
+    @home_option
+    @campaign_argument
+    @json_option
+    def move(home: Path, campaign: str) -> None:
+        api = line(home)
+        answer: Json = api.post(f"/campaigns/{campaign}/{name}")
+        state = str(answer.get("state"))
+        say(f"{campaign}: {state}, {PROGRESS.get(state, '')}".rstrip(", "))
+        last_line({"id": campaign, "state": state})
+
+
+_step("submit", "Ask the partners to approve exactly this; a changed comma asks again.")
+_step("schedule", "Send it in its window, once its audience is frozen, attested and logged.")
+_step("pause", "Hold every letter that has not left.")
+_step("resume", "Go on after a pause.")
+_step("stop", "Stop for good; what has left has left.")
+
+
+@command.command()
+@home_option
+@campaign_argument
+@click.option("--until", default="", help="End when this state is reached; otherwise at the end.")
+@click.option(
+    "--every",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(min=0.05),
+    help="Seconds between looks.",
+)
+@click.option(
+    "--timeout",
+    default=86400.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to watch.",
+)
+@click.option("--once", is_flag=True, help="Look once.")
+@json_option
+def watch(home: Path, campaign: str, until: str, every: float, timeout: float, once: bool) -> None:
+    """Say where a campaign is, in words, whenever it moves."""
+    api = line(home)
+    waited, last = 0.0, ""
+    with waiting(f"Watching {campaign}") as status:
+        while True:
+            answer: Json = api.get(f"/campaigns/{campaign}")
+            line = _where(answer)
+            if line != last:
+                say(f"{datetime.now(UTC):%H:%M:%S} {line}")
+                last = line
+            state = str(answer.get("state"))
+            if once or state == until or state in ENDED:
+                break
+            if waited >= timeout:
+                raise Unreachable(f"{campaign} is still {state} after {timeout:.0f} s")
+            status(state)
+            api.sleep(every)
+            waited += every
+    last_line(
+        {
+            "id": campaign,
+            "state": state,
+            "shown": answer.get("shown"),
+            "progress": answer.get("progress"),
+        }
+    )
+    if until and state != until and not once:
+        raise CheckRefused(f"{campaign} is {state} and will not become {until}")
+
+
+def _where(answer: Json) -> str:
+    state = str(answer.get("state"))
+    line = f"{state}: {PROGRESS.get(state, 'a state this tool does not know')}"
+    if answer.get("waiting_for"):
+        line += f" ({answer['waiting_for']})"
+    said = [
+        f"{one.get('partner')} {one.get('state')}"
+        for one in answer.get("approvals") or ()
+        if isinstance(one, dict)
+    ]
+    if said and state in ("submitted", "frozen"):
+        line += "; " + ", ".join(said)
+    if answer.get("progress") and state in ("sending", "paused", "closed"):
+        line += f"; progress {answer['progress']}"
+    if answer.get("shown"):
+        line += f"; audience {answer['shown']}"
+    return line
+
+
+@command.command()
+@home_option
+@campaign_argument
+@json_option
+def report(home: Path, campaign: str) -> None:
+    """Print what a campaign did, in noised figures."""
+    api = line(home)
+    answer = api.get(f"/campaigns/{campaign}/report")
+    say(json.dumps(answer, indent=1, sort_keys=True))
+    last_line(answer)
+
+
+def _race(api: Api, what: str) -> str:
+    return f"/races/{api.home.invite['race']}/{what}"
+
+
+def _utc(option: str, typed: str) -> str:
+    try:
+        read = datetime.strptime(typed, UTC_FORM).replace(tzinfo=UTC)
+        return read.strftime(UTC_FORM)
+    except ValueError:
+        raise click.UsageError(f"{option} is not a UTC time such as 2026-10-20T15:00:00Z") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ToolError(f"{path.name} is not UTF-8: save it as that") from None
+
+
+def _object(path: Path, what: str) -> Json:
+    try:
+        read = json.loads(_text(path))
+    except ValueError:
+        raise ToolError(f"{path.name} is not JSON") from None
+    if not isinstance(read, dict):
+        raise ToolError(f"{path.name}: a {what} is a JSON object")
+    return read

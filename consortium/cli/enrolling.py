@@ -1,0 +1,262 @@
+"""A voter file's way in: coarsened, tokenised, shared tokens as decoys; the map back stays here."""
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import httpx
+
+from consortium.cli.api import Api, entry_json, same_leaf
+from consortium.cli.drafts import drafted_once, keep_receipt
+from consortium.cli.home import Home, Json
+from consortium.cli.lists import FACTS, OwnList
+from consortium.cli.tokenise import evaluate_inputs
+from consortium.cli.uploading import (
+    Evaluate,
+    Steps,
+    addresses,
+    digest_of,
+    part_of,
+    put_part,
+    seal_outputs,
+    source_key,
+)
+from consortium.cli.vault import private_folder, write_whole
+from matching.bundle import size_class
+from matching.coarsen import Attributes, Merged, coarsen, decoys
+from matching.recipes import RECIPES, VERSION, token_inputs
+from matching.roll.reader import Roll, Voter, open_roll
+from matching.statement import Statement
+
+K = 10
+"""Voters that share every combination of attributes in a precinct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A voter file read whole; ``repr`` shows no voter."""
+
+    roll: Roll
+    voters: tuple[Voter, ...] = field(repr=False)
+    source: str
+
+
+def read_roll(folder: Path) -> Read:
+    """Read a folder of voter files; bad lines are set aside and counted in ``roll``.
+
+    Raises:
+        RollRefused: no voter file, or a header of no known layout.
+    """
+    roll = open_roll(folder)
+    voters = tuple(roll.voters())
+    return Read(roll, voters, roll.source_digest())
+
+
+def report(read: Read, *, every: bool = False) -> list[str]:
+    """Say what was read and what was set aside: line and field, never a value."""
+    roll = read.roll
+    lines = [f"Layout {roll.layout.name} ({roll.layout.state}); {len(read.voters):,} voters"]
+    for what, bad in (("voter", roll.quarantined), ("history", roll.history_quarantined)):
+        if not bad:
+            continue
+        lines.append(f"{len(bad):,} {what} lines are set aside and not enrolled:")
+        shown = bad if every else bad[:10]
+        lines += [f"  line {one.row}, {one.field}: {one.reason}" for one in shown]
+        if len(bad) > len(shown):
+            lines.append(f"  ... and {len(bad) - len(shown):,} more (--all-lines)")
+    return lines
+
+
+def merged_report(merged: Sequence[Merged], k: int) -> list[str]:
+    """Say what was taken back so that at least ``k`` voters share what is left."""
+    by_what: dict[str, int] = {}
+    for one in merged:
+        by_what[one.what] = by_what.get(one.what, 0) + one.voters
+    if not by_what:
+        return [
+            f"Every combination in a precinct is shared by at least {k} voters; nothing was merged."
+        ]
+    told = ", ".join(f"{what} of {count:,} voters" for what, count in sorted(by_what.items()))
+    return [f"Left out so that at least {k} voters share every combination: {told}."]
+
+
+def own_roll(home: Home, source: str) -> OwnList | None:
+    """The enrolment of the same files, finished or not."""
+    for path in (home.path / "rolls").glob(f"*/{FACTS}"):
+        own = OwnList(path.parent)
+        if own.facts["source"] == source:
+            return own
+    return None
+
+
+def begin(api: Api, read: Read, *, on: date, k: int = K) -> tuple[OwnList, list[Merged]]:
+    """Coarsen under random row ids and keep attributes and map, durably; or go on with them.
+
+    Row ids are drawn once: the custodians' answers to an interrupted run belong to them.
+    """
+    home = api.home
+    source = source_key(home, bytes.fromhex(read.source), on.isoformat(), str(k))
+    known = own_roll(home, source)
+    if known is not None:
+        return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]
+    made = coarsen(
+        read.voters, on=on, generals=read.roll.generals, draw=lambda: secrets.randbits(63), k=k
+    )
+    own = OwnList(private_folder(home.path / "rolls" / str(uuid4())))
+    home.vault.write(
+        own.folder / "map.enc", {str(row): voter for row, voter in made.voter_ids.items()}
+    )
+    home.vault.write(own.folder / "merged.enc", [asdict(one) for one in made.merged])
+    with part_of(own.folder / "attributes.parquet") as part:
+        write_attributes(part, made.rows)
+    facts = {
+        "id": own.id,
+        "source": source,
+        "rows": len(made.rows),
+        "created": api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    write_whole(own.folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+    return own, list(made.merged)
+
+
+def tokenise(
+    home: Home,
+    own: OwnList,
+    read: Read,
+    *,
+    statement: Statement,
+    pepper: bytes,
+    steps: Steps,
+    workers: int = 2,
+    client: httpx.Client | None = None,
+    evaluate: Evaluate = evaluate_inputs,
+) -> None:
+    """Evaluate every voter's tokens, replace the shared ones by decoys, seal to the pepper.
+
+    Unblinded: a voter file is public, so blinding would hide nothing and cost a multiplication each.
+    """
+    if own.has("outputs.sealed"):
+        return
+    stable = {int(row): voter for row, voter in home.vault.read(own.folder / "map.enc").items()}
+    inputs = {voter.voter_id: token_inputs(voter.record) for voter in read.voters}
+    rows = sorted(stable)
+    distinct = list(
+        dict.fromkeys(one for row in rows for one in inputs[stable[row]] if one is not None)
+    )
+    outputs = evaluate(
+        distinct,
+        statement=statement,
+        custodians=addresses(home),
+        actor=home.id,
+        sign=home.sign,
+        batch=own.id,
+        state=private_folder(home.state / own.id),
+        state_key=home.secret("evaluation"),
+        blinded=False,
+        workers=workers,
+        progress=steps,
+        client=client,
+    )
+    found = dict(zip(distinct, outputs, strict=True))
+    by_row = {row: [found[one] if one else None for one in inputs[stable[row]]] for row in rows}
+    # The roll must not be a graph: what two voters share would find them again in the public file.
+    safe = decoys(by_row, steward_key=home.secret("decoys"), stable_ids=stable)
+    triples = [
+        (row, recipe, output)
+        for row in rows
+        for recipe, output in zip(range(len(RECIPES)), safe[row], strict=True)
+        if output is not None
+    ]
+    seal_outputs(home, own.folder / "outputs.sealed", own.id, triples, pepper)
+
+
+def send(api: Api, own: OwnList, read: Read, use_terms: Json) -> str:
+    """Send both parts and the signed header; returns the leaf in hex."""
+    home = api.home
+    facts: Json = {
+        "kind": "slice",
+        "roll": own.id,
+        "epoch": home.invite["epoch"],
+        "attributes_digest": put_part(
+            api, f"/rolls/{own.id}/attributes", own.folder / "attributes.parquet"
+        ),
+        "outputs_digest": put_part(api, f"/rolls/{own.id}/outputs", own.folder / "outputs.sealed"),
+        "size_class": size_class(own.facts["rows"]),
+        "source_digest": read.source,
+        "use_terms": use_terms,
+    }
+    header = {
+        **{name: value for name, value in facts.items() if name != "kind"},
+        "steward": home.id,
+        "recipes": VERSION,
+        "rows": own.facts["rows"],
+        "created": own.facts["created"],
+    }
+    drafted = drafted_once(home, own.folder / "entry.json", "roll", facts, api.clock)
+    return same_leaf(
+        drafted, api.post(f"/rolls/{own.id}", {"header": header, **entry_json(drafted)})
+    )
+
+
+def finish(
+    api: Api, own: OwnList, leaf: str, timeout: float, progress: Callable[[str], None]
+) -> None:
+    """Wait for publication, keep the receipt, drop what was only needed on the way."""
+    keep_receipt(own.folder / "receipt.json", api.wait_published(leaf, timeout, progress), api)
+    own.note(leaf=leaf)
+    (own.folder / "outputs.sealed").unlink(missing_ok=True)
+    shutil.rmtree(api.home.path / "state" / own.id, ignore_errors=True)
+
+
+def sizes(own: OwnList) -> list[tuple[str, int, str]]:
+    """The parts that are ready: name, bytes, SHA-256."""
+    return [
+        (name, (own.folder / file).stat().st_size, digest_of(own.folder / file))
+        for name, file in (("attributes", "attributes.parquet"), ("outputs", "outputs.sealed"))
+        if own.has(file)
+    ]
+
+
+def terms(path: Path | None, agreed: Any) -> Json:
+    """The roll's terms of use: a JSON file, or else those of the agreement."""
+    if path is None:
+        return dict(agreed)
+    read = json.loads(path.read_bytes())
+    if not isinstance(read, dict):
+        raise ValueError("the terms of use are not a JSON object")
+    return read
+
+
+_ATTRIBUTES = (
+    ("row_id", "BIGINT"),
+    ("precinct", "VARCHAR"),
+    ("congressional", "VARCHAR"),
+    ("senate", "VARCHAR"),
+    ("house", "VARCHAR"),
+    ("zip", "VARCHAR"),
+    ("age_band", "VARCHAR"),
+    ("votes", "VARCHAR"),
+    ("household", "BIGINT"),
+)
+_BATCH = 50_000
+
+
+def write_attributes(path: Path, rows: Sequence[Attributes]) -> None:
+    """Write the attributes part: Parquet, one row per voter, in the order of the random ids."""
+    names = [name for name, _ in _ATTRIBUTES]
+    columns = ", ".join(f"{name} {kind}" for name, kind in _ATTRIBUTES)
+    fill = ", ".join(f"unnest(?::{kind}[])" for _, kind in _ATTRIBUTES)
+    with duckdb.connect() as base:
+        base.execute(f"CREATE TABLE part ({columns})")
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            cells = [[getattr(row, name) for row in batch] for name in names]
+            base.execute(f"INSERT INTO part SELECT {fill}", cells)
+        base.table("part").write_parquet(str(path), compression="zstd")

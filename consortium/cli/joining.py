@@ -1,0 +1,88 @@
+"""What the tools of partner, steward and coordinator share as words: --home, --wait, join."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import httpx
+
+from consortium.cli.api import Api
+from consortium.cli.desk import json_option, last_line, say
+from consortium.cli.errors import HomeRefused
+from consortium.cli.home import Home
+from consortium.clock import Clock, utc
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a command reaches beyond its folder; click's ``obj``, so that tests can be elsewhere."""
+
+    transport: httpx.BaseTransport | None = None
+    clock: Clock = utc
+    sleep: Callable[[float], None] = time.sleep
+
+    def custodians(self) -> httpx.Client | None:
+        """How to call custodians; None lets each call make its own client."""
+        if self.transport is None:
+            return None
+        return httpx.Client(transport=self.transport, timeout=30.0)
+
+
+def outside() -> Outside:
+    """The outside of the running command: the real one, unless it was called with another."""
+    found = click.get_current_context().find_object(Outside)
+    return found if found is not None else Outside()
+
+
+def line(home: Path) -> Api:
+    """Open this home's line to its server."""
+    here = outside()
+    return Api(Home(home), transport=here.transport, clock=here.clock, sleep=here.sleep)
+
+
+home_option = click.option(
+    "--home",
+    required=True,
+    envvar="TRELLIS_HOME",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Your folder: signing key, identity, lists.",
+)
+
+wait_option = click.option(
+    "--wait",
+    default=4200.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for the log; by default longer than its hourly publication.",
+)
+
+
+@click.command("join")
+@home_option
+@click.option(
+    "--invite", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@json_option
+def join_command(home: Path, invite: Path) -> None:
+    """Keep the operator's invite: which server, log, witnesses and custodians to believe."""
+    try:
+        read = json.loads(invite.read_bytes())
+    except ValueError:
+        raise HomeRefused("the invite is not JSON; ask the operator for a fresh copy") from None
+    if not isinstance(read, dict):
+        raise HomeRefused("the invite does not hold an object; ask the operator for a fresh copy")
+    who = Home(home)
+    who.join(read)
+    count, quorum = len(read["witnesses"]), read["quorum"]
+    ids = ", ".join(custodian["id"] for custodian in read["custodians"])
+    say(
+        f"{who.id} joined race {read['race']}, epoch {read['epoch']}.",
+        f"Opening an address takes the mail machine and {read['threshold']} of these custodians: {ids}.",
+        f"The log counts when {quorum} of {count} witnesses have cosigned it; that tolerates "
+        f"{max(2 * quorum - count - 1, 0)} of them colluding.",
+        "Compare this invite with another partner's copy, by phone: every key you will believe is in it.",
+    )
+    last_line({"id": who.id, "race": read["race"], "epoch": read["epoch"]})

@@ -1,0 +1,466 @@
+"""On the partner's computer: read a CSV, tokenise, seal, upload, keep the receipt, read answers back."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from consortium.cli import agreeing, approving, attesting, uploading, withdrawing
+from consortium.cli.api import Api
+from consortium.cli.desk import (
+    Desk,
+    confirm,
+    json_option,
+    last_line,
+    progress,
+    say,
+    table,
+    waiting,
+)
+from consortium.cli.errors import ApiRefused, HomeRefused, ToolError
+from consortium.cli.home import Home
+from consortium.cli.joining import home_option, join_command, line, outside, wait_option
+from consortium.cli.lists import OwnList, own_list, own_lists
+from consortium.cli.reading import Ready, read_list, report, require_enough, what_leaves
+from consortium.cli.vault import write_whole
+from matching import group
+
+BROWSER_KEY = b"trellis/browser-key/v1\n"
+
+
+@click.group(cls=Desk)
+def command() -> None:
+    """Upload a list, approve, attest, withdraw, keep receipts. Run by a partner's own staff."""
+
+
+@command.command()
+@home_option
+@click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
+@click.option("--name", required=True, help="The organisation's name, as letters show it.")
+@click.option("--domain", required=True, help="The domain your letters come from.")
+@click.option("--relation", required=True, help="What your people are to you, e.g. 'member'.")
+@json_option
+def init(home: Path, id: str, name: str, domain: str, relation: str) -> None:
+    """Make this computer's signing key and identity.json."""
+    made = Home.create(
+        home, id=id, role="partner", name=name, domain=domain.lower(), relation=relation
+    )
+    say(
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key.",
+        "Back up the folder: without signing.key nobody can withdraw or attest your lists.",
+    )
+    last_line(made.identity)
+
+
+command.add_command(join_command)
+
+
+@command.command()
+@home_option
+@wait_option
+@click.option("--yes", is_flag=True, help="Sign without asking.")
+@json_option
+def sign(home: Path, wait: float, yes: bool) -> None:
+    """Read the race's agreement and sign it."""
+    api = line(home)
+    document, agreement = agreeing.fetch(api)
+    digest = hashlib.sha256(document).hexdigest()
+    say(*agreeing.summary(agreement, digest))
+    if agreeing.already(api.home, document):
+        write_whole(home / agreeing.FILE, document)
+        say("You have signed exactly these bytes already.")
+        last_line({"digest": digest, "signed": True})
+        return
+    confirm("Sign this agreement for your organisation?", yes)
+    with waiting("Waiting for the log to hold your signature"):
+        leaf = agreeing.sign(api, document, wait)
+    say(f"Signed and in the log. Your copy: {home / agreeing.FILE}")
+    last_line({"digest": digest, "signed": True, "leaf": leaf})
+
+
+@command.command()
+@home_option
+@wait_option
+@click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Upload the usable rows without asking.")
+@click.option("--dry-run", is_flag=True, help="Show which bytes would leave; send nothing.")
+@click.option("--all-rows", is_flag=True, help="Print every refused row.")
+@click.option(
+    "--attest-consent",
+    metavar="BASIS",
+    default="",
+    help="Vouch, in words, that people with unknown status agreed to be written to.",
+)
+@click.option("--workers", default=2, show_default=True, help="Processes that blind and check.")
+@json_option
+def upload(
+    home: Path,
+    wait: float,
+    csv: Path,
+    yes: bool,
+    dry_run: bool,
+    all_rows: bool,
+    attest_consent: str,
+    workers: int,
+) -> None:
+    """Tokenise, seal and upload a member list; run it again after an interruption."""
+    who = Home(home)
+    group.available()
+    agreement = agreeing.signed(who).agreement
+    ready = read_list(csv, agreement.fields, attested=bool(attest_consent.strip()))
+    say(*report(ready, every=all_rows))
+    require_enough(ready, agreement)
+    say("", *what_leaves(who, agreement), "")
+    if attest_consent.strip():
+        say("You vouch that people of unknown status agreed; your words stay on this computer.")
+    source = uploading.source_key(who, csv.read_bytes(), attest_consent.strip())
+    known = uploading.known(who, source)
+    if known is not None and known.has("receipt.json"):
+        say(f"This very file is uploaded already, as {known.id}. To take it back: withdraw.")
+        last_line(_result(known, ready))
+        return
+    if known is not None:
+        say(f"Going on with upload {known.id}, begun {known.facts['created']}.")
+    if not dry_run:
+        confirm(f"Upload {len(ready.members):,} rows?", yes)
+    api = line(home)
+    keys = api.key_statements()
+    own = uploading.begin(who, source, ready.members, api.clock)
+    if attest_consent.strip():
+        own.note(consent=attest_consent.strip())
+    members = uploading.in_order(who, own, ready.members)
+    with progress("Sealing rows on this computer") as steps:
+        uploading.seal_rows(who, own, members, keys, agreement.fields, steps)
+    if dry_run:
+        _dry_run(own, members, keys.match.threshold)
+        return
+    with progress("Codes, evaluated by the custodians") as steps:
+        uploading.tokenise(
+            who, own, members, keys, steps, workers=workers, client=outside().custodians()
+        )
+    for part in uploading.leaving(own):
+        say(f"Sending {part.name}: {part.size:,} bytes, SHA-256 {part.digest}")
+    leaf = uploading.send(api, own)
+    with waiting("The server has it. Waiting for the log and its witnesses") as state:
+        uploading.finish(api, own, leaf, wait, state)
+    others = [
+        one
+        for one in own_lists(who)
+        if one.id != own.id and one.has("receipt.json") and not one.withdrawn
+    ]
+    say(
+        f"Done. Receipt: {own.folder / 'receipt.json'}",
+        f"List {own.id}, in the log as {leaf[:16]}...",
+    )
+    if others:
+        say(
+            f"You have {len(others)} more list(s) there. If this one replaces one, withdraw that: trellis partner lists"
+        )
+    last_line(_result(own, ready))
+
+
+def _dry_run(own: OwnList, members: list[uploading.Member], threshold: int) -> None:
+    points, requests = uploading.blinded(members)
+    say("Nothing was sent. A real run of this file sends exactly this:")
+    rows = [
+        (part.name, f"{part.size:,}", part.digest, "the server") for part in uploading.leaving(own)
+    ]
+    if not own.has("outputs.sealed"):
+        rows.append(("outputs", "known after the codes", "known after the codes", "the server"))
+        rows.append(
+            (
+                "blinded points",
+                f"{requests * uploading.REQUEST_BYTES:,}",
+                "fresh each time",
+                f"{threshold} custodians",
+            )
+        )
+    table(("part", "bytes", "SHA-256", "to"), rows)
+    say(
+        f"{points:,} points in {requests} request(s) of 4,096; and a header with sizes, digests and your id."
+    )
+    last_line(
+        {"dry_run": True, "id": own.id, "parts": [list(row) for row in rows], "rows": len(members)}
+    )
+
+
+def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
+    return {
+        "id": own.id,
+        "leaf": own.facts.get("leaf"),
+        "rows": len(ready.members),
+        "usable": ready.reading.usable,
+        "refused": ready.reading.refused_total,
+        "repeated": len(ready.twice),
+        "receipt": str(own.folder / "receipt.json"),
+    }
+
+
+@command.command("lists")
+@home_option
+@json_option
+def lists_(home: Path) -> None:
+    """Your lists: on this computer, and what the server says of them."""
+    api = line(home)
+    answer = api.get("/contributions")
+    there = {str(one.get("id")): str(one.get("state")) for one in answer if isinstance(one, dict)}
+    rows = []
+    for own in own_lists(api.home):
+        facts = own.facts
+        here = (
+            "withdrawn" if own.withdrawn else "receipt" if own.has("receipt.json") else "unfinished"
+        )
+        rows.append((own.id, facts["created"], f"{facts['rows']:,}", here, there.pop(own.id, "-")))
+    for stranger, state in there.items():
+        rows.append((stranger, "-", "-", "not on this computer", state))
+    table(("list", "begun", "rows", "here", "server"), rows)
+    last_line({"lists": [{"id": r[0], "here": r[3], "server": r[4]} for r in rows]})
+
+
+@command.command()
+@home_option
+@click.argument("id")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def receipt(home: Path, id: str, out: Path) -> None:
+    """Copy a list's receipt; anybody can check it: trellis audit receipt FILE."""
+    who = Home(home)
+    own = own_list(who, id)
+    if not own.has("receipt.json"):
+        api = line(home)
+        answer = api.get(f"/contributions/{UUID(own.id)}")
+        uploading.finish(api, own, str(answer.get("leaf")), 0.0, lambda _state: None)
+    write_whole(out, (own.folder / "receipt.json").read_bytes())
+    say(
+        f"Receipt written to {out}. It opens the facts of this upload to whoever has it; no person is in it."
+    )
+    last_line({"id": own.id, "receipt": str(out)})
+
+
+@command.command()
+@home_option
+@wait_option
+@click.argument("campaign", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every campaign that waits for you.")
+@click.option("--yes", is_flag=True, help="Approve without asking.")
+@click.option(
+    "--preview", type=click.Path(file_okay=False, path_type=Path), help="Write previews here."
+)
+@json_option
+def approve(
+    home: Path, wait: float, campaign: str | None, everything: bool, yes: bool, preview: Path | None
+) -> None:
+    """Show exactly what would be signed, and sign it. Without a campaign: list what waits."""
+    api = line(home)
+    signed = agreeing.signed(api.home)
+    asked = _chosen(api, campaign, everything, "approve", ("submitted",))
+    if asked is None:
+        return
+    done, refused = [], 0
+    for one in asked:
+        try:
+            examined = approving.examine(one, signed, api.home)
+        except Exception as no:
+            refused += _refusal(one, no, len(asked))
+            continue
+        say(*approving.described(examined, api.home))
+        if preview is not None:
+            write_whole(
+                preview / f"{examined.id}.html", api.get_bytes(f"/campaigns/{examined.id}/preview")
+            )
+            say(f"Preview on a made-up person: {preview / (examined.id + '.html')}")
+        confirm("Approve exactly this?", yes)
+        leaf = approving.approve(api, examined)
+        done.append((examined.id, leaf))
+        say(f"Approved {examined.id}.")
+    _log_each(api, done, "approve", wait)
+    last_line({"approved": [one for one, _ in done], "refused": refused})
+    _fail(refused)
+
+
+@command.command()
+@home_option
+@wait_option
+@click.argument("campaign", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every frozen campaign that waits for you.")
+@click.option("--moved", default=0, show_default=True, help="Own rows whose other ZIP you accept.")
+@click.option("--digest", default="", help="The digest you approved in the browser.")
+@json_option
+def attest(
+    home: Path, wait: float, campaign: str | None, everything: bool, moved: int, digest: str
+) -> None:
+    """Check your own rows in a frozen audience, and sign its root."""
+    api = line(home)
+    signed = agreeing.signed(api.home)
+    asked = _chosen(api, campaign, everything, "attest", ("frozen",))
+    if asked is None:
+        return
+    done, refused, counts = [], 0, {}
+    for one in asked:
+        try:
+            approving.examine(one, signed, api.home)
+            approved = digest or approving.approved_digest(api.home, str(one.get("id")))
+            if not approved:
+                raise HomeRefused(
+                    "this computer did not approve that campaign. Did you approve it in the browser? "
+                    "Then give the digest that you saw there: --digest HEX"
+                )
+            examined = attesting.examine(api, one, approved=approved, moved=moved)
+        except Exception as no:
+            refused += _refusal(one, no, len(asked))
+            continue
+        for note in examined.notes:
+            say(f"Note: {note}")
+        leaf = attesting.attest(api, examined)
+        done.append((examined.campaign, leaf))
+        counts[examined.campaign] = len(examined.rows)
+        say(
+            f"Attested {examined.campaign}: {len(examined.rows):,} of your rows are in it, all yours, "
+            f"all live, all in the roster. Which ones: {home / 'audiences' / (examined.campaign + '.csv')}"
+        )
+    _log_each(api, done, "attest", wait)
+    last_line({"attested": [one for one, _ in done], "refused": refused, "rows": counts})
+    _fail(refused)
+
+
+def _chosen(
+    api: Api, campaign: str | None, everything: bool, step: str, states: tuple[str, ...]
+) -> list[dict[str, Any]] | None:
+    """The campaigns meant; None after listing what waits."""
+    if campaign and everything:
+        raise click.UsageError("name a campaign or say --all, not both")
+    if campaign:
+        return [api.get(f"/campaigns/{campaign}")]
+    found = approving.waiting_for(api, step, states)
+    if everything:
+        if not found:
+            say("Nothing waits for you.")
+        return [api.get(f"/campaigns/{one['id']}") for one in found]
+    if found:
+        table(("campaign", "state"), [(str(one["id"]), str(one["state"])) for one in found])
+        say(f"Name one, or say --all: trellis partner {step} CAMPAIGN")
+    else:
+        say("Nothing waits for you.")
+    last_line({"waiting": [one["id"] for one in found]})
+    return None
+
+
+def _refusal(campaign: dict[str, Any], no: Exception, asked: int) -> int:
+    """Say why one of several is refused and go on; the only one is refused loudly."""
+    if asked == 1 or not (
+        isinstance(no, ToolError)
+        or type(no).__module__.startswith(("policies", "provenance", "matching"))
+    ):
+        raise no
+    say(f"Refused {campaign.get('id')}: {no}")
+    return 1
+
+
+def _fail(refused: int) -> None:
+    if refused:
+        raise click.exceptions.Exit(1)
+
+
+def _log_each(api: Api, done: list[tuple[str, str]], step: str, wait: float) -> None:
+    if not done:
+        return
+    with waiting("Waiting for the log to hold it"):
+        for campaign, leaf in done:
+            approving.logged(api, campaign, step, leaf, wait)
+
+
+@command.command()
+@home_option
+@wait_option
+@click.argument("id")
+@click.option("--yes", is_flag=True, help="Withdraw without asking.")
+@json_option
+def withdraw(home: Path, wait: float, id: str, yes: bool) -> None:
+    """Take a list back: gone from the service, its locks retired at every custodian."""
+    api = line(home)
+    own = own_list(api.home, id)
+    say(
+        f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
+        "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
+        "It does not undo letters already sent; the log keeps only that it happened; backups expire later.",
+    )
+    confirm("Withdraw this list?", yes)
+    if not own.has("entry.json"):
+        own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        say("It had never been sent; it is marked withdrawn here.")
+        last_line({"id": own.id, "retired": [], "missing": []})
+        return
+    # The custodians first: should the server not answer, the rows are shut all the same.
+    with progress("Custodians told to retire the locks") as steps:
+        retired = withdrawing.retire(
+            api.home, own, steps, clock=api.clock, transport=outside().transport
+        )
+    try:
+        leaf = withdrawing.withdraw(api, own)
+    except ApiRefused as refused:
+        if refused.status != 404:
+            raise
+        say("The server does not know this list; it is marked withdrawn here.")
+        leaf = ""
+    if leaf:
+        with waiting("Waiting for the log to hold the withdrawal"):
+            withdrawing.logged(api, own, leaf, wait)
+    say(f"Withdrawn. Locks retired at: {', '.join(retired.done) or 'no custodian yet'}.")
+    last_line({"id": own.id, "leaf": leaf, "retired": retired.done, "missing": retired.missing})
+    if retired.missing:
+        say(f"Not reached: {', '.join(retired.missing)}. Run the same command again later.")
+        raise click.exceptions.Exit(3)
+
+
+@command.command()
+@home_option
+@click.argument("campaign")
+@click.option("--yes", is_flag=True, help="Stop without asking.")
+@json_option
+def stop(home: Path, campaign: str, yes: bool) -> None:
+    """Stop a letter for good, at the server and at every custodian. Any one partner can."""
+    api = line(home)
+    confirm(f"Stop {campaign} for good? What has left has left.", yes)
+    # The custodians first: without their shares nothing opens, whatever the server does.
+    told = withdrawing.stop(api.home, campaign, clock=api.clock, transport=outside().transport)
+    say(f"Custodians that will open nothing more of it: {', '.join(told.done) or 'none yet'}.")
+    answer = api.post(f"/campaigns/{campaign}/stop")
+    say(f"The server says: {answer.get('state')}.")
+    last_line({"id": campaign, "state": answer.get("state"), "missing": told.missing})
+    if told.missing:
+        say(f"Not reached: {', '.join(told.missing)}. Run the same command again later.")
+        raise click.exceptions.Exit(3)
+
+
+@command.command("enrol-browser")
+@home_option
+@click.argument("code")
+@click.option(
+    "--public", default="", help="The browser key shown beside the code, 64 hex characters."
+)
+@json_option
+def enrol_browser(home: Path, code: str, public: str) -> None:
+    """Vouch for the signing key in your browser: CODE is what the page shows."""
+    api = line(home)
+    key, short = (public, code) if public else _split_code(code)
+    try:
+        raw = bytes.fromhex(key)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise click.UsageError(
+            "the page shows CODE and a key of 64 characters: give both, CODE:KEY or --public"
+        )
+    body = {"code": short, "public": key, "signature": api.home.sign(BROWSER_KEY + raw).hex()}
+    api.post("/browser-keys", body)
+    say(
+        "Your browser's key now counts as yours. It cannot leave that browser; end it there or ask the operator."
+    )
+    last_line({"public": key, "code": short})
+
+
+def _split_code(code: str) -> tuple[str, str]:
+    short, _, key = code.rpartition(":")
+    return key, short

@@ -1,0 +1,164 @@
+"""A member list as read on the partner's computer: columns, then rows, then who is mailable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consortium.cli.errors import ListRefused
+from consortium.cli.home import Home
+from consortium.cli.uploading import Member
+from mailer.errors import PayloadRefused
+from mailer.seal import Payload, seal
+from matching import normalise
+from matching.columns import Listing, Reading, open_list
+from matching.errors import RowRefused
+from matching.recipes import address_input, token_inputs
+from policies.agreement import Agreement
+
+SHOWN = 20
+"""Refused rows printed; ``--all-rows`` prints every one that was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A list that was read whole: who can leave, who cannot, and why."""
+
+    listing: Listing
+    reading: Reading
+    members: tuple[Member, ...] = field(repr=False)
+    twice: tuple[tuple[int, int], ...]
+    """(row left out, row kept) of addresses that stand in the list more than once."""
+
+
+def read_list(path: Path, fields: Sequence[str], *, attested: bool) -> Ready:
+    """Read a CSV: column errors before row errors, and only mailable rows made ready.
+
+    Args:
+        fields: what the agreement lets be sealed; the address always.
+        attested: the partner vouches for a consent basis.
+
+    Raises:
+        matching.errors.ListRefused: the file as a whole cannot be read; says what to do.
+    """
+    listing = open_list(path)
+    reading = Reading()
+    members: list[Member] = []
+    first: dict[str, int] = {}
+    twice: list[tuple[int, int]] = []
+    for row in listing.rows(reading, attested=attested):
+        if not row.mailable:
+            continue
+        address = normalise.email(row.email)
+        if address in first:
+            twice.append((row.row, first[address]))
+            continue
+        payload = Payload(
+            row.email,
+            row.first_name if "first_name" in fields else "",
+            row.language if "language" in fields else "",
+        )
+        try:
+            _seals(payload)
+        except PayloadRefused as refused:
+            reading.refuse(RowRefused(row.row, refused.field, f"{refused.why}: correct it"))
+            continue
+        first[address] = row.row
+        record = row.record
+        members.append(
+            Member(row.row, token_inputs(record), address_input(row.email), payload, record.zip)
+        )
+    return Ready(listing, reading, tuple(members), tuple(twice))
+
+
+def _seals(payload: Payload) -> None:
+    """Find out now, row by row, what would stop a whole upload later."""
+    seal(
+        payload, dek=bytes(32), shared=b"\x01" * 32, bundle=bytes(16), tag=bytes(32), lock=bytes(32)
+    )
+
+
+def require_enough(ready: Ready, agreement: Agreement) -> None:
+    """Check the size of what would leave against the agreement; raises ListRefused."""
+    count = len(ready.members)
+    if count < agreement.minimum_upload:
+        more = ""
+        if not ready.listing.has_status:
+            more = (
+                " This file has no status column, so nobody in it is known to have agreed: export it "
+                "with one, or vouch for a basis of consent with --attest-consent."
+            )
+        raise ListRefused(
+            f"{count:,} rows may be written to, and the agreement asks for at least "
+            f"{agreement.minimum_upload:,}: a shorter list would stand out. Nothing left this "
+            f"computer.{more}"
+        )
+    if count > agreement.size_class_max:
+        raise ListRefused("the list is larger than the agreement allows; split it")
+
+
+def report(ready: Ready, *, every: bool = False) -> list[str]:
+    """Say what was found: columns, then rows, each with its place and what to do, no value quoted."""
+    listing, reading = ready.listing, ready.reading
+    lines = [
+        f"Read as {listing.system}, {listing.encoding}, columns parted by {_name(listing.delimiter)}"
+    ]
+    lines += [f"  Note: {note}" for note in listing.notes]
+    width = max(map(len, listing.mapping), default=0)
+    lines += [
+        f"  {field.ljust(width)}  from column {header!r}"
+        for field, header in listing.mapping.items()
+    ]
+    if listing.unknown_columns:
+        shown = ", ".join(repr(header) for header in listing.unknown_columns[:12])
+        more = " ..." if len(listing.unknown_columns) > 12 else ""
+        lines.append(f"  not read, never leaves: {shown}{more}")
+    lines.append(
+        f"{reading.usable:,} rows can be used; {len(ready.members):,} of them may be written to."
+    )
+    if reading.statuses:
+        counts = ", ".join(f"{word} {count:,}" for word, count in sorted(reading.statuses.items()))
+        lines.append(
+            f"  By status: {counts}. Only 'subscribed' is written to, unless you vouch for 'unknown'."
+        )
+    if ready.twice:
+        lines.append(
+            f"{len(ready.twice):,} rows repeat an address that stands above; the first one is kept:"
+        )
+        lines += [
+            f"  row {out} repeats row {kept}" for out, kept in ready.twice[: None if every else 5]
+        ]
+        if not every and len(ready.twice) > 5:
+            lines.append("  ...")
+    if reading.refused_total:
+        lines.append(f"{reading.refused_total:,} rows cannot be used and stay here:")
+        shown_rows = reading.refused if every else reading.refused[:SHOWN]
+        lines += [f"  row {r.row}, {r.field}: {r.reason}" for r in shown_rows]
+        if reading.refused_total > len(shown_rows):
+            lines.append(f"  ... and {reading.refused_total - len(shown_rows):,} more (--all-rows)")
+    return lines
+
+
+def what_leaves(home: Home, agreement: Agreement) -> list[str]:
+    """Say what leaves this computer, who together could read it, and what stays."""
+    ids = [custodian["id"] for custodian in home.invite["custodians"]]
+    many = f"{agreement.threshold} of these {len(ids)}: {', '.join(ids)}"
+    sealed = " and ".join(
+        words
+        for field, words in (("first_name", "first name"), ("email", "address"))
+        if field in agreement.fields
+    )
+    language = ", with the language," if "language" in agreement.fields else ""
+    return [
+        "What leaves this computer:",
+        f"  scrambled codes, and {sealed}{language} sealed so that opening one takes the mail machine and {many}.",
+        "  Each custodian sees blinded codes only, but learns roughly how long your list is.",
+        "Who could read it, together:",
+        f"  the mail machine with {agreement.threshold} of the custodians above: the sealed addresses;",
+        f"  the operator with {agreement.threshold} of the custodians above: who is behind a code, by trying names.",
+        "  While a letter goes out, the mail machine reads the addresses it is sending to, and so does the mail provider.",
+        "What stays: every other column, rows that may not be written to, and the row numbers.",
+    ]
+
+
+def _name(delimiter: str) -> str:
+    return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(delimiter, "a mark")

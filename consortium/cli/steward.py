@@ -1,0 +1,115 @@
+"""On the steward's computer: read a voter file, coarsen, tokenise, upload a roll slice."""
+
+from pathlib import Path
+
+import click
+
+from consortium.cli import enrolling
+from consortium.cli.desk import Desk, confirm, json_option, last_line, progress, say, waiting
+from consortium.cli.home import Home
+from consortium.cli.joining import home_option, join_command, line, outside, wait_option
+from matching import group
+from policies.agreement import parse
+
+
+@click.group(cls=Desk)
+def command() -> None:
+    """Enrol a voter file. Run by whoever lawfully holds it."""
+
+
+@command.command()
+@home_option
+@click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
+@click.option("--name", required=True, help="The steward's name.")
+@json_option
+def init(home: Path, id: str, name: str) -> None:
+    """Make this computer's signing key and identity.json."""
+    made = Home.create(home, id=id, role="steward", name=name)
+    say(
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."
+    )
+    last_line(made.identity)
+
+
+command.add_command(join_command)
+
+
+@command.command()
+@home_option
+@wait_option
+@click.argument("rollfolder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--k",
+    default=enrolling.K,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Voters per cell.",
+)
+@click.option(
+    "--use-terms",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON; default: the agreement's.",
+)
+@click.option("--workers", default=2, show_default=True, help="Processes that hash and check.")
+@click.option("--all-lines", is_flag=True, help="Print every line that was set aside.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def enrol(
+    home: Path,
+    wait: float,
+    rollfolder: Path,
+    k: int,
+    use_terms: Path | None,
+    workers: int,
+    all_lines: bool,
+    yes: bool,
+) -> None:
+    """Enrol a folder of voter files; run it again after an interruption."""
+    who = Home(home)
+    group.available()
+    api = line(home)
+    agreement = parse(api.get_bytes(f"/races/{who.invite['race']}/agreement"))
+    read = enrolling.read_roll(rollfolder)
+    say(*enrolling.report(read, every=all_lines))
+    own, merged = enrolling.begin(api, read, on=agreement.race.election_date, k=k)
+    say(*enrolling.merged_report(merged, k))
+    result = {
+        "id": own.id,
+        "voters": len(read.voters),
+        "quarantined": len(read.roll.quarantined),
+        "history_quarantined": len(read.roll.history_quarantined),
+        "merged": sum(one.voters for one in merged),
+    }
+    if own.has("receipt.json"):
+        say(f"These very files are enrolled already, as {own.id}.")
+        last_line({**result, "leaf": own.facts.get("leaf")})
+        return
+    say(
+        "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",
+        "ZIP, age band, how many of the last four general elections, and a random household number.",
+        "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",
+        "The custodians see the voters' normalised fields as points, unblinded: the file is public.",
+    )
+    if not own.has("entry.json"):
+        confirm(f"Enrol {len(read.voters):,} voters?", yes)
+    statement, pepper = api.match_keys()
+    with progress("Codes, evaluated by the custodians") as steps:
+        enrolling.tokenise(
+            who,
+            own,
+            read,
+            statement=statement,
+            pepper=pepper,
+            steps=steps,
+            workers=workers,
+            client=outside().custodians(),
+        )
+    for name, size, digest in enrolling.sizes(own):
+        say(f"Sending {name}: {size:,} bytes, SHA-256 {digest}")
+    leaf = enrolling.send(api, own, read, enrolling.terms(use_terms, agreement.use_terms))
+    with waiting("The server has it. Waiting for the log and its witnesses") as state:
+        enrolling.finish(api, own, leaf, wait, state)
+    say(
+        f"Done. Roll {own.id}, in the log as {leaf[:16]}...; receipt: {own.folder / 'receipt.json'}"
+    )
+    last_line({**result, "leaf": leaf})

@@ -1,0 +1,125 @@
+"""Taking a list back, or stopping a letter: told to the server, the log, each custodian."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+
+from consortium.cli.api import Api, entry_json, same_leaf
+from consortium.cli.drafts import drafted_once, keep_receipt
+from consortium.cli.home import Home, Json
+from consortium.cli.lists import OwnList
+from consortium.clock import Clock, utc
+from matching.envelope import close
+from matching.evaluation import stamp
+
+BATCH = 4096
+"""Secrets in one request to a custodian; the last request is padded with ones that retire nothing."""
+LIFE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which custodians have taken in everything they were told, and which have not."""
+
+    done: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def withdraw(api: Api, own: OwnList) -> str:
+    """Sign and hand in the withdrawal; returns the leaf in hex. The same again sends the same."""
+    facts = {"kind": "bundle", "bundle": own.id}
+    drafted = drafted_once(
+        api.home, own.folder / "withdrawal.entry.json", "withdrawal", facts, api.clock
+    )
+    # Marked before it is sent: from this moment this computer attests none of these rows.
+    own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return same_leaf(drafted, api.post(f"/contributions/{own.id}/withdraw", entry_json(drafted)))
+
+
+def logged(api: Api, own: OwnList, leaf: str, timeout: float) -> None:
+    """Wait until the log holds the withdrawal, and keep its receipt."""
+    keep_receipt(own.folder / "withdrawal.receipt.json", api.wait_published(leaf, timeout), api)
+
+
+def retire(
+    home: Home,
+    own: OwnList,
+    progress: Callable[[int, int], None],
+    *,
+    clock: Clock = utc,
+    transport: httpx.BaseTransport | None = None,
+) -> Told:
+    """Reveal the row secrets to each custodian, so that no letter can open these rows again.
+
+    Sent directly: an operator that ignored the withdrawal could still not have a row opened,
+    unless enough custodians did not hear of it.
+    """
+    revealed = [row.secret for row in own.rows(home)]
+    bodies: list[Json] = []
+    for start in range(0, len(revealed), BATCH):
+        batch = revealed[start : start + BATCH]
+        batch += [secrets.token_bytes(32) for _ in range(BATCH - len(batch))]
+        secrets.SystemRandom().shuffle(batch)
+        bodies.append({"secrets": [one.hex() for one in batch]})
+    already = list(own.facts.get("retired_at", ()))
+    told = tell(
+        home, "retire", bodies, clock=clock, transport=transport, already=already, progress=progress
+    )
+    own.note(retired_at=list(told.done))
+    return told
+
+
+def stop(
+    home: Home, campaign: str, *, clock: Clock = utc, transport: httpx.BaseTransport | None = None
+) -> Told:
+    """Stop a campaign at each custodian: after it none of them helps to open a row of it."""
+    return tell(home, "stop", [{"campaign": campaign}], clock=clock, transport=transport)
+
+
+def tell(
+    home: Home,
+    kind: str,
+    bodies: Sequence[Json],
+    *,
+    clock: Clock,
+    transport: httpx.BaseTransport | None = None,
+    already: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Told:
+    """Send signed calls to every custodian that has not had them; one that is down hides nobody else."""
+    done, missing = list(already), []
+    custodians = home.invite["custodians"]
+    for number, custodian in enumerate(custodians):
+        progress(number, len(custodians))
+        if custodian["id"] in done:
+            continue
+        if _heard(home, custodian, kind, bodies, clock, transport):
+            done.append(custodian["id"])
+        else:
+            missing.append(custodian["id"])
+    progress(len(custodians), len(custodians))
+    return Told(tuple(sorted(done)), tuple(missing))
+
+
+def _heard(
+    home: Home,
+    custodian: Json,
+    kind: str,
+    bodies: Sequence[Json],
+    clock: Clock,
+    transport: httpx.BaseTransport | None,
+) -> bool:
+    with httpx.Client(transport=transport, timeout=30.0, trust_env=False) as client:
+        for body in bodies:
+            said = {**body, "custodian": custodian["id"], "expires": stamp(clock() + LIFE)}
+            message = close(kind, said, by=home.id, sign=home.sign)
+            try:
+                response = client.post(f"{custodian['url'].rstrip('/')}/{kind}", json=message)
+            except httpx.TransportError:
+                return False
+            if not response.is_success:
+                return False
+    return True
