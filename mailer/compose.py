@@ -12,36 +12,47 @@ from dataclasses import dataclass
 from mjml import mjml_to_html
 
 from mailer import footer, plaintext
-from mailer.errors import FactsRefused, LetterRefused, Problem, TemplateRefused
-from mailer.fields import FIELDS, Field, Piece, bind, fill, parse, tidy
+from mailer.errors import Problem, TemplateRefused
+from mailer.fields import Field, Piece, bind, fill, parse
 from mailer.markup import COLORS, Node, link_problem, read, written_links
 
 MAX_SUBJECT = 150
 # Gmail cuts a letter at 102 KB; the facts are still to come.
 MAX_HTML = 96 * 1024
 
-_URL = re.compile(
-    r"(?:https://[A-Za-z0-9.-]+(?::\d{1,5})?|http://(?:127\.0\.0\.1|localhost)(?::\d{1,5})?)"
-    r"/[A-Za-z0-9/_.~%?=&-]*"
-)
 _FETCHES = re.compile(
     r"<(?:script|img|link|iframe|object|embed|form|input|svg|video|audio|base)\b"
-    r"|\bsrc\s*=|\bbackground\s*=|@import|url\s*\(|\bon[a-z]+\s*=|javascript:",
+    r"|<[^>]*\s(?:src|background|on[a-z]+)\s*=|<style[^>]*>[^<]*(?:@import|url\s*\()"
+    r"|style=\"[^\"]*url\s*\(|href=\"\s*(?!https://|trellisfield)",
     re.IGNORECASE,
 )
 _MARK = re.compile(r"(trellisfield[0-9a-f]{24}x\d+x)")
 
 # The house look. A template that sets no colour of its own also gets its dark form.
-_LOOK = """
-<mj-all font-family="Georgia, 'Times New Roman', serif"/>
-<mj-section background-color="#ffffff" padding="12px 0"/>
-<mj-wrapper padding="0"/>
-<mj-text color="#15201c" font-size="17px" line-height="1.6" padding="6px 24px 10px"/>
-<mj-button background-color="#17594a" color="#ffffff" font-size="17px" font-weight="600"
- font-family="Helvetica, Arial, sans-serif" border-radius="6px" inner-padding="14px 26px"
- padding="10px 24px 18px" align="left" line-height="1.2"/>
-<mj-divider border-color="#d5ddd9" border-width="1px" padding="10px 24px"/>
-"""
+_LOOK: Mapping[str, Mapping[str, str]] = {
+    "mj-all": {"font-family": "Georgia, 'Times New Roman', serif"},
+    "mj-section": {"background-color": "#ffffff", "padding": "12px 0"},
+    "mj-wrapper": {"padding": "0"},
+    "mj-text": {
+        "color": "#15201c",
+        "font-size": "17px",
+        "line-height": "1.6",
+        "padding": "6px 24px 10px",
+    },
+    "mj-button": {
+        "background-color": "#17594a",
+        "color": "#ffffff",
+        "font-size": "17px",
+        "font-weight": "600",
+        "font-family": "Helvetica, Arial, sans-serif",
+        "border-radius": "6px",
+        "inner-padding": "14px 26px",
+        "padding": "10px 24px 18px",
+        "align": "left",
+        "line-height": "1.2",
+    },
+    "mj-divider": {"border-color": "#d5ddd9", "border-width": "1px", "padding": "10px 24px"},
+}
 _DARK = """
 :root { color-scheme: light dark; supported-color-schemes: light dark; }
 @media (prefers-color-scheme: dark) {
@@ -167,27 +178,12 @@ def render(compiled: Compiled, facts: Mapping[str, str]) -> Rendered:
         FactsRefused: a field has neither text nor fallback.
         LetterRefused: the stop or the why link is no https link.
     """
-    known = check_facts({name: facts[name] for name in compiled.fields if name in facts})
+    known = footer.check_facts({name: facts[name] for name in compiled.fields if name in facts})
     return Rendered(
         compiled.subject,
         fill(compiled.text, known, _same),
         fill(compiled.html, known, html.escape),
     )
-
-
-def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
-    """Return facts as they may stand in a letter; raises LetterRefused for a link that is none."""
-    known = {}
-    for name, value in facts.items():
-        if name in footer.URLS:
-            if not _URL.fullmatch(value):
-                raise LetterRefused(name, "is no https link")
-            known[name] = value
-        elif name in FIELDS or name in footer.FACTS:
-            known[name] = tidy(name, value)
-        else:
-            raise FactsRefused(name)
-    return known
 
 
 def _same(text: str) -> str:
@@ -291,19 +287,18 @@ def _compile(root: Node, marks: dict[str, str], dark: bool) -> str:
     body.attributes.setdefault("width", "600px")
     head = {
         tag: "".join(child.source() for child in node.children) if node else ""
-        for tag in ("mj-title", "mj-preview", "mj-attributes")
+        for tag in ("mj-title", "mj-preview")
         for node in [root.find(tag)]
     }
     inside = "".join(child.source() for child in body.children)
-    attributes = "".join(f' {n}="{html.escape(v)}"' for n, v in body.attributes.items())
     lang = html.escape(top.attributes.get("lang", "en"))
     direction = html.escape(top.attributes.get("dir", "auto"))
     source = (
         f'<mjml lang="{lang}" dir="{direction}"><mj-head>'
         f"<mj-title>{head['mj-title']}</mj-title><mj-preview>{head['mj-preview']}</mj-preview>"
-        f"<mj-attributes>{_LOOK}{head['mj-attributes']}</mj-attributes>"
+        f"<mj-attributes>{_look(root)}</mj-attributes>"
         f"<mj-style>{_EVERY}{_DARK if dark else _LIGHT}</mj-style></mj-head>"
-        f"<mj-body{attributes}>{inside}{footer.source(marks)}</mj-body></mjml>"
+        f"{body.opening()}{inside}{footer.source(marks)}</mj-body></mjml>"
     )
     compiled = str(mjml_to_html(source, keep_comments=False).html)
     schemes = "light dark" if dark else "light only"
@@ -312,6 +307,16 @@ def _compile(root: Node, marks: dict[str, str], dark: bool) -> str:
     )
     # Indentation is a third of the compiler's output.
     return re.sub(r"\n\s*", "\n", compiled)
+
+
+def _look(root: Node) -> str:
+    """Return the house look, with what the template sets for all of a kind over it."""
+    look = {tag: dict(attributes) for tag, attributes in _LOOK.items()}
+    own = root.find("mj-attributes")
+    for node in own.children if own is not None else ():
+        # The compiler takes each tag once only.
+        look.setdefault(node.tag, {}).update(node.attributes)
+    return "".join(Node(tag, 0, attributes).source() for tag, attributes in look.items())
 
 
 def _check_compiled(compiled: str, kept: list[Field], given: list[Field]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mailer.fields import Field, Piece
+import re
+from collections.abc import Mapping
+
+from mailer.errors import FactsRefused, LetterRefused
+from mailer.fields import FIELDS, Field, Piece, tidy
 
 # What the mailer itself states in every letter. None may be empty.
 FACTS = (
@@ -18,6 +22,10 @@ FACTS = (
 )
 URLS = ("stop_url", "why_url")
 
+_URL = re.compile(
+    r"(?:https://[A-Za-z0-9.-]+(?::\d{1,5})?|http://(?:127\.0\.0\.1|localhost)(?::\d{1,5})?)"
+    r"/[A-Za-z0-9/_.~%?=&-]*"
+)
 _F = {name: Field(name) for name in FACTS}
 WHO: tuple[Piece, ...] = (
     "Sent by ",
@@ -90,3 +98,18 @@ def text() -> tuple[Piece, ...]:
         *PAID,
         "\n",
     )
+
+
+def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return facts as they may stand in a letter; raises LetterRefused for a link that is none."""
+    known = {}
+    for name, value in facts.items():
+        if name in URLS:
+            if not _URL.fullmatch(value):
+                raise LetterRefused(name, "is no https link")
+            known[name] = value
+        elif name in FIELDS or name in FACTS:
+            known[name] = tidy(name, value)
+        else:
+            raise FactsRefused(name)
+    return known

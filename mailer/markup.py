@@ -42,6 +42,7 @@ _STYLED = frozenset(
 )
 _TEXTS = frozenset({"mj-text", "mj-button", "mj-title", "mj-preview"})
 _VOID = frozenset({"br"})
+_UNCLOSED = _VOID | {"img", "hr", "meta", "link", "input", "base", "source", "embed"}
 _CHILDREN: Mapping[str, frozenset[str]] = {
     "": frozenset({"mjml"}),
     "mjml": frozenset({"mj-head", "mj-body"}),
@@ -191,12 +192,16 @@ class Node:
         """Return one plain spelling of the node, so that no two parsers read it differently."""
         if not self.tag:
             return html.escape(self.text, quote=False)
+        if self.tag in _VOID:
+            return self.opening()
+        return f"{self.opening()}{''.join(child.source() for child in self.children)}</{self.tag}>"
+
+    def opening(self) -> str:
+        """Return the tag that opens the node."""
         written = "".join(
             f' {name}="{html.escape(value)}"' for name, value in self.attributes.items()
         )
-        if self.tag in _VOID:
-            return f"<{self.tag}{written}/>"
-        return f"<{self.tag}{written}>{''.join(c.source() for c in self.children)}</{self.tag}>"
+        return f"<{self.tag}{written}{'/' if self.tag in _VOID else ''}>"
 
 
 def read(source: str, *, hosts: Collection[str]) -> tuple[Node, list[Problem]]:
@@ -267,7 +272,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         node = self._node(tag, attrs)
-        if tag not in _VOID:
+        if tag not in _UNCLOSED:
             self._open.append(node)
             if len(self._open) == MAX_DEPTH:
                 self._wrong("Tags are nested too deep.", "Close some before opening others.")
@@ -276,7 +281,7 @@ class _Reader(HTMLParser):
         self._node(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _VOID:
+        if tag in _UNCLOSED:
             return
         if tag not in [node.tag for node in self._open[1:]]:
             self._wrong(f"</{tag}> closes nothing.", f"Remove it, or open <{tag}> before.")
