@@ -1,5 +1,6 @@
 """One log entry: constant length, salted commitments, signed by who acted."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from provenance.canonical import (
     canonical,
     check_commitment,
     commitment,
-    from_canonical,
     openings_from_json,
     openings_to_json,
     unhex,
@@ -128,10 +128,13 @@ def parse(entry: bytes) -> Entry:
     if len(entry) != ENTRY_BYTES:
         raise EntryRefused(f"an entry has {ENTRY_BYTES} bytes, this has {len(entry)}")
     try:
-        body = from_canonical(entry)
+        body = json.loads(entry)
+    except (ValueError, RecursionError) as refused:
+        raise EntryRefused("not JSON") from refused
+    try:
         if not isinstance(body, dict) or set(body) != _KEYS:
             raise EntryRefused("an entry has exactly the fields " + ", ".join(sorted(_KEYS)))
-        if body["type"] not in KINDS:
+        if not isinstance(body["type"], str) or body["type"] not in KINDS:
             raise EntryRefused("the type is none of " + ", ".join(KINDS))
         if not isinstance(body["pad"], str) or body["pad"].strip("0"):
             raise EntryRefused("the padding is not zeros")
@@ -141,7 +144,10 @@ def parse(entry: bytes) -> Entry:
     except CanonicalRefused as refused:
         raise EntryRefused(str(refused)) from refused
     at = _hour(body["at"])
-    signed = ENTRY_LABEL + canonical({k: body[k] for k in ("actor", "at", "commitments", "type")})
+    if _plain(body) != entry:
+        raise EntryRefused("JSON, but not in its canonical form (RFC 8785)")
+    del body["pad"], body["signature"]
+    signed = ENTRY_LABEL + _plain(body)
     return Entry(body["type"], at, actor, commitments, signature, signed)
 
 
@@ -183,6 +189,14 @@ def check_signature(entry: Entry, public: bytes) -> None:
         Ed25519PublicKey.from_public_bytes(public).verify(entry.signature, entry.signed)
     except (InvalidSignature, ValueError) as refused:
         raise SignatureRefused("the entry is not signed by its actor") from refused
+
+
+def _plain(body: JSON) -> bytes:
+    """RFC 8785 for what ``parse`` has just checked: only objects and ASCII text without escapes.
+
+    There the standard library's sorted form is the same bytes, ten times as fast.
+    """
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _commitments(value: JSON) -> dict[str, bytes]:

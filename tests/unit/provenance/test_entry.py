@@ -183,3 +183,9 @@ def test_the_hour_is_in_utc() -> None:
     assert parse(made("union", "sent", kind="closed").entry).at == datetime(
         2026, 11, 21, 12, tzinfo=UTC
     )
+
+
+def test_the_bytes_of_an_entry_are_rfc_8785() -> None:
+    for kind in KINDS:
+        entry = made("union", kind, kind="x", zone="a", campaign="b").entry
+        assert canonical(json.loads(entry)) == entry
