@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.dealer import split
 
 from matching import group, oprf
 from matching.crypto_errors import ProofRefused
 from matching.threshold import lagrange
+from tests.fakes.dealer import split
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rfc9497_vectors.json"
 SUITES: list[dict[str, Any]] = json.loads(GOLDEN.read_text())["suites"]

@@ -1,0 +1,143 @@
+"""Take part in a key ceremony; serve; consent; say what was spent and opened."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
+from consortium.cli.errors import ToolError
+from consortium.cli.home import Home
+from consortium.clock import utc
+from consortium.custodian.errors import CustodianError, LogUnreachable
+from consortium.custodian.ledger import Ledger
+from consortium.custodian.settings import read_settings
+
+_home = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The custodian's own folder: key, database, shares.",
+)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except LogUnreachable as away:
+        raise Stopped(str(away), UNREACHABLE) from away
+    except CustodianError as refused:
+        raise ToolError(str(refused)) from refused
+
+
+@click.group(cls=Desk)
+def command() -> None:
+    """Hold a share of two keys, and answer only what the agreement allows."""
+
+
+@command.command()
+@_home
+@click.option("--id", "id_", required=True, help="A slug: a-z, 0-9 and -.")
+@click.option("--listen", required=True, metavar="HOST:PORT")
+@click.option("--name", help="Who you are, in words.")
+@click.option("--url", help="Where others reach you, if not http://HOST:PORT.")
+def init(home: Path, id_: str, listen: str, name: str | None, url: str | None) -> None:
+    """Make a signing key and an identity to send to the operator."""
+    where = url or f"http://{listen}"
+    made = Home.create(home, id=id_, role="custodian", name=name or id_, url=where, listen=listen)
+    say(f"custodian {made.id}: send {home / 'identity.json'} to the operator")
+
+
+@command.command()
+@_home
+@click.option(
+    "--invite",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="The operator's invite, compared with the other custodians' copies.",
+)
+@click.option(
+    "--consent-steward", is_flag=True, help="Agree to the bulk run of every steward it names."
+)
+def join(home: Path, invite: Path, consent_steward: bool) -> None:
+    """Keep the invite as this custodian's own registry of who is who."""
+    mine = Home(home)
+    mine.join(json.loads(invite.read_text("utf-8")))
+    if consent_steward:
+        stewards = [one["id"] for one in mine.invite["actors"] if one["role"] == "steward"]
+        _consent(home, stewards)
+    say(f"joined {mine.invite['origin']}")
+
+
+def _consent(home: Path, stewards: list[str]) -> None:
+    with _said():
+        ledger = Ledger(read_settings(home).database)
+        for steward in stewards:
+            ledger.consent(steward, utc())
+        ledger.close()
+
+
+@command.command()
+@_home
+@click.argument("steward")
+def consent(home: Path, steward: str) -> None:
+    """Agree to the bulk run of one steward; t custodians must."""
+    Home(home).actor(role="steward", id=steward)
+    _consent(home, [steward])
+    say(f"{steward} may tokenise a roll with this custodian")
+
+
+@command.command()
+@_home
+def serve(home: Path) -> None:
+    """Answer evaluations and releases until stopped."""
+    from consortium.custodian.process import serve as run
+
+    with _said():
+        run(home)
+
+
+@command.command()
+@_home
+@click.option("--purpose", type=click.Choice(["match", "seal"]), required=True)
+@click.option("--attempt", default=1, show_default=True, help="One more after each abort.")
+@click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait for others.")
+@json_option
+def ceremony(home: Path, purpose: str, attempt: int, patience: float) -> None:
+    """Make a key with the others, which nobody will ever hold; `serve` must be running."""
+    from consortium.custodian.process import take_part
+
+    with _said():
+        done = take_part(home, purpose, attempt=attempt, patience=patience, say=say)
+    if done is None:
+        raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
+    say(f"{purpose} key of {done.epoch}: {done.threshold} of {len(done.ids)} custodians")
+    last_line({"purpose": purpose, "sid": done.sid, "public": done.public.hex()})
+
+
+@command.command()
+@_home
+@json_option
+def status(home: Path) -> None:
+    """Say which keys are held, and what was spent and opened."""
+    with _said():
+        settings = read_settings(home)
+        ledger = Ledger(settings.database)
+        counts = ledger.status()
+        ledger.close()
+    say(f"custodian {settings.id} at {settings.url}")
+    for key in counts["keys"]:
+        say(f"holds a share of the {key['purpose']} key of epoch {key['epoch']}")
+    if not counts["keys"]:
+        say("holds no share yet: `trellis custodian ceremony` makes one")
+    for actor, points in sorted(counts["spent"].items()):
+        say(f"{actor} has had {points:,} points evaluated")
+    say(
+        f"{counts['roster']:,} locks in checked rosters, {counts['retired']:,} secrets retired",
+        f"{counts['opens']:,} opens counted in {counts['campaigns']:,} campaigns, "
+        f"{counts['stopped']:,} stopped",
+    )
+    last_line({"id": settings.id, **counts})

@@ -1,0 +1,411 @@
+"""Evaluate, prove, release: each refusal has a name.
+
+The routes are thin: read the body, run one method of `Custodian` in a worker thread, answer JSON.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from consortium.custodian.ceremony import ROUNDS
+from consortium.custodian.errors import CustodianError, Refused
+from consortium.custodian.ledger import Key, Ledger
+from consortium.custodian.log import Log
+from consortium.custodian.release import Gate, read_asked, unpack
+from consortium.custodian.settings import Actor, Registry, Settings
+from matching import evaluation, locks
+from matching.crypto_errors import CryptoRefused, LockRefused, MessageRefused, PointRefused
+from matching.envelope import close, open_, signer
+from matching.evaluation import moment
+from provenance.merkle import tree_root
+
+MOST_BYTES = 256 * 1024 * 1024
+MOST_SECRETS = 4096
+
+
+class Rosters(Protocol):
+    """Where chunks that were not pushed can be pulled from."""
+
+    def roster(self) -> list[dict[str, Any]]:
+        """Return number and evidence of every published chunk."""
+
+    def roster_chunk(self, chunk: int) -> bytes:
+        """Return a chunk's bytes."""
+
+
+class Custodian:
+    """One custodian: what it answers, and what it must have written before it does."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        registry: Registry,
+        log: Log,
+        now: Callable[[], datetime],
+        rosters: Rosters | None = None,
+    ) -> None:
+        self._settings, self._ledger, self._registry = settings, ledger, registry
+        self._log, self._now, self._rosters = log, now, rosters
+
+    # -- tokens -----------------------------------------------------------------------------------
+
+    def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one batch of exactly 4,096 blinded points, charged before it is evaluated."""
+        message, points = body.get("request"), unpack(body.get("points"), 32)
+        actor = self._registry.actor(signer(message), "partner", "steward")
+        request = evaluation.read_request(message, public=actor.public)
+        assert isinstance(message, Mapping)
+        if len(points) != evaluation.BATCH_BYTES:
+            raise Refused("wrong-batch-size", f"a batch is {evaluation.BATCH} points", 400)
+        if hashlib.sha256(points).hexdigest() != request.points:
+            raise Refused("not-signed", "the points are not the ones that were signed", 400)
+        self._in_time(request.expires)
+        key = self._key(request)
+        total, allowed = self._ledger.charge(
+            sid=request.sid,
+            actor=actor.id,
+            nonce=request.nonce,
+            request=evaluation.request_digest(message),
+            points=evaluation.BATCH,
+            allowed=self._allowed(actor),
+            at=self._now(),
+        )
+        # From here on the batch is paid for: a crash now is repaired by sending the same request
+        # again.
+        commitment = key.statement.share(self._settings.id)
+        evaluated, proof = evaluation.answer(
+            message, points, share=key.share, commitment=commitment
+        )
+        response = evaluation.sign_response(
+            message,
+            evaluated,
+            proof,
+            custodian=self._settings.id,
+            total=total,
+            allowed=allowed,
+            sign=self._settings.key.sign,
+        )
+        return {"response": response, "evaluations": base64.b64encode(evaluated).decode()}
+
+    def _key(self, request: evaluation.Request) -> Key:
+        key = self._ledger.key_of(request.sid)
+        if key is None:
+            raise Refused("no-key", "no share of that key is held here", 404)
+        if (request.purpose, request.version) != ("match", evaluation.VERSION) or (
+            key.statement.purpose != "match"
+        ):
+            # The key of locks must never evaluate points of a caller's choosing.
+            raise Refused("wrong-key", "only the matching key evaluates points")
+        return key
+
+    def _allowed(self, actor: Actor) -> int:
+        if actor.role == "steward" and not self._ledger.consented(actor.id):
+            raise Refused("no-consent", "a steward's bulk run needs this custodian's consent")
+        by_role = self._settings.quota.get(actor.role, 0)
+        return self._settings.quota_of.get(actor.id, by_role)
+
+    def _in_time(self, expires: datetime) -> None:
+        now = self._now()
+        if not now < expires <= now + self._settings.horizon:
+            raise Refused("expired", "the call has expired, or expires too far ahead", 400)
+
+    # -- rosters ----------------------------------------------------------------------------------
+
+    def add_roster(self, chunk: int, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Take in one chunk of the roster that the log vouches for."""
+        return self._add_roster(chunk, unpack(body.get("entries"), 1), body.get("evidence"))
+
+    def _add_roster(self, chunk: int, raw: bytes, evidence: object) -> dict[str, Any]:
+        digest, epoch = hashlib.sha256(raw).hexdigest(), self._registry.invite["epoch"]
+        if self._ledger.has_chunk(epoch, chunk, digest):
+            return {"chunk": chunk, "known": True}
+        entries = list(locks.entries(raw))
+        whole = [entry.to_bytes() for entry in entries]
+        logged = self._log.believe(evidence)
+        wanted = {
+            "kind": "roster",
+            "epoch": epoch,
+            "chunk": chunk,
+            "digest": digest,
+            "root": tree_root(whole).hex(),
+            "size": len(entries),
+        }
+        if logged.facts != wanted or logged.actor not in self._operators():
+            raise Refused("roster-evidence", "the log holds another roster chunk")
+        for entry in entries:
+            locks.check_entry(epoch, entry)
+        self._ledger.add_chunk(epoch, chunk, digest, entries)
+        return {"chunk": chunk, "known": False}
+
+    def _operators(self) -> set[bytes]:
+        actors = self._registry.invite["actors"]
+        return {bytes.fromhex(one["public"]) for one in actors if one["role"] == "operator"}
+
+    def pull_rosters(self) -> int:
+        """Fetch and check every published chunk that is not known yet; return how many."""
+        if self._rosters is None:
+            return 0
+        known = self._ledger.chunks(self._registry.invite["epoch"])
+        missing = [one for one in self._rosters.roster() if int(one["chunk"]) not in known]
+        for one in missing:
+            number = int(one["chunk"])
+            self._add_roster(number, self._rosters.roster_chunk(number), one["evidence"])
+        return len(missing)
+
+    def retire(self, message: object) -> dict[str, Any]:
+        """Retire for good the rows whose secrets a partner reveals; unknown ones are padding."""
+        _, body = self._opened("retire", message, "partner")
+        secrets = body.get("secrets")
+        if not isinstance(secrets, list) or len(secrets) > MOST_SECRETS:
+            raise Refused("malformed", f"secrets is a list of at most {MOST_SECRETS}", 400)
+        try:
+            tags = [locks.retire_tag(bytes.fromhex(secret)) for secret in secrets]
+        except (TypeError, ValueError) as error:
+            raise Refused("malformed", "a secret is 64 hex digits", 400) from error
+        self._ledger.retire(tags)
+        return {"retired": len(tags)}
+
+    # -- releases ---------------------------------------------------------------------------------
+
+    def open_release(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a campaign's whole evidence and count its opens; no share leaves yet."""
+        call = body.get("call")
+        mailer, said = self._opened("release-open", call, "mailer")
+        asked = read_asked(body)
+        digests = (asked.digest, hashlib.sha256(asked.locks).hexdigest())
+        if (said.get("digest"), said.get("locks")) != digests:
+            raise Refused("not-signed", "the mailer signed another manifest or other locks", 400)
+        key = self._seal_key()
+        gate = self._gate(len(key.statement.ids))
+        if self._ledger.stopped(str(asked.manifest["campaign"])):
+            raise Refused("stopped", "a partner stopped this campaign")
+        release, per_week = gate.check(asked, mailer.id)
+        self._all_in_roster(key.statement.epoch, release.locks)
+        self._ledger.open_release(release, per_week=per_week, now=self._now())
+        chunks = -(-len(release.locks) // (32 * locks.CHUNK_LOCKS))
+        return {"campaign": release.campaign, "chunks": chunks, "index": self._index(key)}
+
+    def _gate(self, custodians: int) -> Gate:
+        return Gate(self._registry, self._log, self._now, self._settings.fresh, custodians)
+
+    def _seal_key(self) -> Key:
+        key = self._ledger.key("seal", self._registry.invite["epoch"])
+        if key is None:
+            raise Refused("no-key", "no share of the sealing key is held here", 404)
+        return key
+
+    def _index(self, key: Key) -> int:
+        return key.statement.index(self._settings.id)
+
+    def _all_in_roster(self, epoch: str, raw: bytes) -> None:
+        each = [raw[n : n + 32] for n in range(0, len(raw), 32)]
+        if self._ledger.unknown_locks(epoch, each):
+            self.pull_rosters()
+            if self._ledger.unknown_locks(epoch, each):
+                raise Refused("lock-unknown", "a lock is in no roster that the log vouches for")
+
+    def answer_chunk(self, campaign: str, chunk: int, message: object) -> dict[str, Any]:
+        """Answer one chunk of an open campaign for the quorum the mailer names.
+
+        A lock that was retired is answered with 32 zero bytes: its share never leaves again.
+        """
+        mailer, body = self._opened("release-answer", message, "mailer")
+        release = self._ledger.release(campaign)
+        if (body.get("campaign"), body.get("chunk")) != (campaign, chunk):
+            raise Refused("not-signed", "the mailer signed another chunk", 400)
+        if mailer.id != release.mailer:
+            raise Refused("not-allowed", "another mailer opened this campaign")
+        if release.closed:
+            raise Refused("closed", "this campaign has been closed", 410)
+        if self._ledger.stopped(campaign):
+            raise Refused("stopped", "a partner stopped this campaign")
+        key = self._seal_key()
+        self._gate(len(key.statement.ids)).check_window(release.opens, release.closes)
+        quorum = self._quorum(body.get("quorum"), key)
+        start, step = chunk * locks.CHUNK_LOCKS * 32, locks.CHUNK_LOCKS * 32
+        part = release.locks[start : start + step]
+        if chunk < 0 or not part:
+            raise Refused("no-chunk", "the campaign has no such chunk", 404)
+        return self._answers(key, quorum, part, campaign, chunk, bool(body.get("proofs")))
+
+    def _quorum(self, stated: object, key: Key) -> tuple[int, ...]:
+        size, here = key.statement.threshold, self._index(key)
+        if (
+            not isinstance(stated, list)
+            or sorted(set(stated)) != stated
+            or len(stated) != size
+            or here not in stated
+            or not all(1 <= one <= len(key.statement.ids) for one in stated)
+        ):
+            raise Refused(
+                "wrong-quorum", f"a quorum is {size} indices in order, ours among them", 400
+            )
+        return tuple(stated)
+
+    def _answers(
+        self,
+        key: Key,
+        quorum: tuple[int, ...],
+        part: bytes,
+        campaign: str,
+        chunk: int,
+        proofs: bool,
+    ) -> dict[str, Any]:
+        index = self._index(key)
+        each = [part[n : n + 32] for n in range(0, len(part), 32)]
+        gone = self._ledger.retired_among(each)
+        live = b"".join(lock for lock in each if lock not in gone)
+        answered = locks.share_answers(key.share, index, quorum, live)
+        fresh = iter(answered[n : n + 32] for n in range(0, len(answered), 32))
+        answers = b"".join(bytes(32) if lock in gone else next(fresh) for lock in each)
+        body: dict[str, Any] = {
+            "campaign": campaign,
+            "chunk": chunk,
+            "quorum": list(quorum),
+            "locks": hashlib.sha256(part).hexdigest(),
+            "answers": hashlib.sha256(answers).hexdigest(),
+        }
+        if proofs and live:
+            proof = locks.prove_answers(key.share, index, quorum, live, answered)
+            body["proof"] = proof.to_bytes().hex()
+        signed = close("released", body, by=self._settings.id, sign=self._settings.key.sign)
+        return {"response": signed, "answers": base64.b64encode(answers).decode()}
+
+    def close_release(self, campaign: str, message: object) -> dict[str, Any]:
+        """End a campaign: nothing of it is answered again; the signed total goes to the log."""
+        _, body = self._opened("release-close", message, "mailer", "operator")
+        if body.get("campaign") != campaign:
+            raise Refused("not-signed", "another campaign was signed", 400)
+        released = self._ledger.close_release(campaign, self._now())
+        name = f"released/{campaign}"
+        facts = {"kind": "released", "campaign": campaign, "released": released}
+        drafted = self._ledger.draft(name) or self._ledger.put_draft(
+            name, self._log.draft("sent", facts)
+        )
+        leaf = self._ledger.leaf(name) or self._log.submit(drafted)
+        self._ledger.set_leaf(name, leaf)
+        total = {"campaign": campaign, "released": released, "leaf": leaf}
+        signed = close("release-total", total, by=self._settings.id, sign=self._settings.key.sign)
+        return {"response": signed}
+
+    def stop(self, message: object) -> dict[str, Any]:
+        """Stop a campaign for good: any one partner can, directly, without the operator."""
+        partner, body = self._opened("stop", message, "partner")
+        campaign = str(body.get("campaign"))
+        self._ledger.stop(campaign, partner.id, self._now())
+        return {"campaign": campaign, "stopped": True}
+
+    def _opened(self, kind: str, message: object, *roles: str) -> tuple[Actor, dict[str, Any]]:
+        """Check a signed call: who, what kind, for this custodian, not expired."""
+        actor = self._registry.actor(signer(message), *roles)
+        body = open_(kind, message, public=actor.public)
+        if body.get("custodian") != self._settings.id:
+            raise Refused("not-signed", "the call was signed for another custodian", 400)
+        try:
+            expires = moment(body.get("expires"))
+        except ValueError as error:
+            raise Refused("malformed", "the call does not say when it expires", 400) from error
+        self._in_time(expires)
+        return actor, body
+
+    # -- public -----------------------------------------------------------------------------------
+
+    def message(self, sid: str, round: str) -> dict[str, Any]:
+        """Serve this custodian's own message of a ceremony round."""
+        found = self._ledger.message(sid, round, self._settings.id) if round in ROUNDS else None
+        if found is None:
+            raise Refused("not-yet", "no message of that round yet", 404)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """Say who this is and which keys it holds; counts are for `trellis custodian status`."""
+        return {"id": self._settings.id, "keys": self._ledger.status()["keys"]}
+
+
+def create_app(custodian: Custodian) -> Starlette:
+    """Return the ASGI application of one custodian."""
+
+    async def answer(request: Request, work: Callable[[Any], Mapping[str, Any]]) -> Response:
+        body: Any = None
+        if request.method == "POST":
+            if int(request.headers.get("content-length", "0")) > MOST_BYTES:
+                return _refusal(Refused("too-large", "the body is too large", 413))
+            try:
+                body = json.loads(await request.body())
+            except ValueError:
+                return _refusal(Refused("malformed", "the body is not JSON", 400))
+            if not isinstance(body, dict):
+                return _refusal(Refused("malformed", "the body is not a JSON object", 400))
+        try:
+            return JSONResponse(await run_in_threadpool(work, body))
+        except Refused as refused:
+            return _refusal(refused)
+        except CryptoRefused as error:
+            return _refusal(_named(error))
+        except CustodianError as error:
+            return _refusal(Refused("not-ready", str(error), 503))
+
+    def posts(work: Callable[[Any], Mapping[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await answer(request, work)
+
+        return endpoint
+
+    async def roster(request: Request) -> Response:
+        chunk = request.path_params["chunk"]
+        return await answer(request, lambda body: custodian.add_roster(chunk, body))
+
+    async def chunk(request: Request) -> Response:
+        campaign, number = request.path_params["campaign"], request.path_params["chunk"]
+        return await answer(request, lambda body: custodian.answer_chunk(campaign, number, body))
+
+    async def closing(request: Request) -> Response:
+        campaign = request.path_params["campaign"]
+        return await answer(request, lambda body: custodian.close_release(campaign, body))
+
+    async def ceremony(request: Request) -> Response:
+        sid, step = request.path_params["sid"], request.path_params["round"]
+        return await answer(request, lambda _: custodian.message(sid, step))
+
+    async def status(request: Request) -> Response:
+        return await answer(request, lambda _: custodian.status())
+
+    return Starlette(
+        routes=[
+            Route("/evaluate", posts(custodian.evaluate), methods=["POST"]),
+            Route("/roster/{chunk:int}", roster, methods=["POST"]),
+            Route("/retire", posts(custodian.retire), methods=["POST"]),
+            Route("/stop", posts(custodian.stop), methods=["POST"]),
+            Route("/release", posts(custodian.open_release), methods=["POST"]),
+            Route("/release/{campaign}/close", closing, methods=["POST"]),
+            Route("/release/{campaign}/{chunk:int}", chunk, methods=["POST"]),
+            Route("/ceremony/{sid}/{round}", ceremony),
+            Route("/status", status),
+        ]
+    )
+
+
+def _named(error: CryptoRefused) -> Refused:
+    if isinstance(error, PointRefused):
+        return Refused("malformed-points", "a point is malformed or the identity", 400)
+    if isinstance(error, LockRefused):
+        return Refused("lock-proof", str(error), 400)
+    if isinstance(error, MessageRefused):
+        return Refused("not-signed", str(error), 401)
+    return Refused("malformed", str(error), 400)
+
+
+def _refusal(refused: Refused) -> Response:
+    return JSONResponse(
+        {"refused": refused.name, "detail": refused.detail}, status_code=refused.status
+    )

@@ -1,0 +1,138 @@
+"""Builds one custodian's process from its home, and runs it: serve, or take part in a ceremony."""
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from consortium.clock import Clock, utc
+from consortium.custodian.app import Custodian, create_app
+from consortium.custodian.ceremony import Ceremony, HttpPeers
+from consortium.custodian.errors import CustodianError, LogUnreachable
+from consortium.custodian.ledger import Ledger
+from consortium.custodian.log import ApiLog
+from consortium.custodian.settings import Registry, Settings, read_settings
+from matching import group
+from matching.crypto_errors import CryptoRefused
+from matching.statement import Statement
+
+ROSTER_SECONDS = 30.0
+_PR_SET_DUMPABLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one custodian's process is made of."""
+
+    settings: Settings
+    registry: Registry
+    ledger: Ledger
+    log: ApiLog
+
+
+def build(home: Path, now: Clock = utc) -> Parts:
+    """Read a home and open its database.
+
+    Raises:
+        HomeUnready: not initialised, or not joined.
+        SodiumMissing: naming the package to install.
+    """
+    group.available()
+    settings, registry = read_settings(home), Registry(home / "invite.json")
+    log = ApiLog(registry.invite, public=settings.public, sign=settings.key.sign, now=now)
+    return Parts(settings, registry, Ledger(settings.database), log)
+
+
+def serve(home: Path, now: Clock = utc) -> None:
+    """Serve until stopped; new roster chunks are fetched and checked in the background."""
+    import uvicorn
+
+    parts = build(home, now)
+    _no_core_dumps()
+    custodian = Custodian(
+        parts.settings, parts.ledger, parts.registry, parts.log, now, rosters=parts.log
+    )
+    host, _, port = parts.settings.listen.rpartition(":")
+    with _pulling(custodian):
+        uvicorn.run(create_app(custodian), host=host, port=int(port), log_level="warning")
+
+
+def _no_core_dumps() -> None:
+    """Shares must not end in a core file, nor be read by a debugger of the same account."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+@contextmanager
+def _pulling(custodian: Custodian) -> Iterator[None]:
+    """Keep the roster current, so that a release does not wait for a hundred thousand proofs."""
+    over = threading.Event()
+
+    def pull() -> None:
+        while not over.wait(ROSTER_SECONDS):
+            try:
+                custodian.pull_rosters()
+            except (CustodianError, CryptoRefused, KeyError, TypeError, ValueError) as error:
+                # A chunk that does not hold stays out; releases that need it will say so by name.
+                print(f"roster not taken in: {type(error).__name__}", file=sys.stderr)  # noqa: T201
+
+    thread = threading.Thread(target=pull, name="rosters", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5)
+
+
+def take_part(
+    home: Path,
+    purpose: str,
+    *,
+    attempt: int = 1,
+    patience: float = 3600,
+    step: float = 0.5,
+    say: Callable[[str], None] = lambda words: None,
+    now: Clock = utc,
+) -> Statement | None:
+    """Take part in a ceremony until it is finished; an interruption loses nothing.
+
+    Args:
+        patience: seconds to wait for the others; nothing is lost when they run out.
+        say: told whom we wait for, whenever that changes.
+
+    Returns:
+        The statement, or nothing when the patience ran out.
+
+    Raises:
+        CeremonyAborted: naming the culprit.
+    """
+    parts = build(home, now)
+    peers = HttpPeers(parts.registry.urls())
+    session = parts.registry.session(purpose, attempt)
+    ceremony = Ceremony(
+        session,
+        parts.settings.id,
+        ledger=parts.ledger,
+        log=parts.log,
+        peers=peers,
+        sign=parts.settings.key.sign,
+    )
+    said, until = "", time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            done = ceremony.advance()
+            waiting = ceremony.waiting
+        except LogUnreachable as error:
+            done, waiting = None, str(error)
+        if done is not None:
+            return done
+        if waiting != said:
+            say(f"waiting for {waiting}")
+            said = waiting
+        time.sleep(step)
+    return None

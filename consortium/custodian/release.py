@@ -1,0 +1,217 @@
+"""What must be proved before a custodian helps to open one row: each missing piece has a name.
+
+Nothing here trusts the caller. Keys come from this custodian's own registry, time from its own
+clock, locks from
+rosters it checked, and every promise from an entry in the log with a quorum of witnesses.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from consortium.custodian.errors import Refused
+from consortium.custodian.ledger import Release
+from consortium.custodian.log import Log, Logged
+from consortium.custodian.settings import Registry
+from matching.envelope import canonical
+from matching.evaluation import moment
+from matching.locks import audience_leaves
+from provenance.merkle import tree_root
+
+OPENS_PER_WEEK = 2
+_AHEAD = timedelta(minutes=5)  # clocks of witnesses may run ahead of ours by this much
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A release as asked for; nothing in it has been believed yet."""
+
+    manifest: Mapping[str, Any]
+    agreement: bytes = field(repr=False)
+    evidence: Mapping[str, Any] = field(repr=False)
+    nonce: bytes
+    locks: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest's canonical bytes, hex: what approvals name."""
+        return hashlib.sha256(canonical(dict(self.manifest))).hexdigest()
+
+    @property
+    def root(self) -> str:
+        """RFC 6962 root over the sorted SHA-256(nonce || lock), hex."""
+        each = [self.locks[n : n + 32] for n in range(0, len(self.locks), 32)]
+        return tree_root(audience_leaves(self.nonce, each)).hex()
+
+
+def unpack(raw: object, size: int) -> bytes:
+    """Read standard base64 of a whole number of ``size`` bytes.
+
+    Raises:
+        Refused: ``malformed``.
+    """
+    try:
+        blob = base64.b64decode(str(raw), validate=True)
+    except binascii.Error as error:
+        raise Refused("malformed", "a part of the call is not base64", 400) from error
+    if len(blob) % size:
+        raise Refused("malformed", f"a part of the call is not in {size}s of bytes", 400)
+    return blob
+
+
+def read_asked(body: Mapping[str, Any]) -> Asked:
+    """Read the body of POST /release.
+
+    Raises:
+        Refused: ``malformed``.
+    """
+    try:
+        asked = Asked(
+            manifest=dict(body["manifest"]),
+            agreement=unpack(body["agreement"], 1),
+            evidence=dict(body["evidence"]),
+            nonce=bytes.fromhex(body["nonce"]),
+            locks=unpack(body["locks"], 32),
+        )
+        sources = asked.manifest["sources"]
+        fits = isinstance(sources, list) and sources and len(set(sources)) == len(sources)
+        asked.manifest["window"]["opens"], asked.manifest["campaign"], asked.manifest["race"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(
+            "malformed", "the release lacks a field, or has one misshapen", 400
+        ) from error
+    each = {asked.locks[n : n + 32] for n in range(0, len(asked.locks), 32)}
+    if not fits or not each or len(each) * 32 != len(asked.locks):
+        raise Refused("malformed", "sources and locks are lists without repeats", 400)
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The checks of one custodian, in the order in which they are made."""
+
+    registry: Registry
+    log: Log
+    now: Callable[[], datetime]
+    fresh: timedelta
+    custodians: int
+
+    def check(self, asked: Asked, mailer: str) -> tuple[Release, int]:
+        """Check everything but roster, retirement and opens, which need the ledger.
+
+        Returns:
+            The release to open, and how often a week the agreement lets one lock be opened.
+
+        Raises:
+            Refused: ``not-logged``, ``not-fresh``, ``wrong-manifest``, ``not-agreed``,
+            ``not-approved``,
+                ``not-attested``, ``outside-window``, ``too-large``, ``wrong-root``,
+                ``trust-operator``.
+        """
+        self._intent(asked)
+        per_week = self._agreement(asked)
+        digest, campaign, root = asked.digest, asked.manifest["campaign"], asked.root
+        self._by_every_source(
+            asked,
+            "approvals",
+            {"kind": "approve", "campaign": campaign, "digest": digest},
+            Refused("not-approved", "a source has not approved exactly this manifest"),
+        )
+        self._by_every_source(
+            asked,
+            "attestations",
+            {"kind": "attest", "campaign": campaign, "digest": digest, "root": root},
+            Refused("not-attested", "a source has not attested its rows under exactly this root"),
+        )
+        window = asked.manifest["window"]
+        self.check_window(str(window["opens"]), str(window["closes"]))
+        if len(asked.locks) // 32 > int(asked.manifest["size_class"]):
+            raise Refused("too-large", "more locks than the manifest's size class")
+        opens, closes = str(window["opens"]), str(window["closes"])
+        release = Release(campaign, digest, root, opens, closes, asked.locks, mailer)
+        return release, per_week
+
+    def check_window(self, opens: str, closes: str) -> None:
+        """Check that this custodian's own clock is inside the window.
+
+        Raises:
+            Refused: ``outside-window``.
+        """
+        try:
+            inside = moment(opens) <= self.now() < moment(closes)
+        except ValueError as error:
+            raise Refused("malformed", "the window has no times", 400) from error
+        if not inside:
+            raise Refused("outside-window", "the campaign is not open at this time")
+
+    def _intent(self, asked: Asked) -> None:
+        logged = self._believe(asked.evidence.get("intent"))
+        now = self.now()
+        if not now - self.fresh <= logged.cosigned_at <= now + _AHEAD:
+            raise Refused("not-fresh", "the intent is not under a recent cosigned checkpoint")
+        operators = {
+            bytes.fromhex(actor["public"])
+            for actor in self.registry.invite["actors"]
+            if actor["role"] == "operator"
+        }
+        manifest, facts = asked.manifest, logged.facts
+        wanted = {
+            "kind": "send",
+            "campaign": manifest["campaign"],
+            "race": manifest["race"],
+            "digest": asked.digest,
+            "nonce": asked.nonce.hex(),
+            "size_class": manifest.get("size_class"),
+            "opens": manifest["window"]["opens"],
+            "closes": manifest["window"]["closes"],
+            "agreement": manifest.get("agreement"),
+            "sources": manifest["sources"],
+        }
+        if logged.actor not in operators or any(facts.get(k) != v for k, v in wanted.items()):
+            raise Refused("wrong-manifest", "the intent in the log names another manifest")
+        if facts.get("root") != asked.root:
+            raise Refused("wrong-root", "these locks do not lead to the root in the log")
+
+    def _agreement(self, asked: Asked) -> int:
+        digest = hashlib.sha256(asked.agreement).hexdigest()
+        not_agreed = Refused("not-agreed", "a source has not signed exactly this agreement")
+        if digest != asked.manifest.get("agreement"):
+            raise not_agreed
+        wanted = {"kind": "sign", "race": asked.manifest["race"], "digest": digest}
+        self._by_every_source(asked, "agreement", wanted, not_agreed)
+        try:
+            terms = json.loads(asked.agreement)
+            per_week = terms.get("caps", {}).get("opens_per_week", OPENS_PER_WEEK)
+            trust = terms.get("trust")
+        except (ValueError, AttributeError) as error:
+            raise Refused("malformed", "the agreement is not a JSON object", 400) from error
+        if self.custodians == 1 and trust != "operator":
+            raise Refused("trust-operator", "a single custodian needs every partner's word for it")
+        if not isinstance(per_week, int) or per_week < 0:
+            raise Refused("malformed", "caps.opens_per_week is no number", 400)
+        return per_week
+
+    def _by_every_source(
+        self, asked: Asked, part: str, wanted: Mapping[str, Any], missing: Refused
+    ) -> None:
+        said = {
+            logged.actor
+            for logged in self._believe_all(asked.evidence.get(part))
+            if all(logged.facts.get(k) == v for k, v in wanted.items())
+        }
+        for source in asked.manifest["sources"]:
+            if self.registry.actor(source, "partner").public not in said:
+                raise missing
+
+    def _believe_all(self, part: object) -> Iterable[Logged]:
+        return [self._believe(one) for one in part] if isinstance(part, list) else []
+
+    def _believe(self, evidence: object) -> Logged:
+        if not isinstance(evidence, Mapping):
+            raise Refused("not-logged", "evidence is missing")
+        return self.log.believe(evidence)

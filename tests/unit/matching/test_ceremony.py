@@ -1,0 +1,204 @@
+"""An honest ceremony makes a key nobody holds; a dishonest custodian is named."""
+
+import hashlib
+import os
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from matching import ceremony as rounds
+from matching import group, knowledge, oprf
+from matching.ceremony import Commit, Reveal, Seat, Secret, Session
+from matching.crypto_errors import CeremonyAborted, StatementRefused
+from matching.statement import Statement, check_statement, signed_bytes
+from matching.threshold import lagrange
+
+IDS = ("ann", "bea", "cyd")
+
+
+class Table:
+    """All custodians of one ceremony, in one place."""
+
+    def __init__(self, threshold: int = 2, ids: tuple[str, ...] = IDS) -> None:
+        self.keys = {one: Ed25519PrivateKey.generate() for one in ids}
+        self.publics = {one: key.public_key().public_bytes_raw() for one, key in self.keys.items()}
+        seats = tuple(Seat(one, self.publics[one]) for one in ids)
+        self.session = Session("2026", "match", threshold, seats)
+        self.secrets: dict[str, Secret] = {}
+        self.commits: dict[str, Commit] = {}
+        for one in ids:
+            begun = rounds.begin(self.session, one, os.urandom(64 * threshold), os.urandom(32))
+            self.secrets[one], self.commits[one] = begun
+        self.reveals = {one: rounds.reveal(self.session, one, self.secrets[one]) for one in ids}
+        hpke = {one: commit.hpke_public for one, commit in self.commits.items()}
+        self.dealt = {one: rounds.deal(self.session, one, self.secrets[one], hpke) for one in ids}
+
+    def receive(self, one: str) -> bytes:
+        for shown in self.reveals.values():
+            rounds.check_reveal(self.session, self.commits[shown.id].digest, shown)
+        sealed = {dealer: shares[one] for dealer, shares in self.dealt.items()}
+        return rounds.receive(self.session, one, self.secrets[one], self.reveals, sealed)
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(1, 1), (2, 3), (3, 5)])
+def test_an_honest_ceremony_gives_shares_of_the_stated_key(threshold: int, count: int) -> None:
+    table = Table(threshold, tuple(f"c{n}" for n in range(count)))
+    statement = rounds.conclude(table.session, table.reveals)
+    shares = {one: table.receive(one) for one in table.session.ids}
+    for one, share in shares.items():
+        rounds.check_share(statement, one, share)
+    said = signed_bytes(statement)
+    signatures = {one: table.keys[one].sign(said) for one in table.session.ids}
+    check_statement(Statement.from_json(statement.to_json()), signatures, table.publics)
+    quorum = list(range(1, threshold + 1))
+    point = oprf.hash_to_group(b"x")
+    parts = [
+        (lagrange(j, quorum), group.mult(shares[table.session.ids[j - 1]], point)) for j in quorum
+    ]
+    whole = group.ZERO
+    for secret in table.secrets.values():
+        whole = group.scalar_add(whole, secret.coefficients[0])
+    assert oprf.combine_each(parts) == group.mult(whole, point)
+    assert statement.public == group.base(whole)
+
+
+def test_who_reveals_something_else_than_it_committed_to_is_named() -> None:
+    table = Table()
+    other = Table(2, IDS).secrets["bea"]
+    shown = rounds.reveal(table.session, "bea", other)  # chosen after seeing the others
+    with pytest.raises(CeremonyAborted) as aborted:
+        rounds.check_reveal(table.session, table.commits["bea"].digest, shown)
+    assert aborted.value.culprit == "bea"
+
+
+def test_who_cancels_the_others_without_knowing_its_polynomial_is_named() -> None:
+    table = Table()
+    mine, theirs = group.base(group.small(5)), table.reveals["ann"].commitments[0]
+    rogue = group.sub(mine, theirs)
+    proof = table.reveals["bea"].proof
+    shown = Reveal("bea", (rogue, table.reveals["bea"].commitments[1]), proof)
+    with pytest.raises(CeremonyAborted) as aborted:
+        rounds.check_reveal(table.session, shown.digest, shown)
+    assert aborted.value.culprit == "bea"
+
+
+def test_a_proof_for_another_ceremony_or_another_seat_is_refused() -> None:
+    table = Table()
+    again = replace(table.session, attempt=2)
+    with pytest.raises(CeremonyAborted):
+        rounds.check_reveal(again, table.reveals["ann"].digest, table.reveals["ann"])
+    copied = replace(table.reveals["ann"], id="bea")
+    with pytest.raises(CeremonyAborted) as aborted:
+        rounds.check_reveal(table.session, copied.digest, copied)
+    assert aborted.value.culprit == "bea"
+
+
+def test_a_polynomial_of_another_degree_is_refused() -> None:
+    table = Table()
+    ann = table.reveals["ann"]
+    for points in (ann.commitments[:1], (*ann.commitments, oprf.GENERATOR)):
+        longer = replace(ann, commitments=points)
+        with pytest.raises(CeremonyAborted) as aborted:
+            rounds.check_reveal(table.session, longer.digest, longer)
+        assert aborted.value.culprit == "ann"
+
+
+def test_a_bad_share_names_its_dealer_and_the_complaint_convinces_anybody() -> None:
+    table = Table()
+    other = Table(2, IDS)
+    keys = {one: commit.hpke_public for one, commit in table.commits.items()}
+    table.dealt["cyd"] = rounds.deal(table.session, "cyd", other.secrets["cyd"], keys)
+    with pytest.raises(CeremonyAborted) as aborted:
+        table.receive("ann")
+    assert aborted.value.culprit == "cyd"
+    complaint = rounds.complain("ann", table.secrets["ann"], aborted.value)
+    verdict = rounds.judge(
+        table.session,
+        complaint,
+        table.commits["ann"],
+        table.reveals["cyd"],
+        table.dealt["cyd"]["ann"],
+    )
+    assert verdict.culprit == "cyd"
+
+
+def test_a_share_that_does_not_open_names_its_dealer() -> None:
+    table = Table()
+    table.dealt["bea"]["ann"] = os.urandom(80)
+    with pytest.raises(CeremonyAborted) as aborted:
+        table.receive("ann")
+    assert aborted.value.culprit == "bea"
+
+
+def test_a_false_complaint_names_the_complainer() -> None:
+    table = Table()
+    accused = CeremonyAborted("bea", "looks at me strangely")
+    complaint = rounds.complain("ann", table.secrets["ann"], accused)
+    sealed = table.dealt["bea"]["ann"]
+    verdict = rounds.judge(
+        table.session, complaint, table.commits["ann"], table.reveals["bea"], sealed
+    )
+    assert verdict.culprit == "ann"
+    forged = replace(complaint, hpke_private=os.urandom(32))
+    verdict = rounds.judge(
+        table.session, forged, table.commits["ann"], table.reveals["bea"], sealed
+    )
+    assert verdict.culprit == "ann"
+
+
+def test_a_statement_that_contradicts_itself_or_lacks_a_signature_is_refused() -> None:
+    table = Table()
+    statement = rounds.conclude(table.session, table.reveals)
+    said = signed_bytes(statement)
+    signatures = {one: table.keys[one].sign(said) for one in IDS}
+    check_statement(statement, signatures, table.publics)
+    swapped = (statement.shares[1], statement.shares[0], statement.shares[2])
+    wrong = [
+        replace(statement, shares=swapped),
+        replace(statement, purpose="seal"),
+        replace(statement, ids=("ann", "ann", "cyd")),
+        replace(statement, threshold=1),
+        replace(statement, commitments=(group.IDENTITY, statement.commitments[1])),
+    ]
+    for one in wrong:
+        with pytest.raises(StatementRefused):
+            check_statement(one, signatures, table.publics)
+    with pytest.raises(StatementRefused):
+        check_statement(statement, {**signatures, "cyd": signatures["ann"]}, table.publics)
+    with pytest.raises(StatementRefused):
+        check_statement(statement, {"ann": signatures["ann"]}, table.publics)
+
+
+def test_the_session_is_named_by_who_for_what_and_which_attempt() -> None:
+    session = Table().session
+    names = {
+        session.sid,
+        replace(session, attempt=2).sid,
+        replace(session, purpose="seal").sid,
+        replace(session, epoch="2027").sid,
+        replace(session, threshold=3).sid,
+        replace(session, seats=session.seats[:2]).sid,
+    }
+    assert len(names) == 6
+
+
+def test_a_secrets_repr_shows_nothing() -> None:
+    table = Table()
+    shown = repr(table.secrets["ann"])
+    assert table.secrets["ann"].coefficients[0].hex() not in shown
+    assert str(table.secrets["ann"].coefficients[0]) not in shown
+
+
+def test_a_proof_of_knowledge_is_bound_to_its_context() -> None:
+    secret = group.reduce(hashlib.sha512(b"s").digest())
+    proof = knowledge.prove(b"one", secret, group.base(secret))
+    knowledge.check(b"one", group.base(secret), proof)
+    for context, public, shown in [
+        (b"two", group.base(secret), proof),
+        (b"one", group.base(group.ONE), proof),
+        (b"one", group.base(secret), proof[32:] + proof[:32]),
+        (b"one", group.base(secret), proof[:63]),
+    ]:
+        with pytest.raises(knowledge.ProofRefused):
+            knowledge.check(context, public, shown)
