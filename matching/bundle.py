@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import duckdb
 from cryptography.exceptions import InvalidTag
@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from matching.errors import ArtefactRefused, BundleRefused
 
-__all__ = ["BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_outputs",
-           "read_rows", "seal_file", "size_class", "write_outputs", "write_rows"]  # fmt: skip
+__all__ = [
+    "BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_outputs",
+    "read_rows", "seal_file", "size_class", "write_links", "write_outputs", "write_rows",
+]  # fmt: skip
 
 FRAME = 4 << 20
 """Plaintext bytes in every frame but the last."""
@@ -35,6 +37,7 @@ _ROWS = (
     ("proof", "BLOB"),
     ("sealed", "BLOB"),
 )
+_LINKS = (("row", "BIGINT"), ("roll_row", "BIGINT"), ("score", "DOUBLE"))
 _OUTPUTS = (("row", "BIGINT"), ("recipe", "UTINYINT"), ("output", "BLOB"))
 
 
@@ -114,6 +117,11 @@ def write_outputs(path: Path, outputs: Iterable[tuple[int, int, bytes]]) -> None
     _write(path, _OUTPUTS, outputs)
 
 
+def write_links(path: Path, links: Iterable[tuple[int, int, float]]) -> None:
+    """Write links as ``engine.link`` does, for rows whose voter is known without matching."""
+    _write(path, _LINKS, links)
+
+
 def read_outputs(path: Path) -> Iterator[OutputRow]:
     """Read the outputs part, sorted by row and recipe."""
     for cells in _read(path, _OUTPUTS, "row, recipe"):
@@ -137,8 +145,9 @@ def check_outputs(path: Path, *, recipes: int, address: bool, unique: bool = Fal
         path,
         "SELECT count(*), count(DISTINCT row), count(DISTINCT (row, recipe)),"
         " count(*) FILTER (coalesce(octet_length(output), 0) <> 64),"
-        f" count(*) FILTER (recipe >= {int(recipes)} AND recipe <> 255 OR recipe IS NULL"
+        " count(*) FILTER (recipe >= ? AND recipe <> 255 OR recipe IS NULL"
         " OR row IS NULL), count(*) FILTER (recipe = 255) FROM read_parquet(?)",
+        recipes,
     )
     if lengths or unknown:
         raise BundleRefused("outputs: an output is not 64 bytes, or its recipe is not known")
@@ -167,9 +176,7 @@ def _write(
         base.table("part").write_parquet(str(path), compression="zstd")
 
 
-def _read(
-    path: Path, columns: Sequence[tuple[str, str]], order: str
-) -> Iterator[tuple[object, ...]]:
+def _read(path: Path, columns: Sequence[tuple[str, str]], order: str) -> Iterator[tuple[Any, ...]]:
     names = ", ".join(name for name, _ in columns)
     with duckdb.connect() as base:
         base.execute(f"SELECT {names} FROM read_parquet(?) ORDER BY {order}", [str(path)])  # noqa: S608 - fixed words
@@ -177,9 +184,9 @@ def _read(
             yield from batch
 
 
-def _one(path: Path, query: str) -> tuple[int, ...]:
+def _one(path: Path, query: str, *more: object) -> tuple[int, ...]:
     with duckdb.connect() as base:
-        found = base.execute(query, [str(path)]).fetchone()
+        found = base.execute(query, [*more, str(path)]).fetchone()
     assert found is not None
     return tuple(found)
 

@@ -7,7 +7,7 @@ folder for as long as one step runs. Values reach SQL as parameters only.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -118,17 +118,19 @@ def link(members: Path, roll: Path, out: Path, *, key: bytes, weights: Weights) 
 def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> None:
     """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``."""
     compare_tables(base)
-    patterns = base.execute("SELECT DISTINCT agreed, differed FROM compared").fetchall()
-    base.execute("CREATE TABLE scores (agreed BIGINT, differed BIGINT, score DOUBLE)")
+    # At most 2^12 of each: a pair's score is the sum of two looked-up numbers.
+    _sums(base, "agreed", weights.agreeing)
+    _sums(base, "differed", weights.differing)
+    base.execute(_sql("assign"), {"bias": weights.bias, "threshold": weights.threshold})
+
+
+def _sums(base: duckdb.DuckDBPyConnection, side: str, add: Callable[[int], float]) -> None:
+    bits = [row[0] for row in base.execute(f"SELECT DISTINCT {side} FROM compared").fetchall()]  # noqa: S608 - fixed words
     base.execute(
-        "INSERT INTO scores SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]), unnest(?::DOUBLE[])",
-        [
-            [agreed for agreed, _ in patterns],
-            [differed for _, differed in patterns],
-            [weights.score(agreed, differed) for agreed, differed in patterns],
-        ],
+        f"CREATE TABLE sums_{side} AS"
+        " SELECT unnest(?::BIGINT[]) AS bits, unnest(?::DOUBLE[]) AS adds",
+        [bits, [add(each) for each in bits]],
     )
-    base.execute(_sql("assign"), {"threshold": weights.threshold})
 
 
 def compare_tables(base: duckdb.DuckDBPyConnection) -> None:

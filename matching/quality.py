@@ -18,7 +18,7 @@ import duckdb
 from matching import engine, people
 from matching.coarsen import decoys
 from matching.recipes import Record, token_inputs
-from matching.score import Weights, load_weights, train
+from matching.score import Weights, load, train
 
 __all__ = ["Quality", "best_threshold", "measure", "reference_links", "train_on_generated"]
 
@@ -57,7 +57,7 @@ def reference_links(
     """Whom the design links, by the plain way: row of ``members`` to position in ``voters``."""
     with duckdb.connect() as base:
         _tables(base, members, voters)
-        engine.link_tables(base, weights or load_weights())
+        engine.link_tables(base, weights or load())
         found = base.execute("SELECT row, roll_row FROM links").fetchall()
     return dict(found)
 

@@ -7,6 +7,7 @@ bits depend on each other.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from importlib import resources
 from matching import recipes
 from matching.errors import WeightsRefused
 
-__all__ = ["Weights", "load_weights", "train"]
+__all__ = ["Weights", "digest", "load", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,16 @@ class Weights:
     threshold: float
 
     def score(self, agreed: int, differed: int) -> float:
-        """Log-odds of one pattern, rounded so that equal patterns tie on every machine."""
-        total = self.bias
-        for bit, (yes, no) in enumerate(zip(self.agree, self.differ, strict=True)):
-            if agreed >> bit & 1:
-                total += yes
-            elif differed >> bit & 1:
-                total += no
-        return round(total, 9)
+        """Log-odds of one pattern: ``sql/assign.sql`` adds the same two sums to the bias."""
+        return self.bias + self.agreeing(agreed) + self.differing(differed)
+
+    def agreeing(self, bits: int) -> float:
+        """What the agreeing recipes add."""
+        return sum(weight for at, weight in enumerate(self.agree) if bits >> at & 1)
+
+    def differing(self, bits: int) -> float:
+        """What the differing recipes add."""
+        return sum(weight for at, weight in enumerate(self.differ) if bits >> at & 1)
 
     def to_json(self) -> str:
         """The weights with the fingerprint of the recipes they belong to."""
@@ -77,11 +80,16 @@ class Weights:
         return weights
 
 
-def load_weights() -> Weights:
+def load() -> Weights:
     """The weights this release was measured with."""
     return Weights.from_json(
         resources.files("matching").joinpath("data/weights.json").read_text("utf-8")
     )
+
+
+def digest(weights: Weights) -> str:
+    """SHA-256 of the weights' JSON as hex: what the log says a match was made with."""
+    return hashlib.sha256(weights.to_json().encode()).hexdigest()
 
 
 def train(

@@ -2,10 +2,12 @@
 -- the same is left alone (father and son of one name): a wrong person mailed is the harm.
 CREATE TABLE links AS
 WITH likely AS (
-    SELECT c.row, c.roll_row, s.score
+    -- Rounded, so that equal patterns tie on every machine.
+    SELECT c.row, c.roll_row, round($bias + a.adds + d.adds, 9) AS score
     FROM compared AS c
-    JOIN scores AS s ON s.agreed = c.agreed AND s.differed = c.differed
-    WHERE s.score >= $threshold
+    JOIN sums_agreed AS a ON a.bits = c.agreed
+    JOIN sums_differed AS d ON d.bits = c.differed
+    WHERE $bias + a.adds + d.adds >= $threshold
 ),
 ranked AS (
     SELECT
