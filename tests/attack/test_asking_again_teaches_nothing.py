@@ -73,8 +73,8 @@ def test_a_thousand_spellings_get_one_answer_and_cost_one_question() -> None:
 
 def test_averaging_gains_no_more_than_one_answer_may() -> None:
     bound = advantage_bound(1 / (2 * QUIET**2))
-    # 99.9% of games of this length stay this near to their mean.
-    assert advantage(memo=True, asks=20) <= bound + 3.1 / ROUNDS**0.5
+    # But for a few games in a million, one of this length stays this near to its mean.
+    assert advantage(memo=True, asks=20) <= bound + 4.5 / ROUNDS**0.5
 
 
 def test_the_same_attack_succeeds_with_the_memo_off() -> None:
