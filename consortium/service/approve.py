@@ -155,37 +155,6 @@ def approve(
     return leaf
 
 
-def attest(
-    unit: Unit,
-    caller: Caller,
-    id: str,
-    *,
-    entry: bytes,
-    openings: Mapping[str, Any],
-    now: datetime,
-) -> str:
-    """Take in a source's word that its own rows under the root are what it approved."""
-    require(caller, "attest")
-    one = campaigns.get(unit, id)
-    said = enter.read(unit, entry, openings, now=now)
-    enter.expect(said, "approval", kind="attest", campaign=id, digest=one.digest, root=one.root)
-    if said.actor.id != caller.id:
-        raise EntryMisfits("the entry is signed by another partner")
-    known = [a for a in campaigns.approvals(unit, id, "attest") if a.partner == caller.id]
-    if known:
-        return known[0].leaf
-    if one.state != "frozen" or one.manifest is None:
-        raise WrongState("this campaign's audience is not waiting to be checked")
-    leaf = enter.promise(unit, said, entry, openings, now=now)
-    campaigns.approve(unit, campaigns.Approval(id, caller.id, "attest", leaf, now))
-    unit.session.flush()
-    done = {a.partner for a in campaigns.approvals(unit, id, "attest")}
-    if done >= set(one.manifest["sources"]):
-        campaigns.change(unit, id, state="attested", waiting_for="the public log")
-        unit.after("intend", campaign=id)
-    return leaf
-
-
 def schedule(unit: Unit, caller: Caller, id: str, *, hold: timedelta, now: datetime) -> str:
     """Let the letters go once everything else is in place; a hold lets people think again."""
     require(caller, "schedule")

@@ -157,7 +157,6 @@ def pay(
         ledger.Charge(race, part, made.units, question, made.person, after.head, made.at),
         part_of(part).sigma,
     )
-    unit.after("anchor", race=race)
     return True
 
 

@@ -106,6 +106,4 @@ def contribute(
             at=now,
         ),
     )
-    # Publishing first, matching after: nothing is matched that the log does not hold.
-    unit.after("match")
     return leaf

@@ -69,5 +69,4 @@ def enrol(
             at=now,
         ),
     )
-    unit.after("match")
     return leaf

@@ -62,7 +62,6 @@ def promise(
         unit,
         log.Promised(said.leaf, said.kind, said.actor.id, entry, dict(openings), None, now),
     )
-    unit.after("publish")
     return said.leaf
 
 
@@ -101,7 +100,6 @@ def write(unit: Unit, pen: Pen, kind: str, facts: Mapping[str, Any], *, now: dat
     openings = log_entry.openings_to_json(drafted.openings)
     leaf = leaf_hash(drafted.entry).hex()
     log.promise(unit, log.Promised(leaf, kind, pen.actor, drafted.entry, openings, None, now))
-    unit.after("publish")
     return leaf
 
 

@@ -48,8 +48,6 @@ def publish(
             if log.find(unit, campaign.intent_leaf).index is not None:
                 campaigns.change(unit, campaign.id, state="logged", waiting_for="its sending time")
                 unit.after("mail", campaign=campaign.id)
-        if placed:
-            unit.after("match")
         return placed
 
     return units.run("publish", record)

@@ -1,0 +1,77 @@
+"""Each source checks its own rows under the root and signs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from consortium.service import enter
+from consortium.service.errors import EntryMisfits, WrongState
+from consortium.store import campaigns, frames
+from consortium.store.artefacts import Artefacts
+from consortium.store.errors import Missing
+from consortium.store.unit import Unit, Units
+from matching.locks import audience_leaves
+from policies.authorise import Caller, require
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A frozen audience as its sources see it: sorted leaves, of which each knows only its own."""
+
+    nonce: bytes
+    root: str
+    digest: str
+    definition: dict[str, Any]
+    leaves: bytes = field(repr=False)
+
+
+def audience(units: Units, caller: Caller, id: str, artefacts: Artefacts) -> Audience:
+    """What a source checks: every leaf is a hash, ghosts are among them.
+
+    Raises:
+        WrongState: it has not been frozen.
+    """
+    require(caller, "attest")
+    one = units.run("audience", lambda unit: campaigns.get(unit, id))
+    if one.manifest is None or caller.id not in one.manifest["sources"]:
+        raise Missing(f"no campaign {id}")
+    if one.nonce is None or one.root is None or one.digest is None or not one.audience_digest:
+        raise WrongState("the audience has not been fixed yet")
+    with artefacts.open(one.audience_digest) as path:
+        locks = [candidate.lock for candidate in frames.read_audience(path)]
+    nonce = bytes.fromhex(one.nonce)
+    return Audience(
+        nonce, one.root, one.digest, one.definition, b"".join(audience_leaves(nonce, locks))
+    )
+
+
+def attest(
+    unit: Unit,
+    caller: Caller,
+    id: str,
+    *,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    """Take in a source's word that its own rows under the root are what it approved."""
+    require(caller, "attest")
+    one = campaigns.get(unit, id)
+    said = enter.read(unit, entry, openings, now=now)
+    enter.expect(said, "approval", kind="attest", campaign=id, digest=one.digest, root=one.root)
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another partner")
+    known = [a for a in campaigns.approvals(unit, id, "attest") if a.partner == caller.id]
+    if known:
+        return known[0].leaf
+    if one.state != "frozen" or one.manifest is None:
+        raise WrongState("this campaign's audience is not waiting to be checked")
+    leaf = enter.promise(unit, said, entry, openings, now=now)
+    campaigns.approve(unit, campaigns.Approval(id, caller.id, "attest", leaf, now))
+    unit.session.flush()
+    done = {a.partner for a in campaigns.approvals(unit, id, "attest")}
+    if done >= set(one.manifest["sources"]):
+        campaigns.change(unit, id, state="attested", waiting_for="the public log")
+        unit.after("intend", campaign=id)
+    return leaf

@@ -1,0 +1,116 @@
+"""Bounces, complaints, stops and replies return."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from consortium.store import campaigns, deliveries, races
+from consortium.store.deliveries import Delivery, Suppression
+from consortium.store.errors import Missing
+from consortium.store.unit import Unit, Units
+
+SCOPES = ("race", "partner", "all", "protect")
+PATIENCE = 5.0
+"""Seconds that a stop waits for this person's letter in flight; then it is answered anyway."""
+
+
+def stop(unit: Unit, capability: str, scope: str, now: datetime) -> None:
+    """Stop letters to whoever got this one; again changes nothing.
+
+    Args:
+        capability: from the letter's own link.
+        scope: ``race`` this race on every list; ``partner`` everything from the sender;
+            ``all`` every race and list; ``protect`` this address never, this person not in this
+            race.
+
+    Raises:
+        Missing: no letter has that link, or there is no such scope.
+    """
+    if scope not in SCOPES:
+        raise Missing("there is no such kind of stop")
+    letter = deliveries.by_capability(unit, capability)
+    suppress(unit, letter, scope, "stop", now)
+
+
+def stop_and_wait(
+    units: Units,
+    capability: str,
+    scope: str,
+    now: datetime,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """As ``stop``; answers only once no letter to this person is between claim and outcome."""
+    units.run("stop", lambda unit: stop(unit, capability, scope, now))
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        letter = units.run("stop-look", lambda unit: deliveries.by_capability(unit, capability))
+        if not units.run("stop-flight", lambda unit, one=letter: deliveries.in_flight(unit, one)):  # type: ignore[misc]
+            return
+        sleep(0.05)
+
+
+def suppress(unit: Unit, letter: Delivery, scope: str, reason: str, now: datetime) -> None:
+    """Keep that the recipient of a letter must not be written to.
+
+    By stop key (the address), and within this epoch by address token and person, so that the
+    other lists' copies are recognised before anything is opened. Who stopped from one partner only
+    is recognised there alone.
+    """
+    one = campaigns.get(unit, letter.campaign)
+    race = races.get(unit, one.race)
+    whole = {"race": "race", "partner": "partner", "all": "all", "protect": "all"}[scope]
+    person = letter.person if scope in ("race", "protect") else None
+    deliveries.suppress(
+        unit,
+        Suppression(
+            scope=whole,
+            race=one.race,
+            partner=letter.partner,
+            epoch=race.epoch,
+            stop_key=letter.stop_key,
+            address_token=letter.address_token,
+            person=person,
+            bundle=letter.bundle,
+            reason=reason,
+            delivery=letter.id,
+            at=now,
+        ),
+    )
+
+
+def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
+    """Take in a bounce or complaint about one letter.
+
+    Args:
+        delivery: the id in the return path, its authenticity already checked.
+        kind: ``hard``, ``soft``, ``complaint``, ``auto_reply`` or ``unknown``.
+
+    Returns:
+        What was done: ``suppressed``, ``noted`` or ``ignored``.
+    """
+    letter = deliveries.get(unit, delivery)
+    if kind == "complaint":
+        suppress(unit, letter, "race", "complaint", now)
+        return "suppressed"
+    if kind == "hard":
+        # The address is dead on every list; the person may be reached at another one.
+        one = campaigns.get(unit, letter.campaign)
+        deliveries.suppress(
+            unit,
+            Suppression(
+                scope="all",
+                race=one.race,
+                partner=letter.partner,
+                epoch=races.get(unit, one.race).epoch,
+                stop_key=letter.stop_key,
+                address_token=letter.address_token,
+                person=None,
+                bundle=letter.bundle,
+                reason="hard",
+                delivery=letter.id,
+                at=now,
+            ),
+        )
+        return "suppressed"
+    return "noted" if kind == "soft" else "ignored"

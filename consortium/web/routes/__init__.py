@@ -1,0 +1,13 @@
+"""JSON endpoints, one file per noun."""
+
+from fastapi import APIRouter
+
+from consortium.web.routes import campaigns, contributions, log, races
+
+
+def router() -> APIRouter:
+    """All of them under ``/api/v1``."""
+    whole = APIRouter(prefix="/api/v1")
+    for part in (log, races, contributions, campaigns):
+        whole.include_router(part.router)
+    return whole

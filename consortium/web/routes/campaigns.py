@@ -1,0 +1,187 @@
+"""Campaigns: drafted by the coordinator, approved and checked by partners, watched by both."""
+
+import base64
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import HTMLResponse
+
+from consortium.service import approve, attest, draft, look, report
+from consortium.web.begin import AllUnits, Files, Knobs, Now
+from consortium.web.routes.forms import Promised, Signed
+from consortium.web.tokens import Bearer
+
+router = APIRouter()
+
+
+class NewCampaign(BaseModel):
+    """A letter for an audience."""
+
+    model_config = ConfigDict(extra="forbid")
+    definition: dict[str, Any]
+    template: dict[str, Any]
+    messenger: dict[str, str]
+    window: dict[str, str]
+
+
+class State(BaseModel):
+    """How far a campaign has come."""
+
+    id: str
+    state: str
+
+
+@router.post("/races/{race}/campaigns", status_code=201)
+def post(
+    race: str, new: NewCampaign, caller: Bearer, all_units: AllUnits, files: Files, now: Now
+) -> State:
+    """Keep a draft."""
+    made = all_units.run(
+        "draft",
+        lambda unit: draft.draft(
+            unit,
+            caller,
+            race=race,
+            definition_=new.definition,
+            template=new.template,
+            messenger=new.messenger,
+            window=new.window,
+            artefacts=files,
+            now=now(),
+        ),
+    )
+    return State(id=made, state="draft")
+
+
+def _view(one: look.CampaignView) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "state": one.state,
+        "manifest": one.manifest,
+        "digest": one.digest,
+        "template": one.template,
+        "approvals": [
+            {
+                "partner": a.partner,
+                "state": "attested" if a.attested else "approved" if a.approved else "waiting",
+            }
+            for a in one.approvals
+        ],
+        "progress": one.progress,
+        "shown": one.shown,
+        "waiting_for": one.waiting_for,
+    }
+
+
+@router.get("/campaigns")
+def listed(caller: Bearer, all_units: AllUnits) -> list[dict[str, Any]]:
+    """Those that the caller may see, newest first."""
+    found = all_units.run("campaigns", lambda unit: look.campaign_list(unit, caller))
+    return [_view(one) for one in found]
+
+
+@router.get("/campaigns/{id}")
+def get(id: UUID, caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
+    """One of them."""
+    return _view(all_units.run("campaign", lambda unit: look.campaign(unit, caller, str(id))))
+
+
+@router.get("/campaigns/{id}/preview")
+def preview(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs) -> HTMLResponse:
+    """The letter to a made-up person."""
+    return HTMLResponse(
+        all_units.run(
+            "preview", lambda unit: draft.preview(unit, caller, str(id), knobs.public_url)
+        )
+    )
+
+
+@router.post("/campaigns/{id}/submit")
+def submit(id: UUID, caller: Bearer, all_units: AllUnits, files: Files, now: Now) -> State:
+    """Ask the partners."""
+    approve.submit(all_units, caller, str(id), artefacts=files, clock=now)
+    return State(id=str(id), state="submitted")
+
+
+@router.post("/campaigns/{id}/schedule")
+def schedule(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs, now: Now) -> State:
+    """Let the letters go, after the hold."""
+    hold = timedelta(seconds=knobs.hold_seconds)
+    state = all_units.run(
+        "schedule",
+        lambda unit: approve.schedule(unit, caller, str(id), hold=hold, now=now()),
+    )
+    return State(id=str(id), state=state)
+
+
+@router.post("/campaigns/{id}/pause")
+def pause(id: UUID, caller: Bearer, all_units: AllUnits) -> State:
+    """Hold further letters."""
+    state = all_units.run("pause", lambda unit: approve.pause(unit, caller, str(id)))
+    return State(id=str(id), state=state)
+
+
+@router.post("/campaigns/{id}/resume")
+def resume(id: UUID, caller: Bearer, all_units: AllUnits) -> State:
+    """Go on."""
+    state = all_units.run("resume", lambda unit: approve.resume(unit, caller, str(id)))
+    return State(id=str(id), state=state)
+
+
+@router.post("/campaigns/{id}/stop")
+def stop(id: UUID, caller: Bearer, all_units: AllUnits, now: Now) -> State:
+    """End it for good."""
+    state = all_units.run("stop", lambda unit: approve.stop(unit, caller, str(id), now=now()))
+    return State(id=str(id), state=state)
+
+
+@router.put("/campaigns/{id}/approval", status_code=202)
+def put_approval(
+    id: UUID, signed: Signed, caller: Bearer, all_units: AllUnits, now: Now
+) -> Promised:
+    """A partner's signature over the manifest's digest."""
+    leaf = all_units.run(
+        "approve",
+        lambda unit: approve.approve(
+            unit, caller, str(id), entry=signed.raw(), openings=signed.openings, now=now()
+        ),
+    )
+    return Promised(leaf=leaf)
+
+
+@router.get("/campaigns/{id}/audience")
+def audience(id: UUID, caller: Bearer, all_units: AllUnits, files: Files) -> dict[str, Any]:
+    """What a source needs to check its own rows under the root, once it is frozen."""
+    found = attest.audience(all_units, caller, str(id), files)
+    return {
+        "campaign": str(id),
+        "nonce": found.nonce.hex(),
+        "root": found.root,
+        "digest": found.digest,
+        "definition": found.definition,
+        "leaves": base64.b64encode(found.leaves).decode(),
+    }
+
+
+@router.put("/campaigns/{id}/attestation", status_code=202)
+def put_attestation(
+    id: UUID, signed: Signed, caller: Bearer, all_units: AllUnits, now: Now
+) -> Promised:
+    """A source's word that its own rows are as they must be."""
+    leaf = all_units.run(
+        "attest",
+        lambda unit: attest.attest(
+            unit, caller, str(id), entry=signed.raw(), openings=signed.openings, now=now()
+        ),
+    )
+    return Promised(leaf=leaf)
+
+
+@router.get("/campaigns/{id}/report")
+def get_report(id: UUID, caller: Bearer, all_units: AllUnits, now: Now) -> list[dict[str, Any]]:
+    """Noised figures of a closed campaign."""
+    return [asdict(one) for one in report.outcomes(all_units, caller, str(id), clock=now)]

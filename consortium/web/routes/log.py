@@ -1,0 +1,71 @@
+"""The log's entries: to post one, and to get one with its proof; keys and roster come from it too."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from consortium.service import enter, look
+from consortium.store import races, roster, texts
+from consortium.store.errors import Missing
+from consortium.store.unit import Unit
+from consortium.web.begin import AllUnits, Files, LogFiles, Now
+from consortium.web.routes.forms import Promised, Signed
+
+router = APIRouter()
+
+
+@router.get("/invite")
+def invite(all_units: AllUnits) -> dict[str, Any]:
+    """The public facts that every tool needs; the same for everybody."""
+    found: dict[str, Any] = json.loads(
+        all_units.run("invite", lambda unit: texts.get(unit, "invite"))
+    )
+    return found
+
+
+@router.post("/log/entries", status_code=202)
+def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
+    """Promise an entry whose own signature is its authority. The same again answers the same."""
+    leaf = all_units.run(
+        "post-entry", lambda unit: enter.post(unit, signed.raw(), signed.openings, now=now())
+    )
+    return Promised(leaf=leaf)
+
+
+@router.get("/log/entries/{leaf}")
+def get(leaf: str, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """An entry's proof once it is published; whoever knows the leaf hash may have it."""
+    found = all_units.run("entry", lambda unit: look.evidence(unit, leaf, files))
+    if found is None:
+        return {"state": "pending"}
+    return {"state": "published", "evidence": found.to_json()}
+
+
+@router.get("/keys/{epoch}")
+def keys(epoch: str, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """The newest logged statement of each key of an epoch."""
+    found = all_units.run("keys", lambda unit: look.keys(unit, epoch, files))
+    return {name: None if one is None else one.to_json() for name, one in found.items()}
+
+
+@router.get("/roster")
+def chunks(all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """The custodians' roster, chunk by chunk, each with its proof."""
+    epoch, found = all_units.run("roster", lambda unit: look.roster_chunks(unit, files))
+    listed = [{"chunk": number, "evidence": proof.to_json()} for number, proof in found]
+    return {"epoch": epoch, "chunks": listed}
+
+
+@router.get("/roster/{number}")
+def chunk(number: int, all_units: AllUnits, artefacts: Files) -> Response:
+    """One chunk: 128 bytes an entry (tag, lock, proof), everybody's mixed."""
+
+    def find(unit: Unit) -> str:
+        for one in roster.chunks(unit, races.first(unit).epoch):
+            if one.chunk == number:
+                return one.digest
+        raise Missing("no such chunk")
+
+    digest = all_units.run("roster-chunk", find)
+    return Response(artefacts.read(digest), media_type="application/octet-stream")
