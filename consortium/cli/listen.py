@@ -1,0 +1,67 @@
+"""Take bounces and complaints at our return paths, and keep each as a file for the mailer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from consortium.cli.sink import address_of, serve, sync_folder, write_durably
+
+# The form only. Whether it is one of ours is for the mailer, which has the key; so this process
+# holds none, and answers a forged return path as it answers a true one.
+_VERP = re.compile(r"(?:r-[a-z2-7]{26}-[a-z2-7]{16}|stop-[\w-]{22})@[a-z0-9.-]{3,253}", re.I)
+
+
+class Spool:
+    """Writes what comes to a return path into a folder, 0600, before saying 250."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "new").mkdir(exist_ok=True, mode=0o700)
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take return paths and stop addresses only: this is no relay."""
+        if not _VERP.fullmatch(address):
+            return "550 5.1.1 no such mailbox"
+        if envelope.rcpt_tos:
+            return "452 4.5.3 one recipient at a time"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep it durably; the mailer reads ``Delivered-To`` and the rest, and deletes it."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        [address] = envelope.rcpt_tos
+        name = f"{datetime.now(UTC).timestamp():.6f}.{secrets.token_hex(6)}.eml"
+        try:
+            write_durably(
+                self._folder / "tmp" / name, f"Delivered-To: {address}\r\n".encode() + content
+            )
+            (self._folder / "tmp" / name).rename(self._folder / "new" / name)
+            sync_folder(self._folder / "new")
+        except OSError:
+            return "452 4.3.1 the disk does not take it"
+        return "250 2.0.0 kept"
+
+
+@click.command()
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where to take returns.")
+@click.option(
+    "--spool",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The mailer's folder; each return becomes a file in its folder new.",
+)
+def command(listen: str, spool: Path) -> None:
+    """Take bounces and complaints, and nothing else."""
+    where = address_of(listen)
+    serve(Spool(spool), where, lambda port: click.echo(f"returns are taken at {where[0]}:{port}"))
