@@ -79,7 +79,21 @@ class ReleaseClient:
         self._by_index = {
             statement.index(one.id): one for one in custodians if one.id in statement.ids
         }
+        self._owned = client is None
         self._client = client or httpx.Client(timeout=600)
+
+    def __enter__(self) -> "ReleaseClient":
+        """Use as a context manager to close the connections."""
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        """Close the connections that this client opened."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that this client opened."""
+        if self._owned:
+            self._client.close()
 
     def _signed(self, kind: str, custodian: str, body: Mapping[str, Any]) -> Message:
         said = {**body, "custodian": custodian, "expires": stamp(datetime.now(UTC) + _LIFE)}

@@ -38,6 +38,10 @@ class HttpPeers:
     def __init__(self, urls: Mapping[str, str], client: httpx.Client | None = None) -> None:
         self._urls, self._client = urls, client or httpx.Client(timeout=10)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def fetch(self, id: str, sid: str, round: str) -> Message | None:
         """GET /ceremony/{sid}/{round} of that custodian."""
         try:

@@ -62,6 +62,10 @@ class ApiLog:
         self._public, self._sign, self._now = public, sign, now
         self._client = client or httpx.Client(timeout=30)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def draft(self, type: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write and sign an entry with fresh salts."""
         made = draft(

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,11 @@ class Parts:
     ledger: Ledger
     log: ApiLog
 
+    def close(self) -> None:
+        """Close database and connections."""
+        self.ledger.close()
+        self.log.close()
+
 
 def build(home: Path, now: Clock = utc) -> Parts:
     """Read a home and open its database.
@@ -57,7 +62,7 @@ def serve(home: Path, now: Clock = utc) -> None:
         parts.settings, parts.ledger, parts.registry, parts.log, now, rosters=parts.log
     )
     host, _, port = parts.settings.listen.rpartition(":")
-    with _pulling(custodian):
+    with closing(parts), _pulling(custodian):
         uvicorn.run(create_app(custodian), host=host, port=int(port), log_level="warning")
 
 
@@ -113,20 +118,25 @@ def take_part(
     """
     parts = build(home, now)
     peers = HttpPeers(parts.registry.urls())
-    session = parts.registry.session(purpose, attempt)
     ceremony = Ceremony(
-        session,
+        parts.registry.session(purpose, attempt),
         parts.settings.id,
         ledger=parts.ledger,
         log=parts.log,
         peers=peers,
         sign=parts.settings.key.sign,
     )
-    said, until = "", time.monotonic() + patience
+    with closing(parts), closing(peers):
+        return _until_done(ceremony, time.monotonic() + patience, step, say)
+
+
+def _until_done(
+    ceremony: Ceremony, until: float, step: float, say: Callable[[str], None]
+) -> Statement | None:
+    said = ""
     while time.monotonic() < until:
         try:
-            done = ceremony.advance()
-            waiting = ceremony.waiting
+            done, waiting = ceremony.advance(), ceremony.waiting
         except LogUnreachable as error:
             done, waiting = None, str(error)
         if done is not None:

@@ -1,0 +1,292 @@
+"""Custodians on their own hosts: a ceremony, tokens, a release, over real HTTP and real SQLite."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consortium.cli.tokenise import (
+    CustodianLied,
+    CustodianRefused,
+    TooFewCustodians,
+    evaluate_inputs,
+)
+from consortium.release_client import ReleaseClient
+from matching import group, locks, oprf
+from matching.crypto_errors import CeremonyAborted
+from matching.envelope import close
+from matching.locks import make_entry
+from matching.statement import Statement
+from matching.threshold import lagrange
+from tests.fakes.campaign import make_campaign, make_rows, put_roster
+from tests.fakes.custodians import EPOCH, World, serving
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with serving(World(tmp_path)) as made:
+        yield made
+
+
+def tokens(world: World, statement: Statement, state: Path, **more: Any) -> list[bytes]:
+    said: dict[str, Any] = {
+        "inputs": [b"ada", b"bob", b"ada"],
+        "statement": statement,
+        "custodians": world.addresses,
+        "actor": "union",
+        "sign": world.keys["union"].sign,
+        "batch": "b1",
+        "state": state,
+        "state_key": b"k" * 32,
+        "blinded": True,
+        "workers": 1,
+        "client": world.client,
+    }
+    said.update(more)
+    return evaluate_inputs(said.pop("inputs"), **said)
+
+
+def run_ceremony(world: World, purpose: str = "match", rounds: int = 12) -> list[Statement]:
+    drivers = [world.ceremony(one, purpose) for one in world.ids]
+    for _ in range(rounds):
+        done = [driver.advance() for driver in drivers]
+        if all(done):
+            return [one for one in done if one]
+    raise AssertionError([driver.waiting for driver in drivers])
+
+
+def test_hosts_make_a_key_together_and_tokens_come_out_alike_from_any_quorum(
+    world: World, tmp_path: Path
+) -> None:
+    statements = run_ceremony(world)
+    assert len({str(one.to_json()) for one in statements}) == 1
+    for host in world.hosts.values():
+        key = host.ledger.key("match", EPOCH)
+        assert key is not None
+        assert group.base(key.share) == statements[0].share(host.settings.id)
+        assert host.ledger.ceremony_secret(statements[0].sid) is None  # the polynomial is gone
+    first = tokens(world, statements[0], tmp_path / "s1")
+    assert first[0] == first[2] != first[1]
+    world.hosts["ann"].down()
+    second = tokens(world, statements[0], tmp_path / "s2", batch="b2")
+    assert second == first
+    plain = tokens(world, statements[0], tmp_path / "s3", batch="b3", blinded=False)
+    assert plain == first
+    world.hosts["bea"].down()
+    with pytest.raises(TooFewCustodians):
+        tokens(world, statements[0], tmp_path / "s4", batch="b4")
+
+
+def test_a_ceremony_waits_for_the_log_before_it_reveals_and_survives_restarts(
+    world: World,
+) -> None:
+    world.log.publishing = False
+    sid = world.ceremony("ann").session.sid
+    for _ in range(3):
+        for one in world.ids:
+            assert world.ceremony(one).advance() is None  # a new process every time
+    assert all(host.ledger.message(sid, "commit", one) for one, host in world.hosts.items())
+    assert not any(host.ledger.message(sid, "reveal", one) for one, host in world.hosts.items())
+    assert len(world.log.entries) == len(world.ids)  # a restart posts nothing twice
+    world.log.publishing = True
+    world.log.publish()
+    done = []
+    for _ in range(10):
+        done = [world.ceremony(one).advance() for one in world.ids]
+        world.log.publish()
+    assert all(done)
+
+
+def test_a_dishonest_share_stops_the_ceremony_everywhere_and_names_the_dealer(
+    world: World,
+) -> None:
+    liar = world.hosts["cyd"]
+    drivers = {one: world.ceremony(one) for one in world.ids}
+    sid = drivers["ann"].session.sid
+    for one in world.ids:
+        drivers[one].advance()
+    body = {"sid": sid, "shares": {one: os.urandom(80).hex() for one in world.ids}}
+    forged = close("ceremony-shares", body, by="cyd", sign=liar.settings.key.sign)
+    liar.ledger.put_message(sid, "shares", "cyd", forged)
+    named = set()
+    for _ in range(6):
+        for one in ("ann", "bea"):
+            try:
+                drivers[one].advance()
+            except CeremonyAborted as aborted:
+                named.add((one, aborted.culprit))
+        try:
+            drivers["cyd"].advance()
+        except CeremonyAborted as aborted:
+            assert aborted.culprit == "cyd"
+    assert named == {("ann", "cyd"), ("bea", "cyd")}
+    assert all(host.ledger.key("match", EPOCH) is None for host in world.hosts.values())
+
+
+def test_an_interrupted_run_goes_on_without_a_second_charge(world: World, tmp_path: Path) -> None:
+    statement = world.deal()
+    first = tokens(world, statement, tmp_path / "s")
+    for done in (tmp_path / "s").glob("*.done"):
+        done.unlink()  # as if the power had gone before the outputs were kept
+    assert tokens(world, statement, tmp_path / "s") == first
+    assert world.hosts["ann"].ledger.status()["spent"] == {"union": 4096}
+    for host in world.hosts.values():
+        host.down()
+    assert tokens(world, statement, tmp_path / "s") == first  # finished batches ask nobody
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
+    assert first[0] not in kept
+
+
+def test_more_than_the_quota_is_refused_by_name(world: World, tmp_path: Path) -> None:
+    statement = world.deal()
+    for one in world.ids:
+        world.quota(one, "union", 4096)
+    tokens(world, statement, tmp_path / "s1")
+    with pytest.raises(CustodianRefused) as refused:
+        tokens(world, statement, tmp_path / "s2", batch="b2")
+    assert refused.value.name == "quota-exceeded"
+
+
+def test_many_requests_at_one_instant_never_pass_the_quota(world: World, tmp_path: Path) -> None:
+    statement = world.deal()
+    for one in world.ids:
+        world.quota(one, "union", 2 * 4096)
+    together, refused = threading.Barrier(4), []
+
+    def ask(n: int) -> None:
+        together.wait(timeout=5)
+        try:
+            tokens(world, statement, tmp_path / f"s{n}", batch=f"b{n}")
+        except CustodianRefused as error:
+            refused.append(error.name)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["quota-exceeded"] * 2
+    for one in ("ann", "bea"):
+        assert world.hosts[one].ledger.status()["spent"]["union"] <= 2 * 4096
+
+
+def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None:
+    statement, said = world.deal(), {"actor": "clerk", "sign": world.keys["clerk"].sign}
+    with pytest.raises(CustodianRefused) as refused:
+        tokens(world, statement, tmp_path / "s", blinded=False, **said)
+    assert refused.value.name == "no-consent"
+    for host in world.hosts.values():
+        host.ledger.consent("clerk", world.now)
+    assert len(tokens(world, statement, tmp_path / "s", blinded=False, **said)) == 3
+
+
+@pytest.mark.parametrize("actor", ["lead", "nobody"])
+def test_who_may_not_ask_is_refused(world: World, tmp_path: Path, actor: str) -> None:
+    statement = world.deal()
+    sign = world.keys.get(actor, world.keys["union"]).sign
+    with pytest.raises(CustodianRefused) as refused:
+        tokens(world, statement, tmp_path / "s", actor=actor, sign=sign)
+    assert refused.value.name == ("not-allowed" if actor == "lead" else "unknown-actor")
+
+
+def test_a_custodian_with_another_key_leaves_evidence(world: World, tmp_path: Path) -> None:
+    statement = world.deal()
+    ledger = world.hosts["bea"].ledger
+    key = ledger.key("match", EPOCH)
+    assert key is not None
+    other = group.reduce(os.urandom(64))
+    ledger.add_key(type(key)(key.statement, {}, other))
+    with pytest.raises(CustodianLied) as lied:
+        tokens(world, statement, tmp_path / "s")
+    assert lied.value.custodian == "bea"
+    assert lied.value.evidence is not None
+    assert lied.value.evidence.exists()
+
+
+def test_a_release_opens_every_row_and_ends_with_a_logged_total(world: World) -> None:
+    statement = world.deal("seal")
+    rows = make_rows(6)
+    entries = [make_entry(EPOCH, secret, r) for secret, r in rows]
+    put_roster(world, entries)
+    campaign = make_campaign(world, entries)
+    mailer = ReleaseClient(
+        statement,
+        world.addresses,
+        mailer="mailer",
+        sign=world.keys["mailer"].sign,
+        client=world.client,
+    )
+    opened = mailer.open_release(
+        campaign.manifest,
+        agreement=campaign.agreement,
+        evidence=campaign.evidence,
+        nonce=campaign.nonce,
+        locks=campaign.locks,
+    )
+    wanted = [locks.shared_point(r, statement.public) for _, r in rows]
+    assert mailer.answers(opened, 0) == wanted
+    mailer.find_liar(opened, 0)  # nobody lied
+    retired = world.signed("retire", "union", "ann", {"secrets": [rows[2][0].hex()]})
+    world.hosts["ann"].custodian.retire(retired)
+    again = mailer.answers(opened, 0)
+    assert again == [*wanted[:2], None, *wanted[3:]]
+    totals = mailer.close_release("c1")
+    assert {one: body["released"] for one, body in totals.items()} == {"ann": 6, "bea": 6}
+    facts = world.log.entries[totals["ann"]["leaf"]][1]
+    assert facts == {"kind": "released", "campaign": "c1", "released": 6}
+    with pytest.raises(CustodianRefused) as refused:
+        mailer.answers(opened, 0)
+    assert refused.value.name == "closed"
+
+
+def test_a_custodian_that_answers_wrongly_is_found_by_its_proof(world: World) -> None:
+    statement = world.deal("seal")
+    entries = [make_entry(EPOCH, *row) for row in make_rows(3)]
+    put_roster(world, entries)
+    campaign = make_campaign(world, entries)
+    mailer = ReleaseClient(
+        statement,
+        world.addresses,
+        mailer="mailer",
+        sign=world.keys["mailer"].sign,
+        client=world.client,
+    )
+    opened = mailer.open_release(
+        campaign.manifest,
+        agreement=campaign.agreement,
+        evidence=campaign.evidence,
+        nonce=campaign.nonce,
+        locks=campaign.locks,
+    )
+    ledger = world.hosts["bea"].ledger
+    key = ledger.key("seal", EPOCH)
+    assert key is not None
+    ledger.add_key(type(key)(key.statement, {}, group.reduce(os.urandom(64))))
+    with pytest.raises(CustodianLied) as lied:
+        mailer.find_liar(opened, 0)
+    assert lied.value.custodian == "bea"
+
+
+def test_a_whole_list_in_several_batches_and_worker_processes(world: World, tmp_path: Path) -> None:
+    statement = world.deal()
+    inputs = [b"%d" % n for n in range(3 * 4096 + 5)]
+    seen: list[tuple[int, int]] = []
+    outputs = tokens(
+        world,
+        statement,
+        tmp_path / "s",
+        inputs=inputs,
+        workers=2,
+        progress=lambda done, of: seen.append((done, of)),
+    )
+    assert len(set(outputs)) == len(inputs)
+    assert seen[-1] == (len(inputs), len(inputs))
+    point, parts = oprf.hash_to_group(inputs[-1]), []
+    for index, one in ((2, "bea"), (3, "cyd")):
+        key = world.hosts[one].ledger.key("match", EPOCH)
+        assert key is not None
+        parts.append((lagrange(index, (2, 3)), group.mult(key.share, point)))
+    assert outputs[-1] == oprf.finalise([inputs[-1]], oprf.combine_each(parts))[0]
