@@ -276,10 +276,10 @@ def watch(home: Path, campaign: str, until: str, every: float, timeout: float, o
     with waiting(f"Watching {campaign}") as status:
         while True:
             answer: Json = api.get(f"/campaigns/{campaign}")
-            line = _where(answer)
-            if line != last:
-                say(f"{datetime.now(UTC):%H:%M:%S} {line}")
-                last = line
+            told = _where(answer)
+            if told != last:
+                say(f"{datetime.now(UTC):%H:%M:%S} {told}")
+                last = told
             state = str(answer.get("state"))
             if once or state == until or state in ENDED:
                 break

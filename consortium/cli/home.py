@@ -56,7 +56,6 @@ class Home:
             if (home.id, home.role) != (id, role):
                 raise HomeRefused(f"this folder is already the home of {home.id} ({home.role})")
             return home
-        private_folder(path)
         private_folder(path / "state")
         if not (path / "signing.key").exists():
             write_whole(path / "signing.key", (secrets.token_hex(32) + "\n").encode())

@@ -18,9 +18,11 @@ NONCE_BYTES = 12
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter, its parents too, and return it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
+    """Make a folder that only its owner can enter, missing parents too; those there stay as they are."""
+    for folder in (*reversed(path.parents), path):
+        # mkdir(parents=True) would give the ones above everybody's rights.
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

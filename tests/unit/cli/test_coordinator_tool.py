@@ -1,0 +1,60 @@
+"""The coordinator's words become the API's calls, and its answers become words."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.unit.cli.conftest import Desk
+
+
+def test_a_letter_from_place_to_draft_to_stop(seat: Callable[[str], Desk], tmp_path: Path) -> None:
+    desk = seat("coordinator")
+    assert desk.json("places", "--kind", "district")["district"][0]["code"] == "State House 44"
+    counted = desk.json("count", "--district", "State House 44", "--age", "18-34")
+    assert counted["asked"] == {"places": {"district": ["State House 44"]}, "age": ["18-34"]}
+    letter = tmp_path / "letter.mjml"
+    letter.write_text("<mjml></mjml>")
+    written = desk.json(
+        "draft", "--district", "State House 44", "--template", letter, "--subject", "Hello",
+        "--messenger", "Ana", "--messenger-place", "Parker",
+        "--opens", "2026-10-05T15:00:00Z", "--closes", "2026-10-06T00:00:00Z",
+    )  # fmt: skip
+    assert written == {"id": "new", "state": "draft"}
+    assert desk.world.campaigns["new"]["template"] == {"subject": "Hello", "mjml": "<mjml></mjml>"}
+    assert desk.json("submit", "new")["state"] == "submitted"
+    shown = desk.run("watch", "new", "--once")
+    assert "waiting for the partners to approve" in shown.output
+    assert desk.json("stop", "new")["state"] == "stopped"
+    ended = desk.run("watch", "new", "--until", "closed")
+    assert ended.exit_code == 1
+    assert "will not become closed" in ended.output
+
+
+def test_a_definition_comes_from_a_file_or_from_options_never_both(
+    seat: Callable[[str], Desk], tmp_path: Path
+) -> None:
+    desk = seat("coordinator")
+    file = tmp_path / "definition.json"
+    file.write_text(json.dumps({"places": {"zip": ["80134"]}}))
+    assert desk.json("count", "--definition", file)["asked"] == {"places": {"zip": ["80134"]}}
+    assert desk.run("count", "--definition", file, "--zip", "80134").exit_code == 2
+    assert desk.run("count").exit_code == 2
+    file.write_text("[]")
+    assert desk.run("count", "--definition", file).exit_code == 1
+
+
+def test_a_time_that_is_not_utc_is_wrong_usage(seat: Callable[[str], Desk], tmp_path: Path) -> None:
+    letter = tmp_path / "letter.mjml"
+    letter.write_text("<mjml></mjml>")
+    done = seat("coordinator").run(
+        "draft", "--zip", "80134", "--template", letter, "--subject", "s", "--messenger", "a",
+        "--messenger-place", "b", "--opens", "tomorrow", "--closes", "2026-10-06T00:00:00Z",
+    )  # fmt: skip
+    assert done.exit_code == 2
+    assert "--opens" in done.output
+
+
+def test_a_refusal_of_the_server_is_its_own_words_and_exit_1(seat: Callable[[str], Desk]) -> None:
+    done = seat("coordinator").run("watch", "gone", "--once")
+    assert done.exit_code == 1
+    assert "Not found (404): no campaign has this id" in done.output

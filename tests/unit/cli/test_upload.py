@@ -1,0 +1,221 @@
+"""A whole upload with real custodians' arithmetic: what leaves, what stays, and what a re-run does."""
+
+import base64
+import json
+import stat
+from pathlib import Path
+from uuid import UUID
+
+import rfc8785
+
+from consortium.cli.home import Home
+from consortium.cli.lists import own_list, own_lists
+from consortium.cli.uploading import outputs_info, row_commitment
+from mailer.unseal import unseal, unwrap
+from matching import locks
+from matching.bundle import check_outputs, check_rows, open_file, read_rows
+from matching.recipes import RECIPES
+from provenance.evidence import check, read_file
+from provenance.merkle import tree_root
+from tests.fakes.api import EPOCH, FakeWorld
+from tests.unit.cli.conftest import CANARY, Desk
+
+
+def everything_sent(world: FakeWorld) -> bytes:
+    return b"\n".join(world.bodies)
+
+
+def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readable(
+    union: Desk, members: Path, tmp_path: Path
+) -> None:
+    result = union.json("upload", members, "--yes")
+    world, id = union.world, result["id"]
+    assert (result["rows"], result["refused"], result["repeated"]) == (150, 1, 1)
+    rows, outputs = tmp_path / "rows.parquet", tmp_path / "outputs"
+    rows.write_bytes(world.parts[f"{id}/rows"])
+    outputs.write_bytes(world.parts[f"{id}/outputs"])
+    assert check_rows(rows, rows=150) == 150
+    open_file(
+        outputs,
+        tmp_path / "plain",
+        world.pepper.private_bytes_raw(),
+        outputs_info(id),
+    )
+    assert check_outputs(tmp_path / "plain", recipes=len(RECIPES), address=True) == 150
+
+    body = world.contributions[id]["header"]
+    bound = ("bundle", "partner", "epoch", "recipes", "mailer", "fields", "size_class", "created")
+    header = rfc8785.dumps({name: body[name] for name in bound})
+    dek = unwrap(
+        base64.b64decode(body["wrapped"]),
+        bytes.fromhex(body["commitment"]),
+        header,
+        world.mailer.private,
+    )
+    own = own_list(Home(union.home), id)
+    kept = own.rows(Home(union.home))
+    read = list(read_rows(rows))
+    row, mine = read[7], kept[7]
+    locks.check_entry(EPOCH, locks.RosterEntry(row.tag, row.lock, row.proof))
+    answers = [
+        locks.share_answer(world.seal_shares[c], i, (1, 3), row.lock)
+        for c, i in (("c1", 1), ("c3", 3))
+    ]
+    payload = unseal(
+        row.sealed,
+        dek=dek,
+        shared=locks.combine(answers),
+        bundle=UUID(id).bytes,
+        tag=row.tag,
+        lock=row.lock,
+    )
+    assert payload.email == f"{CANARY}{mine.row - 2}@mail.example"
+    root = tree_root([row_commitment(r, k.secret) for r, k in zip(read, kept, strict=True)])
+    assert root.hex() == body["root"]
+    assert [k.row for k in kept] != sorted(k.row for k in kept)
+    assert all(len(k.address) == 64 for k in kept)
+
+
+def test_no_cell_of_the_list_is_in_anything_that_was_sent_or_printed(
+    union: Desk, members: Path
+) -> None:
+    done = union.run("upload", members, "--yes", "--all-rows")
+    assert done.exit_code == 0
+    assert CANARY not in done.output
+    assert CANARY.encode() not in everything_sent(union.world)
+    assert "row 153, email: is not one email address" in done.output
+    assert "row 152 repeats row 2" in done.output
+
+
+def test_what_leaves_is_said_in_the_words_we_can_keep(union: Desk, members: Path) -> None:
+    shown = union.run("upload", members, "--yes").output
+    assert (
+        "scrambled codes, and first name and address, with the language, sealed so that opening "
+        "one takes the mail machine and 2 of these 3: c1, c2, c3." in shown
+    )
+    assert "'shoe size'" in shown
+    assert "anonymous" not in shown
+
+
+def test_everything_on_the_partners_disk_is_its_own(union: Desk, members: Path) -> None:
+    union.json("upload", members, "--yes")
+    for path in union.home.rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_the_receipt_checks_offline(union: Desk, members: Path, tmp_path: Path) -> None:
+    id = union.json("upload", members, "--yes")["id"]
+    out = tmp_path / "receipt.json"
+    assert union.json("receipt", id[:8], "--out", out)["id"] == id
+    file = read_file(json.loads(out.read_bytes()))
+    assert file.policy is not None
+    checked = check(file.evidences[0], file.policy)
+    assert (checked.kind, checked.facts["bundle"]) == ("contribution", id)
+
+
+def test_the_same_file_again_is_no_second_upload(union: Desk, members: Path) -> None:
+    first = union.json("upload", members, "--yes")
+    asked, calls = union.world.evaluated, len(union.world.contributions)
+    again = union.json("upload", members, "--yes")
+    assert again["id"] == first["id"]
+    assert (union.world.evaluated, len(union.world.contributions)) == (asked, calls)
+
+
+def test_an_upload_cut_off_at_the_custodians_goes_on_as_the_same_one(
+    union: Desk, members: Path
+) -> None:
+    union.world.down = {"c1", "c2"}
+    cut = union.run("upload", members, "--yes")
+    assert cut.exit_code == 3
+    assert "2 custodians are needed" in cut.output
+    (begun,) = own_lists(Home(union.home))
+    rows = (begun.folder / "rows.parquet").read_bytes()
+    union.world.down = set()
+    assert union.json("upload", members, "--yes")["id"] == begun.id
+    assert union.world.parts[f"{begun.id}/rows"] == rows
+    assert len(list(own_lists(Home(union.home)))) == 1
+
+
+def test_an_upload_cut_off_before_publication_sends_the_same_bytes_again(
+    union: Desk, members: Path
+) -> None:
+    union.world.published = False
+    cut = union.run("upload", members, "--yes", "--wait", "3")
+    assert cut.exit_code == 3
+    assert "promised but not yet published" in cut.output
+    asked, size = union.world.evaluated, len(union.world.log)
+    union.world.published = True
+    again = union.json("upload", members, "--yes")
+    # The fake answers 409 to other bytes under the same id.
+    assert list(union.world.contributions) == [again["id"]]
+    assert (union.world.evaluated, len(union.world.log)) == (asked, size)
+
+
+def test_a_server_that_is_down_loses_nothing_and_is_told_apart(union: Desk, members: Path) -> None:
+    union.world.down = {"server"}
+    cut = union.run("upload", members, "--yes")
+    assert cut.exit_code == 3
+    assert "does not answer" in cut.output
+    assert union.world.parts == {}
+
+
+def test_a_dry_run_sends_no_byte_of_the_list_and_names_the_bytes_that_would_leave(
+    union: Desk, members: Path
+) -> None:
+    before = len(union.world.calls)
+    shown = union.json("upload", members, "--dry-run")
+    assert [call for call in union.world.calls[before:] if not call.startswith("GET")] == []
+    digest = shown["parts"][0][2]
+    real = union.json("upload", members, "--yes")
+    assert union.world.contributions[real["id"]]["header"]["rows_digest"] == digest
+
+
+def test_a_list_below_the_agreed_minimum_stays(union: Desk, tmp_path: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("email,status\n" + "".join(f"a{n}@b.example,subscribed\n" for n in range(99)))
+    refused = union.run("upload", short, "--yes")
+    assert refused.exit_code == 1
+    assert "at least 100" in refused.output
+    assert union.world.parts == {}
+
+
+def test_without_a_status_nobody_is_mailable_until_the_partner_vouches(
+    union: Desk, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare.csv"
+    bare.write_text("email\n" + "".join(f"a{n}@b.example\n" for n in range(120)))
+    refused = union.run("upload", bare, "--yes")
+    assert refused.exit_code == 1
+    assert "--attest-consent" in refused.output
+    assert union.json("upload", bare, "--yes", "--attest-consent", "joined on paper")["rows"] == 120
+
+
+def test_columns_are_refused_before_rows(union: Desk, tmp_path: Path) -> None:
+    for name, content, words in (
+        ("book.csv", b"PK\x03\x04rest", "workbook"),
+        ("none.csv", b"name,town\nAna,Parker\n", "none of the 2 columns is called 'email'"),
+        ("empty.csv", b"", "empty"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        refused = union.run("upload", path, "--yes")
+        assert refused.exit_code == 1
+        assert words in refused.output
+        assert "Parker" not in refused.output
+
+
+def test_nobody_answering_is_not_a_yes(union: Desk, members: Path) -> None:
+    assert union.run("upload", members, answers="n\n").exit_code == 1
+    assert union.world.parts == {}
+    assert union.world.evaluated == 0
+
+
+def test_a_key_that_another_actor_logged_is_not_sealed_to(union: Desk, members: Path) -> None:
+    union.world.keys["mailer"] = union.world.keys["pepper"]
+    refused = union.run("upload", members, "--yes")
+    assert refused.exit_code == 1
+    assert "mailer key" in refused.output
+    assert union.world.parts == {}
