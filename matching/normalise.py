@@ -174,9 +174,8 @@ def sound(name: str) -> str:
     return re.sub(r"(.)\1+", r"\1", first + rest)[:6]
 
 
-_MAILBOX = re.compile(
-    r"[^\s@\"<>(),:;\[\]\\]+@(?:[^\s@.\"<>(),:;\[\]\\]+\.)+[^\s@.\"<>(),:;\[\]\\\d]{2,63}"
-)
+_LABEL = r"[^\s@.\"<>(),:;\[\]\\]"
+_MAILBOX = re.compile(rf"[^\s@\"<>(),:;\[\]\\]+@(?:{_LABEL}+\.)+(?!\d+\Z){_LABEL}{{2,63}}")
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
 
 
