@@ -1,4 +1,4 @@
-"""The agreement on this computer: read it, sign it once, and hold campaigns against the signed bytes."""
+"""The agreement on this computer: read it, sign it once, and hold campaigns against the signed bytes."""  # noqa: E501
 
 import hashlib
 import json
@@ -64,12 +64,12 @@ def summary(agreement: Agreement, digest: str) -> list[str]:
     rule = "every partner" if a.approval.rule == "all" else f"{a.approval.k} partners"
     lines = [
         f"Agreement for {a.race.name} ({a.race.office}, {a.race.state}), {a.wall} side",
-        f"  Letters      from {a.opens:%Y-%m-%d %H:%M} to {a.closes:%Y-%m-%d %H:%M} UTC, for {', '.join(a.purposes)}",
+        f"  Letters      from {a.opens:%Y-%m-%d %H:%M} to {a.closes:%Y-%m-%d %H:%M} UTC, for {', '.join(a.purposes)}",  # noqa: E501
         f"  Caps         one person gets at most {a.caps.letters_per_week} letter(s) a week and "
         f"{a.caps.letters_per_race} in this race;",
-        f"               a custodian helps to open one address at most {a.caps.opens_per_week} time(s) a week",
+        f"               a custodian helps to open one address at most {a.caps.opens_per_week} time(s) a week",  # noqa: E501
         f"  Approval     {rule} must approve each letter; any one partner can stop it",
-        f"  Addresses    opening one takes the mail machine and {a.threshold} of these {len(a.custodians)}: {names}",
+        f"  Addresses    opening one takes the mail machine and {a.threshold} of these {len(a.custodians)}: {names}",  # noqa: E501
         f"  Fields       {', '.join(a.fields)}; nothing else is sealed, no other column leaves",
         f"  Quiet hours  {a.quiet_hours[0]:%H:%M} to {a.quiet_hours[1]:%H:%M} ({a.race.time_zone})",
         f"  After        rights end {a.retention_days} days after the polls",
@@ -81,7 +81,7 @@ def summary(agreement: Agreement, digest: str) -> list[str]:
     if a.trust == "operator":
         lines.insert(
             -1,
-            "  TRUST        ONE custodian is enough here: it and the mail machine can open every list.",
+            "  TRUST        ONE custodian is enough here: it and the mail machine can open every list.",  # noqa: E501
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The server's JSON API as a person's tool uses it: signed requests, bounded retries, nothing believed unchecked."""
+"""The server's JSON API as a person's tool uses it: signed requests, bounded retries, nothing believed unchecked."""  # noqa: E501
 
 import base64
 import binascii

@@ -68,7 +68,7 @@ def examine(api: Api, campaign: Json, *, approved: str, moved: int = 0) -> Exami
     rows = [live[leaf] for leaf in sorted(inside)]
     if rows and home.id not in manifest["sources"]:
         raise CheckRefused(
-            f"{_count(rows)} of yours in the audience of a campaign you are no source of; nothing signed"
+            f"{_count(rows)} of yours in the audience of a campaign you are no source of; nothing signed"  # noqa: E501
         )
     notes = _places(manifest["definition"], rows, moved)
     check_roster(api, rows)
@@ -134,8 +134,8 @@ def _places(definition: Json, rows: Sequence[Found], moved: int) -> list[str]:
     outside = [one for one in rows if one.row.zip and one.row.zip not in asked]
     if len(outside) > moved:
         raise CheckRefused(
-            f"{_count(outside)} of yours {_is(outside)} in the audience with a ZIP that it does not "
-            f"ask for ({_numbers(outside)}); nothing signed. Should these people have moved, say so "
+            f"{_count(outside)} of yours {_is(outside)} in the audience with a ZIP that it does not "  # noqa: E501
+            f"ask for ({_numbers(outside)}); nothing signed. Should these people have moved, say so "  # noqa: E501
             f"with --moved {len(outside)}."
         )
     notes = []
@@ -172,7 +172,7 @@ def check_roster(api: Api, rows: Sequence[Found]) -> None:
     missing = [one for lock, one in wanted.items() if lock not in seen]
     if missing:
         raise CheckRefused(
-            f"{_count(missing)} of yours {_is(missing)} in the audience but not in the logged roster "
+            f"{_count(missing)} of yours {_is(missing)} in the audience but not in the logged roster "  # noqa: E501
             f"({_numbers(missing)}); nothing signed"
         )
 

@@ -46,7 +46,7 @@ def init(home: Path, id: str, name: str) -> None:
     """Make this computer's signing key and identity.json."""
     made = Home.create(home, id=id, role="coordinator", name=name)
     say(
-        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."  # noqa: E501
     )
     last_line(made.identity)
 
@@ -197,7 +197,7 @@ def draft(
     }
     answer: Json = api.post(_race(api, "campaigns"), body, again=False)
     say(
-        f"Draft {answer['id']}. Look at it: trellis coordinator preview {answer['id']} --out letter.html"
+        f"Draft {answer['id']}. Look at it: trellis coordinator preview {answer['id']} --out letter.html"  # noqa: E501
     )
     last_line(answer)
 

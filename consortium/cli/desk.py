@@ -91,9 +91,14 @@ def last_line(value: Any) -> None:
         click.echo(json.dumps(value, sort_keys=True))
 
 
-def confirm(question: str, yes: bool) -> None:
-    """Go on only after a yes; without a terminal only ``--yes`` is one."""
-    if yes:
+def confirm(question: str, yes: bool, *, asked_for: bool = False) -> None:
+    """Go on only after a yes; without a terminal only ``--yes`` is one.
+
+    Args:
+        asked_for: the command itself names exactly what is done (sign, withdraw, stop), so that
+            a script that calls it has said yes.
+    """
+    if yes or (asked_for and not sys.stdin.isatty() and not _tested()):
         return
     if not sys.stdin.isatty() and not _tested():
         raise click.UsageError("nobody is here to answer: read the text above, then add --yes")
@@ -101,7 +106,7 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--json``: the last line of stdout is one JSON object, everything else goes to stderr."""
+    """Add ``--json``: the last line of stdout is one JSON object, everything else goes to stderr."""  # noqa: E501
 
     def remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.meta["trellis.json"] = value
@@ -118,7 +123,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def progress(words: str) -> Iterator[Steps]:
-    """Show how far a long step is: a bar with an ETA on a terminal, a line now and then elsewhere."""
+    """Show how far a long step is: a bar with an ETA on a terminal, a line now and then elsewhere."""  # noqa: E501
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain(words)

@@ -1,4 +1,4 @@
-"""Log entries that this actor signs: drafted once, kept before they are sent, sent the same again."""
+"""Log entries this actor signs: drafted once, kept before they are sent, sent again the same."""
 
 import json
 import secrets

@@ -141,7 +141,7 @@ def tokenise(
     """Evaluate every voter's tokens, replace the shared ones by decoys, seal to the pepper.
 
     Unblinded: a voter file is public, so blinding would hide nothing and cost a multiplication each.
-    """
+    """  # noqa: E501
     if own.has("outputs.sealed"):
         return
     stable = {int(row): voter for row, voter in home.vault.read(own.folder / "map.enc").items()}

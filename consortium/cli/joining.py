@@ -80,9 +80,9 @@ def join_command(home: Path, invite: Path) -> None:
     ids = ", ".join(custodian["id"] for custodian in read["custodians"])
     say(
         f"{who.id} joined race {read['race']}, epoch {read['epoch']}.",
-        f"Opening an address takes the mail machine and {read['threshold']} of these custodians: {ids}.",
+        f"Opening an address takes the mail machine and {read['threshold']} of these custodians: {ids}.",  # noqa: E501
         f"The log counts when {quorum} of {count} witnesses have cosigned it; that tolerates "
         f"{max(2 * quorum - count - 1, 0)} of them colluding.",
-        "Compare this invite with another partner's copy, by phone: every key you will believe is in it.",
+        "Compare this invite with another partner's copy, by phone: every key you will believe is in it.",  # noqa: E501
     )
     last_line({"id": who.id, "race": read["race"], "epoch": read["epoch"]})

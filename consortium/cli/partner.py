@@ -1,4 +1,4 @@
-"""On the partner's computer: read a CSV, tokenise, seal, upload, keep the receipt, read answers back."""
+"""On the partner's computer: read a CSV, tokenise, seal, upload, say yes, keep the receipts."""
 
 import hashlib
 from pathlib import Path
@@ -48,7 +48,7 @@ def init(home: Path, id: str, name: str, domain: str, relation: str) -> None:
         home, id=id, role="partner", name=name, domain=domain.lower(), relation=relation
     )
     say(
-        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key.",
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key.",  # noqa: E501
         "Back up the folder: without signing.key nobody can withdraw or attest your lists.",
     )
     last_line(made.identity)
@@ -73,7 +73,7 @@ def sign(home: Path, wait: float, yes: bool) -> None:
         say("You have signed exactly these bytes already.")
         last_line({"digest": digest, "signed": True})
         return
-    confirm("Sign this agreement for your organisation?", yes)
+    confirm("Sign this agreement for your organisation?", yes, asked_for=True)
     with waiting("Waiting for the log to hold your signature"):
         leaf = agreeing.sign(api, document, wait)
     say(f"Signed and in the log. Your copy: {home / agreeing.FILE}")
@@ -156,7 +156,7 @@ def upload(
     )
     if others:
         say(
-            f"You have {len(others)} more list(s) there. If this one replaces one, withdraw that: trellis partner lists"
+            f"You have {len(others)} more list(s) there. If this one replaces one, withdraw that: trellis partner lists"  # noqa: E501
         )
     last_line(_result(own, ready))
 
@@ -179,7 +179,7 @@ def _dry_run(own: OwnList, members: list[uploading.Member], threshold: int) -> N
         )
     table(("part", "bytes", "SHA-256", "to"), rows)
     say(
-        f"{points:,} points in {requests} request(s) of 4,096; and a header with sizes, digests and your id."
+        f"{points:,} points in {requests} request(s) of 4,096; and a header with sizes, digests and your id."  # noqa: E501
     )
     last_line(
         {"dry_run": True, "id": own.id, "parts": [list(row) for row in rows], "rows": len(members)}
@@ -234,7 +234,7 @@ def receipt(home: Path, id: str, out: Path) -> None:
         uploading.finish(api, own, str(answer.get("leaf")), 0.0, lambda _state: None)
     write_whole(out, (own.folder / "receipt.json").read_bytes())
     say(
-        f"Receipt written to {out}. It opens the facts of this upload to whoever has it; no person is in it."
+        f"Receipt written to {out}. It opens the facts of this upload to whoever has it; no person is in it."  # noqa: E501
     )
     last_line({"id": own.id, "receipt": str(out)})
 
@@ -304,7 +304,7 @@ def attest(
             approved = digest or approving.approved_digest(api.home, str(one.get("id")))
             if not approved:
                 raise HomeRefused(
-                    "this computer did not approve that campaign. Did you approve it in the browser? "
+                    "this computer did not approve that campaign. Did you approve it in the browser? "  # noqa: E501
                     "Then give the digest that you saw there: --digest HEX"
                 )
             examined = attesting.examine(api, one, approved=approved, moved=moved)
@@ -317,8 +317,8 @@ def attest(
         done.append((examined.campaign, leaf))
         counts[examined.campaign] = len(examined.rows)
         say(
-            f"Attested {examined.campaign}: {len(examined.rows):,} of your rows are in it, all yours, "
-            f"all live, all in the roster. Which ones: {home / 'audiences' / (examined.campaign + '.csv')}"
+            f"Attested {examined.campaign}: {len(examined.rows):,} of your rows are in it, all yours, "  # noqa: E501
+            f"all live, all in the roster. Which ones: {home / 'audiences' / (examined.campaign + '.csv')}"  # noqa: E501
         )
     _log_each(api, done, "attest", wait)
     last_line({"attested": [one for one, _ in done], "refused": refused, "rows": counts})
@@ -384,9 +384,9 @@ def withdraw(home: Path, wait: float, id: str, yes: bool) -> None:
     say(
         f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
         "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
-        "It does not undo letters already sent; the log keeps only that it happened; backups expire later.",
+        "It does not undo letters already sent; the log keeps only that it happened; backups expire later.",  # noqa: E501
     )
-    confirm("Withdraw this list?", yes)
+    confirm("Withdraw this list?", yes, asked_for=True)
     if not own.has("entry.json"):
         own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
         say("It had never been sent; it is marked withdrawn here.")
@@ -422,7 +422,7 @@ def withdraw(home: Path, wait: float, id: str, yes: bool) -> None:
 def stop(home: Path, campaign: str, yes: bool) -> None:
     """Stop a letter for good, at the server and at every custodian. Any one partner can."""
     api = line(home)
-    confirm(f"Stop {campaign} for good? What has left has left.", yes)
+    confirm(f"Stop {campaign} for good? What has left has left.", yes, asked_for=True)
     # The custodians first: without their shares nothing opens, whatever the server does.
     told = withdrawing.stop(api.home, campaign, clock=api.clock, transport=outside().transport)
     say(f"Custodians that will open nothing more of it: {', '.join(told.done) or 'none yet'}.")
@@ -456,7 +456,7 @@ def enrol_browser(home: Path, code: str, public: str) -> None:
     body = {"code": short, "public": key, "signature": api.home.sign(BROWSER_KEY + raw).hex()}
     api.post("/browser-keys", body)
     say(
-        "Your browser's key now counts as yours. It cannot leave that browser; end it there or ask the operator."
+        "Your browser's key now counts as yours. It cannot leave that browser; end it there or ask the operator."  # noqa: E501
     )
     last_line({"public": key, "code": short})
 

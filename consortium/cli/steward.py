@@ -26,7 +26,7 @@ def init(home: Path, id: str, name: str) -> None:
     """Make this computer's signing key and identity.json."""
     made = Home.create(home, id=id, role="steward", name=name)
     say(
-        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."
+        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."  # noqa: E501
     )
     last_line(made.identity)
 
@@ -85,13 +85,13 @@ def enrol(
         last_line({**result, "leaf": own.facts.get("leaf")})
         return
     say(
-        "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",
-        "ZIP, age band, how many of the last four general elections, and a random household number.",
-        "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",
-        "The custodians see the voters' normalised fields as points, unblinded: the file is public.",
+        "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",  # noqa: E501
+        "ZIP, age band, how many of the last four general elections, and a random household number.",  # noqa: E501
+        "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",  # noqa: E501
+        "The custodians see the voters' normalised fields as points, unblinded: the file is public.",  # noqa: E501
     )
     if not own.has("entry.json"):
-        confirm(f"Enrol {len(read.voters):,} voters?", yes)
+        confirm(f"Enrol {len(read.voters):,} voters?", yes, asked_for=True)
     statement, pepper = api.match_keys()
     with progress("Codes, evaluated by the custodians") as steps:
         enrolling.tokenise(

@@ -1,10 +1,10 @@
-"""One list's way out: sealed rows, tokens, parts, entry, receipt; each kept before the next begins.
+"""One list's way out: sealed rows, tokens, parts, entry, receipt; each kept before the next.
 
 Crash order. Nothing leaves before ``list.json`` fixes the upload's id and ``plan.enc`` its order, so
 a re-run is the same upload and the same evaluation. Rows are sealed whole or again from nothing.
 ``entry.json`` is written before the POST: from then on the server may know this upload, and only
 the same bytes are ever sent again.
-"""
+"""  # noqa: E501
 
 import base64
 import hashlib
@@ -146,6 +146,8 @@ def seal_rows(
         "size_class": size_class(len(members)),
         "created": own.facts["created"],
     }
+    # First of all: a half-renewed pair of rows and header must not look whole after a crash.
+    (own.folder / "rows.parquet").unlink(missing_ok=True)
     # The bundle's key and the rows' scalars live in this call only: after it, opening a row takes
     # the mail machine and the custodians, for this computer too.
     dek = secrets.token_bytes(DEK_BYTES)

@@ -18,7 +18,7 @@ NONCE_BYTES = 12
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter, missing parents too; those there stay as they are."""
+    """Make a folder that only its owner can enter, missing parents too; those there stay as they are."""  # noqa: E501
     for folder in (*reversed(path.parents), path):
         # mkdir(parents=True) would give the ones above everybody's rights.
         if not folder.exists():

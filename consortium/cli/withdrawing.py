@@ -16,7 +16,7 @@ from matching.envelope import close
 from matching.evaluation import stamp
 
 BATCH = 4096
-"""Secrets in one request to a custodian; the last request is padded with ones that retire nothing."""
+"""Secrets in one request to a custodian; the last request is padded with ones that retire nothing."""  # noqa: E501
 LIFE = timedelta(minutes=10)
 
 
@@ -89,7 +89,7 @@ def tell(
     already: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Told:
-    """Send signed calls to every custodian that has not had them; one that is down hides nobody else."""
+    """Send signed calls to every custodian that has not had them; one that is down hides nobody else."""  # noqa: E501
     done, missing = list(already), []
     custodians = home.invite["custodians"]
     for number, custodian in enumerate(custodians):

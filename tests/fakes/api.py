@@ -265,7 +265,7 @@ class FakeWorld:
                 self.rolls.setdefault(id, body)
                 return _ok({"leaf": self._entry(body, kind="slice", roll=id)}, 202)
             case ["GET", "contributions"]:
-                return _ok([{"id": id, "state": "logged"} for id in self.contributions])
+                return _ok([{"id": one, "state": "logged"} for one in self.contributions])
             case ["GET", "roster"]:
                 chunks = [
                     {"chunk": n, "evidence": self.evidence(leaf)}

@@ -58,15 +58,15 @@ def seat(world: FakeWorld, tmp_path: Path) -> Callable[[str], Desk]:
     """Makes a joined home for a person."""
 
     def make(person: str) -> Desk:
-        id = {"partner": PARTNER, "steward": STEWARD, "coordinator": COORDINATOR}[person]
+        actor = {"partner": PARTNER, "steward": STEWARD, "coordinator": COORDINATOR}[person]
         path = tmp_path / person
         path.mkdir(mode=0o700)
         key = path / "signing.key"
-        key.write_text(private(id).private_bytes_raw().hex())
+        key.write_text(private(actor).private_bytes_raw().hex())
         key.chmod(0o600)
         more = {"domain": "mail.river.example", "relation": "member"} if person == "partner" else {}
         name = {"partner": "River Union"}.get(person, person)
-        Home.create(path, id=id, role=person, name=name, **more).join(world.invite())
+        Home.create(path, id=actor, role=person, name=name, **more).join(world.invite())
         return Desk(world, person, path)
 
     return make

@@ -92,13 +92,14 @@ def test_a_vault_file_opens_under_its_own_name_and_home_only(tmp_path: Path) -> 
 
 
 def test_busy_is_tried_again_and_given_up_in_the_end(seat: Callable[[str], Desk]) -> None:
+    desk = seat("partner")
     answers, waits = [503, 502, 200], []
     transport = httpx.MockTransport(lambda _: httpx.Response(answers.pop(0), json={}))
-    assert api_of(seat("partner"), transport=transport, sleep=waits.append).get("/x") == {}
+    assert api_of(desk, transport=transport, sleep=waits.append).get("/x") == {}
     assert waits == [0.2, 0.5]
     always = httpx.MockTransport(lambda _: httpx.Response(503))
     with pytest.raises(Unreachable, match="run the same"):
-        api_of(seat("partner"), transport=always).get("/x")
+        api_of(desk, transport=always).get("/x")
 
 
 def test_what_must_not_happen_twice_is_not_repeated_after_a_broken_connection(

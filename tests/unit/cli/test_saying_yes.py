@@ -1,4 +1,4 @@
-"""What a partner's tool signs, and what it will not: agreements, manifests, audiences, withdrawals."""
+"""What a partner's tool signs, and what it will not: agreements, manifests, audiences."""
 
 import base64
 import csv
@@ -209,7 +209,7 @@ def test_a_row_with_another_zip_is_refused_until_it_is_called_moved(uploaded: Up
     stranger = next(row for row in uploaded.rows if row not in uploaded.fitting)
     uploaded.ready([*uploaded.fitting, stranger])
     uploaded.refused(
-        f"1 row of yours is in the audience with a ZIP that it does not ask for (row {stranger.row})"
+        f"1 row of yours is in the audience with a ZIP that it does not ask for (row {stranger.row})"  # noqa: E501
     )
     assert uploaded.desk.run("attest", CAMPAIGN, "--moved", "1").exit_code == 0
 
@@ -235,9 +235,9 @@ def test_a_withdrawn_row_is_refused_and_custodians_hear_it_without_the_server(
     uploaded.world.down = set()
     assert uploaded.desk.json("withdraw", uploaded.id, "--yes")["missing"] == []
     mine = {retire_tag(row.secret).hex() for row in uploaded.rows}
-    for id in ("c1", "c2", "c3"):
-        assert mine <= uploaded.world.retired[id]
-        assert len(uploaded.world.retired[id]) % 4096 == 0
+    for one in ("c1", "c2", "c3"):
+        assert mine <= uploaded.world.retired[one]
+        assert len(uploaded.world.retired[one]) % 4096 == 0
     uploaded.refused("that you withdrew are in the audience")
 
 

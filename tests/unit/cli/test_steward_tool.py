@@ -50,11 +50,11 @@ def test_a_roll_leaves_as_coarse_attributes_and_tokens_that_no_two_voters_share(
     desk = seat("steward")
     result = desk.json("enrol", roll, "--yes")
     assert (result["voters"], result["quarantined"]) == (60, 2)
-    world, id = desk.world, result["id"]
+    world, made = desk.world, result["id"]
     attributes, outputs = tmp_path / "attributes.parquet", tmp_path / "outputs"
-    attributes.write_bytes(world.parts[f"{id}/attributes"])
-    outputs.write_bytes(world.parts[f"{id}/outputs"])
-    open_file(outputs, tmp_path / "plain", world.pepper.private_bytes_raw(), id.encode())
+    attributes.write_bytes(world.parts[f"{made}/attributes"])
+    outputs.write_bytes(world.parts[f"{made}/outputs"])
+    open_file(outputs, tmp_path / "plain", world.pepper.private_bytes_raw(), made.encode())
     assert check_outputs(tmp_path / "plain", recipes=len(RECIPES), address=False, unique=True) == 60
     with duckdb.connect() as base:
         base.execute("SELECT * FROM read_parquet(?)", [str(attributes)])
@@ -65,7 +65,7 @@ def test_a_roll_leaves_as_coarse_attributes_and_tokens_that_no_two_voters_share(
         "household",
     ]  # fmt: skip
     assert len(rows) == 60
-    ids = Home(desk.home).vault.read(desk.home / "rolls" / id / "map.enc")
+    ids = Home(desk.home).vault.read(desk.home / "rolls" / made / "map.enc")
     assert sorted(ids.values(), key=int) == [str(1000 + n) for n in range(60)]
     assert {str(row[0]) for row in rows} == set(ids)
     assert CANARY.encode() not in b"\n".join(world.bodies)

@@ -1,4 +1,4 @@
-"""A whole upload with real custodians' arithmetic: what leaves, what stays, and what a re-run does."""
+"""A whole upload with custodians' real arithmetic: what leaves, what stays, what a re-run does."""
 
 import base64
 import json
@@ -29,21 +29,21 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
     union: Desk, members: Path, tmp_path: Path
 ) -> None:
     result = union.json("upload", members, "--yes")
-    world, id = union.world, result["id"]
+    world, made = union.world, result["id"]
     assert (result["rows"], result["refused"], result["repeated"]) == (150, 1, 1)
     rows, outputs = tmp_path / "rows.parquet", tmp_path / "outputs"
-    rows.write_bytes(world.parts[f"{id}/rows"])
-    outputs.write_bytes(world.parts[f"{id}/outputs"])
+    rows.write_bytes(world.parts[f"{made}/rows"])
+    outputs.write_bytes(world.parts[f"{made}/outputs"])
     assert check_rows(rows, rows=150) == 150
     open_file(
         outputs,
         tmp_path / "plain",
         world.pepper.private_bytes_raw(),
-        outputs_info(id),
+        outputs_info(made),
     )
     assert check_outputs(tmp_path / "plain", recipes=len(RECIPES), address=True) == 150
 
-    body = world.contributions[id]["header"]
+    body = world.contributions[made]["header"]
     bound = ("bundle", "partner", "epoch", "recipes", "mailer", "fields", "size_class", "created")
     header = rfc8785.dumps({name: body[name] for name in bound})
     dek = unwrap(
@@ -52,7 +52,7 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
         header,
         world.mailer.private,
     )
-    own = own_list(Home(union.home), id)
+    own = own_list(Home(union.home), made)
     kept = own.rows(Home(union.home))
     read = list(read_rows(rows))
     row, mine = read[7], kept[7]
@@ -65,7 +65,7 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
         row.sealed,
         dek=dek,
         shared=locks.combine(answers),
-        bundle=UUID(id).bytes,
+        bundle=UUID(made).bytes,
         tag=row.tag,
         lock=row.lock,
     )
@@ -107,13 +107,13 @@ def test_everything_on_the_partners_disk_is_its_own(union: Desk, members: Path) 
 
 
 def test_the_receipt_checks_offline(union: Desk, members: Path, tmp_path: Path) -> None:
-    id = union.json("upload", members, "--yes")["id"]
+    made = union.json("upload", members, "--yes")["id"]
     out = tmp_path / "receipt.json"
-    assert union.json("receipt", id[:8], "--out", out)["id"] == id
+    assert union.json("receipt", made[:8], "--out", out)["id"] == made
     file = read_file(json.loads(out.read_bytes()))
     assert file.policy is not None
     checked = check(file.evidences[0], file.policy)
-    assert (checked.kind, checked.facts["bundle"]) == ("contribution", id)
+    assert (checked.kind, checked.facts["bundle"]) == ("contribution", made)
 
 
 def test_the_same_file_again_is_no_second_upload(union: Desk, members: Path) -> None:
