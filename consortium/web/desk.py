@@ -1,0 +1,179 @@
+"""Every question and deed of the pages, each one call of the service; the one place that knows how."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from consortium.service import approve, choose, draft, hear_back, look, sign_in
+from consortium.service.sign_in import SignedIn
+from consortium.store.unit import Units
+from policies.authorise import Caller
+
+T = TypeVar("T")
+
+
+class Desk:
+    """What the pages ask of the service, for the process whose state it is given.
+
+    Nothing is decided here. Each method opens the units that its verb needs.
+    """
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    @property
+    def _units(self) -> Units:
+        units: Units = self._state.units
+        return units
+
+    def who(self, cookie: str) -> SignedIn:
+        """Whose session it is, or ``NotSignedIn``."""
+        now = self._state.clock()
+        return self._units.run("who", lambda unit: sign_in.who(unit, cookie, now))
+
+    def sign_in(self, token: str) -> SignedIn:
+        """Spend a link, or ``NotSignedIn``."""
+        now = self._state.clock()
+        return self._units.run("sign-in", lambda unit: sign_in.sign_in(unit, token, now))
+
+    def sign_out(self, cookie: str) -> None:
+        """End a session."""
+        self._units.run("sign-out", lambda unit: sign_in.sign_out(unit, cookie))
+
+    def race(self) -> Any:
+        """The race, its people and its limits, for everybody."""
+        return self._units.run("race", look.race)
+
+    def budget(self, caller: Caller) -> Any:
+        """Looks left."""
+        now = self._state.clock()
+        return self._units.run("budget", lambda unit: look.budget(unit, caller, now))
+
+    def places(self, caller: Caller) -> Any:
+        """What may be chosen."""
+        artefacts = self._state.artefacts
+        return self._units.run("places", lambda unit: choose.places(unit, caller, artefacts))
+
+    def count(self, caller: Caller, race: str, definition: Mapping[str, Any]) -> Any:
+        """One protected number."""
+        return choose.count(
+            self._units,
+            caller,
+            race,
+            definition,
+            artefacts=self._state.artefacts,
+            clock=self._state.clock,
+        )
+
+    def draft(
+        self,
+        caller: Caller,
+        race: str,
+        *,
+        definition: Mapping[str, Any],
+        template: Mapping[str, str],
+        messenger: Mapping[str, str],
+        window: Mapping[str, str],
+    ) -> str:
+        """Keep a draft; its id."""
+        now, artefacts = self._state.clock(), self._state.artefacts
+        return self._units.run(
+            "draft",
+            lambda unit: draft.draft(
+                unit,
+                caller,
+                race=race,
+                definition_=definition,
+                template=template,
+                messenger=messenger,
+                window=window,
+                artefacts=artefacts,
+                now=now,
+            ),
+        )
+
+    def preview(self, caller: Caller, id: str) -> str:
+        """The letter to a made-up person."""
+        url = str(self._state.settings.public_url)
+        return self._units.run("preview", lambda unit: draft.preview(unit, caller, id, url))
+
+    def campaigns(self, caller: Caller) -> Any:
+        """All that the caller may see."""
+        return self._units.run("campaigns", lambda unit: look.campaign_list(unit, caller))
+
+    def campaign(self, caller: Caller, id: str) -> Any:
+        """One of them."""
+        return self._units.run("campaign", lambda unit: look.campaign(unit, caller, id))
+
+    def submit(self, caller: Caller, id: str) -> None:
+        """Ask the partners."""
+        approve.submit(
+            self._units, caller, id, artefacts=self._state.artefacts, clock=self._state.clock
+        )
+
+    def schedule(self, caller: Caller, id: str) -> None:
+        """Let it go, after the hold."""
+        hold = timedelta(seconds=float(self._state.settings.hold_seconds))
+        now = self._state.clock()
+        self._units.run(
+            "schedule", lambda unit: approve.schedule(unit, caller, id, hold=hold, now=now)
+        )
+
+    def pause(self, caller: Caller, id: str) -> None:
+        """Hold it."""
+        self._units.run("pause", lambda unit: approve.pause(unit, caller, id))
+
+    def resume(self, caller: Caller, id: str) -> None:
+        """Go on."""
+        self._units.run("resume", lambda unit: approve.resume(unit, caller, id))
+
+    def stop(self, caller: Caller, id: str) -> None:
+        """Stop it for good."""
+        now = self._state.clock()
+        self._units.run("stop", lambda unit: approve.stop(unit, caller, id, now=now))
+
+    def contributions(self, caller: Caller) -> Any:
+        """The caller's own lists."""
+        return self._units.run("lists", lambda unit: look.contribution_list(unit, caller))
+
+    def receipt(self, caller: Caller, id: str) -> Any:
+        """One receipt as JSON."""
+        backend = self._state.log_files
+        return self._units.run("receipt", lambda unit: look.receipt(unit, caller, id, backend))
+
+    def log(self) -> Any:
+        """Size, checkpoint, witnesses."""
+        backend = self._state.log_files
+        return self._units.run("log", lambda unit: look.log_head(unit, backend))
+
+    def entries(self, start: int, count: int) -> Any:
+        """Entries from ``start``, oldest first."""
+        return self._units.run("entries", lambda unit: look.entries(unit, start, count))
+
+    def entry(self, index: int) -> Any:
+        """One entry."""
+        return self._units.run("entry", lambda unit: look.entry(unit, index))
+
+    def proof(self, index: int) -> str:
+        """Its proof as text."""
+        backend = self._state.log_files
+        return self._units.run("proof", lambda unit: look.proof(unit, index, backend))
+
+    def recipient(self, capability: str) -> Any:
+        """What one letter's link may show, or ``Missing``."""
+        return self._units.run("recipient", lambda unit: look.recipient(unit, capability))
+
+    def hear_stop(self, capability: str, scope: str) -> None:
+        """Stop letters to whoever got this link, or ``Missing``; waits for one in flight."""
+        hear_back.stop_and_wait(self._units, capability, scope, self._state.clock())
+
+
+def desk(request: Request) -> Desk:
+    """The desk of this application."""
+    state = request.app.state
+    if not hasattr(state, "desk"):
+        state.desk = Desk(state)
+    made: Desk = state.desk
+    return made

@@ -1,0 +1,132 @@
+"""What the pages for recipients say, in English and in Spanish; only what is kept (docs: claims)."""
+
+SCOPES = ("race", "partner", "all", "protect")
+
+_EN = {
+    "other": "Español",
+    "why_title": "Why did I get this email?",
+    "why": "You got it because {partner} states that you are {relation}.",
+    "how": (
+        "{partner} said yes to this email about {race}, signed by {messenger}. The letter was sent "
+        "on {day}, from {partner} and in its name."
+    ),
+    "seen": (
+        "Whoever wrote it was not given your name or your address. If you reply, your mail program "
+        "may show it. No other organization, and not the operator alone, can read the list that "
+        "you are on."
+    ),
+    "together": (
+        "Who together could open your address: the mail machine, with {threshold} of these "
+        "{count}: {custodians}."
+    ),
+    "trail": "The trail",
+    "log": "The public log",
+    "log_note": (
+        "The log proves what was recorded, and who said it. It does not prove that what they said "
+        "is true."
+    ),
+    "stop_title": "Stop these emails",
+    "stop_lede": "One press is enough. You do not need to sign in, and it works right away.",
+    "race": "Stop emails about {race}",
+    "race_ends": "Ends: letters about {race}, from every organization here, until the race is over.",
+    "race_stays": "Does not end: letters about other races, or {partner}'s own newsletter.",
+    "more": "Other ways to stop",
+    "partner": "Stop emails that come from {partner} through Trellis",
+    "partner_ends": "Ends: letters from {partner} sent through Trellis, for every race.",
+    "partner_stays": (
+        "Does not end: letters from another organization here that also lists you, or {partner}'s "
+        "own newsletter."
+    ),
+    "all": "Stop all emails sent through Trellis",
+    "all_ends": "Ends: every letter through Trellis, from everyone, for every race.",
+    "all_stays": "Does not end: an organization's own newsletter. Ask that organization.",
+    "protect": "Protect me",
+    "protect_ends": (
+        "Ends: every letter through Trellis to this address, for good, and every letter to you in "
+        "this race at any other address. You need not say why."
+    ),
+    "protect_stays": "Does not end: an organization's own newsletter. Ask that organization.",
+    "told": "{partner} may be told that you stopped, because you are on its list. The others are not.",
+    "gone": (
+        "What was already handed to your mail provider cannot be called back. A letter on its way "
+        "at this moment may still arrive."
+    ),
+    "stopped_title": "Stopped",
+    "stopped_lede": "This works now. You may close this page.",
+    "already": "Already stopped",
+    "back": "Why did I get this email?",
+    "wrong": "Is this wrong? Write to {partner}, or by post to: {postal}",
+    "paid": "Paid for by {paid}",
+    "unknown_title": "This link does not work",
+    "unknown": (
+        "Perhaps part of it was lost when it was copied. Open it again from the email, or use your "
+        "mail program's own unsubscribe button. Nothing was changed."
+    ),
+}
+_ES = {
+    "other": "English",
+    "why_title": "¿Por qué recibí este correo?",
+    "why": "Lo recibió porque {partner} declara, en inglés, que usted es “{relation}”.",
+    "how": (
+        "{partner} dijo que sí a este correo sobre {race}, firmado por {messenger}. La carta se "
+        "envió el {day}, desde {partner} y en su nombre."
+    ),
+    "seen": (
+        "A quien la escribió no se le dio su nombre ni su dirección. Si responde, su programa de "
+        "correo puede mostrarla. Ninguna otra organización, ni el operador solo, puede leer la "
+        "lista en la que usted está."
+    ),
+    "together": (
+        "Quiénes juntos podrían abrir su dirección: la máquina de correo, con {threshold} de estos "
+        "{count}: {custodians}."
+    ),
+    "trail": "El recorrido (en inglés)",
+    "log": "El registro público (en inglés)",
+    "log_note": (
+        "El registro prueba qué se anotó y quién lo dijo. No prueba que lo dicho sea verdad."
+    ),
+    "stop_title": "Detener estos correos",
+    "stop_lede": "Basta un toque. No necesita iniciar sesión y surte efecto de inmediato.",
+    "race": "Detener los correos sobre {race}",
+    "race_ends": (
+        "Termina: las cartas sobre {race}, de todas las organizaciones aquí, hasta que acabe la "
+        "contienda."
+    ),
+    "race_stays": "No termina: cartas sobre otras contiendas ni el boletín propio de {partner}.",
+    "more": "Otras formas de detenerlos",
+    "partner": "Detener los correos que {partner} envía por Trellis",
+    "partner_ends": "Termina: las cartas de {partner} enviadas por Trellis, en toda contienda.",
+    "partner_stays": (
+        "No termina: cartas de otra organización aquí que también le tenga en su lista, ni el "
+        "boletín propio de {partner}."
+    ),
+    "all": "Detener todos los correos enviados por Trellis",
+    "all_ends": "Termina: toda carta por Trellis, de cualquiera, en toda contienda.",
+    "all_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
+    "protect": "Protéjanme",
+    "protect_ends": (
+        "Termina: toda carta por Trellis a esta dirección, para siempre, y toda carta a usted en "
+        "esta contienda en cualquier otra dirección. No tiene que decir por qué."
+    ),
+    "protect_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
+    "told": (
+        "Se puede avisar a {partner} de que usted los detuvo, porque está en su lista. A las demás "
+        "no."
+    ),
+    "gone": (
+        "Lo que ya se entregó a su proveedor de correo no se puede retirar. Una carta en camino en "
+        "este momento aún puede llegar."
+    ),
+    "stopped_title": "Detenido",
+    "stopped_lede": "Ya surte efecto. Puede cerrar esta página.",
+    "already": "Ya detenido",
+    "back": "¿Por qué recibí este correo?",
+    "wrong": "¿Hay un error? Escriba a {partner}, o por correo postal a: {postal}",
+    "paid": "Pagado por {paid}",
+    "unknown_title": "Este enlace no funciona",
+    "unknown": (
+        "Quizá se perdió una parte al copiarlo. Ábralo otra vez desde el correo, o use el botón "
+        "para cancelar la suscripción de su programa de correo. No se cambió nada."
+    ),
+}
+WORDS = {"en": _EN, "es": _ES}

@@ -1,0 +1,283 @@
+/* Trellis, in the browser. Pages work without this file; only signing here needs it. No dependency. */
+'use strict';
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+const utf8 = new TextEncoder();
+
+/* Dark or light */
+all('[data-theme-toggle]').forEach((button) => {
+  button.hidden = false;
+  button.addEventListener('click', () => {
+    const root = document.documentElement;
+    const now = root.dataset.theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+    root.dataset.theme = now === 'dark' ? 'light' : 'dark';
+    try { localStorage.setItem('theme', root.dataset.theme); } catch (refused) { /* for this page only */ }
+  });
+});
+
+/* The menu on a phone; without script it opens by its link's target */
+const menu = one('.menu');
+if (menu) {
+  const side = one('.side');
+  menu.setAttribute('role', 'button');
+  menu.setAttribute('aria-expanded', 'false');
+  menu.addEventListener('click', (event) => {
+    event.preventDefault();
+    menu.setAttribute('aria-expanded', String(side.classList.toggle('open')));
+  });
+}
+
+/* Choosing: find a place in a list; say when the number is for an older choice. Counts nothing. */
+all('[data-find]').forEach((box) => { box.hidden = false; });
+all('[data-filter]').forEach((field) => {
+  const labels = all('label', document.getElementById(field.dataset.filter));
+  field.addEventListener('input', () => {
+    const sought = field.value.trim().toLowerCase();
+    labels.forEach((label) => { label.hidden = !label.textContent.toLowerCase().includes(sought); });
+  });
+  field.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault(); });
+});
+const choosing = one('[data-choose]');
+if (choosing && one('.pnum')) {
+  choosing.addEventListener('change', (event) => {
+    if (event.target.type !== 'checkbox') return;
+    one('[data-stale]').hidden = false;
+    one('[data-estimate]').classList.add('stale');
+    const use = one('button[form=use]');
+    if (use) use.disabled = true;
+  });
+}
+
+/* Watching: the server's own fragment, again every few seconds while something moves */
+const watch = one('[data-watch]');
+if (watch) {
+  const first = one('[data-state]', watch).dataset.state;
+  setInterval(async () => {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(watch.dataset.watch, { credentials: 'same-origin' });
+      if (!answer.ok) return;
+      watch.innerHTML = await answer.text();
+      if (one('[data-state]', watch).dataset.state !== first) location.reload();
+    } catch (offline) { /* the old figures stay until the line is back */ }
+  }, 5000);
+}
+
+/* Bytes */
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+const unhex = (text) => Uint8Array.from(text.match(/../g) || [], (pair) => parseInt(pair, 16));
+const join = (...parts) => {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => { whole.set(part, at); return at + part.length; }, 0);
+  return whole;
+};
+const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+const base64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+const unbase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+/* RFC 8785 for what is signed here: texts, whole numbers, null, true, false, lists, objects */
+function canonical(value) {
+  if (Array.isArray(value)) return '[' + value.map(canonical).join(',') + ']';
+  if (value !== null && typeof value === 'object') {
+    return '{' + Object.keys(value).sort().map((key) => JSON.stringify(key) + ':' + canonical(value[key])).join(',') + '}';
+  }
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw new Error('a number without a canonical form');
+  return JSON.stringify(value);
+}
+const COMMIT = utf8.encode('trellis/commit/v1\n');
+const ENTRY = 'trellis/entry/v1\n';
+const ENTRY_BYTES = 1536;
+const commitment = async (salt, value) => hex(await sha256(join(COMMIT, unhex(salt), utf8.encode(canonical(value)))));
+
+/* The key: made here, not extractable, one per person who signs on this browser */
+function shelf() {
+  return new Promise((done, failed) => {
+    const asked = indexedDB.open('trellis', 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore('keys');
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+async function stored(mode, work) {
+  const database = await shelf();
+  try {
+    return await new Promise((done, failed) => {
+      const asked = work(database.transaction('keys', mode).objectStore('keys'));
+      asked.onsuccess = () => done(asked.result);
+      asked.onerror = () => failed(asked.error);
+    });
+  } finally { database.close(); }
+}
+const keyOf = (actor) => stored('readonly', (keys) => keys.get(actor));
+const publicOf = async (pair) => hex(await crypto.subtle.exportKey('raw', pair.publicKey));
+
+async function send(method, address, csrf, body) {
+  const answer = await fetch(address, {
+    method, credentials: 'same-origin',
+    headers: { 'content-type': 'application/json', 'x-csrf-token': csrf },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.detail || said.title || 'The server refused. Nothing was changed.');
+  return said;
+}
+
+const keyPanel = one('[data-key]');
+async function showKey(pair) {
+  one('[data-key-state]').textContent = 'kept in this browser';
+  one('[data-key-state]').classList.add('ok');
+  one('[data-public]').hidden = false;
+  one('[data-public-hex]').textContent = await publicOf(pair);
+  one('[data-make]').textContent = 'Enrol it again';
+  all('[data-approve] [data-go]').forEach((button) => { button.disabled = false; });
+}
+if (keyPanel && window.crypto && crypto.subtle && window.indexedDB) {
+  keyPanel.hidden = false;
+  const actor = keyPanel.dataset.actor;
+  const csrf = one('[name=csrf]').value;
+  keyOf(actor).then((pair) => { if (pair) return showKey(pair); });
+  one('[data-make]').addEventListener('click', async (event) => {
+    const out = one('[data-key-out]');
+    event.target.disabled = true;
+    try {
+      let pair = await keyOf(actor);
+      if (!pair) {
+        pair = await crypto.subtle.generateKey({ name: 'Ed25519' }, false, ['sign', 'verify']);
+        await stored('readwrite', (keys) => keys.put(pair, actor));
+      }
+      const asked = await send('POST', '/api/v1/browser-keys/start', csrf, { public: await publicOf(pair) });
+      one('[data-command]').textContent = 'trellis partner enrol-browser --home YOUR-FOLDER ' + asked.code;
+      one('[data-enrol]').hidden = false;
+      await showKey(pair);
+      out.textContent = 'The key is made. It counts once your tool has enrolled it.';
+    } catch (refused) {
+      out.textContent = 'That did not work: ' + refused.message;
+    } finally { event.target.disabled = false; }
+  });
+}
+
+/* Saying yes: everything shown is hashed again here before anything is signed */
+const approving = one('[data-approve]');
+if (approving) {
+  const go = one('[data-go]', approving);
+  go.addEventListener('click', async () => {
+    const out = one('[data-out]', approving);
+    const steps = all('[data-steps] li', approving);
+    const step = (number, good, why) => {
+      steps[number].className = good ? 'done' : 'bad';
+      if (!good) throw new Error(why);
+    };
+    go.disabled = true;
+    one('[data-steps]', approving).hidden = false;
+    steps.forEach((item) => { item.className = ''; });
+    try {
+      const campaign = approving.dataset.approve;
+      const text = one('[data-manifest]').textContent;
+      const manifest = JSON.parse(text);
+      const template = hex(await sha256(utf8.encode(one('[data-template]').textContent)));
+      step(0, template === manifest.template && manifest.campaign === campaign, 'The letter shown is not the letter in the manifest.');
+      const digest = hex(await sha256(utf8.encode(text)));
+      step(1, digest === one('[data-digest]').textContent.trim() && canonical(manifest) === text, 'The manifest does not give this fingerprint.');
+      const pair = await keyOf(approving.dataset.actor);
+      if (!pair) throw new Error('This browser has no key yet. Make one first.');
+      const mine = await publicOf(pair);
+      const base = '/api/v1/campaigns/' + encodeURIComponent(campaign);
+      const draft = await send('GET', base + '/approval-draft?public=' + mine, approving.dataset.csrf);
+      const entry = draft.entry_unsigned;
+      const said = (name) => (draft.openings[name] || {}).value;
+      const names = Object.keys(draft.openings).sort();
+      const listed = Object.keys(entry.commitments).concat('actor').sort();
+      let good = draft.digest === digest && said('digest') === digest && said('campaign') === campaign
+        && said('kind') === 'approve' && said('actor') === mine && entry.type === 'approval'
+        && canonical(names) === canonical(['actor', 'campaign', 'digest', 'kind']) && canonical(names) === canonical(listed);
+      for (const name of names) {
+        const fixed = name === 'actor' ? entry.actor : entry.commitments[name];
+        good = good && fixed === await commitment(draft.openings[name].salt, said(name));
+      }
+      const body = { actor: entry.actor, at: entry.at, commitments: entry.commitments, type: entry.type };
+      const message = utf8.encode(ENTRY + canonical(body));
+      step(2, good && hex(message) === draft.message, 'The server asked for a signature under something else. Nothing was signed.');
+      const signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, message));
+      await send('PUT', base + '/approval', approving.dataset.csrf, { entry_unsigned: entry, signature, openings: draft.openings });
+      step(3, true);
+      out.textContent = 'You said yes to exactly this. It goes into the public log.';
+      approving.dataset.done = 'yes';
+    } catch (refused) {
+      out.textContent = refused.message;
+      go.disabled = false;
+    }
+  });
+}
+
+/* Withdrawing: the entry is written and signed here */
+const withdrawing = one('[data-withdraw]');
+if (withdrawing) {
+  const go = one('[data-go]', withdrawing);
+  const word = one('#word');
+  word.addEventListener('input', () => { go.disabled = word.value.trim().toLowerCase() !== 'withdraw'; });
+  one('[data-withdraw-form]').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (go.disabled) return;
+    const out = one('[data-out]', withdrawing);
+    go.disabled = true;
+    try {
+      const bundle = withdrawing.dataset.withdraw;
+      const pair = await keyOf(withdrawing.dataset.actor);
+      if (!pair) throw new Error('This browser has no key yet. Make one first, or use your tool.');
+      const facts = { actor: await publicOf(pair), bundle, kind: 'bundle' };
+      const openings = {};
+      const commitments = {};
+      for (const name of Object.keys(facts)) {
+        openings[name] = { salt: hex(crypto.getRandomValues(new Uint8Array(32))), value: facts[name] };
+        commitments[name] = await commitment(openings[name].salt, facts[name]);
+      }
+      const body = { actor: commitments.actor, at: new Date().toISOString().slice(0, 13) + 'Z', commitments, type: 'withdrawal' };
+      delete commitments.actor;
+      body.signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, utf8.encode(ENTRY + canonical(body))));
+      const room = ENTRY_BYTES - utf8.encode(canonical({ ...body, pad: '' })).length;
+      const entry = base64(utf8.encode(canonical({ ...body, pad: '0'.repeat(room) })));
+      await send('POST', '/api/v1/contributions/' + encodeURIComponent(bundle) + '/withdraw', withdrawing.dataset.csrf, { entry, openings });
+      out.textContent = 'Withdrawn. Gone now from the service; from backups after their own window.';
+      withdrawing.dataset.done = 'yes';
+    } catch (refused) {
+      out.textContent = refused.message;
+      go.disabled = false;
+    }
+  });
+}
+
+/* Checking an entry: RFC 9162, 2.1.3.2, over the bytes on this page */
+const checking = one('[data-verify]');
+if (checking) {
+  const go = one('[data-go]', checking);
+  go.hidden = false;
+  go.addEventListener('click', async () => {
+    const steps = all('li', checking);
+    const [head, note] = one('[data-proof]').textContent.split(/\n\n([\s\S]*)/);
+    const lines = head.split('\n');
+    const index = Number((lines.find((line) => line.startsWith('index ')) || '').slice(6));
+    const path = lines.slice(lines.findIndex((line) => line.startsWith('index ')) + 1).filter(Boolean).map(unbase64);
+    const [, size, root] = note.split('\n');
+    let here = await sha256(join([0], utf8.encode(checking.dataset.entry)));
+    const same = hex(here) === one('[data-leaf]').textContent.trim() && index === Number(checking.dataset.index);
+    steps[0].className = same ? 'done' : 'bad';
+    let node = index;
+    let last = Number(size) - 1;
+    let fits = index <= last;
+    for (const sibling of path) {
+      if (last === 0) fits = false;
+      if (node % 2 === 1 || node === last) {
+        here = await sha256(join([1], sibling, here));
+        while (node && node % 2 === 0) { node = Math.floor(node / 2); last = Math.floor(last / 2); }
+      } else { here = await sha256(join([1], here, sibling)); }
+      node = Math.floor(node / 2);
+      last = Math.floor(last / 2);
+    }
+    fits = fits && last === 0 && hex(here) === hex(unbase64(root));
+    steps[1].className = fits ? 'done' : 'bad';
+    checking.dataset.verified = String(same && fits);
+    one('[data-out]', checking).textContent = same && fits
+      ? 'Yes. This entry is in the log. Computed on your device; nothing was sent.'
+      : 'No. The proof does not match. Please report this.';
+  });
+}

@@ -1,0 +1,418 @@
+"""The pages' desk in memory: people, letters and a log that behave as the service's do."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse
+
+from consortium.service.choose import Counted, Place
+from consortium.service.errors import NotReady, NotSignedIn, WrongState
+from consortium.service.look import (
+    ApprovalView,
+    BudgetView,
+    CampaignView,
+    ContributionView,
+    EntryView,
+    LogView,
+    PartnerView,
+    RaceView,
+    RecipientView,
+    WitnessView,
+)
+from consortium.service.sign_in import SignedIn
+from consortium.store.errors import Missing
+from consortium.web.assets import ADDRESS, static_files
+from consortium.web.pages import routers
+from consortium.web.security import Headers
+from consortium.web.who import scripted, signed_in
+from mailer.errors import Problem, TemplateRefused
+from policies.authorise import Caller
+from policies.errors import BudgetSpent, DefinitionRefused, Denied
+from provenance.canonical import canonical, commitment
+from provenance.entry import ENTRY_LABEL, draft
+from provenance.merkle import leaf_hash
+
+NOW = datetime(2026, 10, 20, 16, 30, tzinfo=UTC)
+COORDINATOR = Caller("cora", "coordinator", None)
+TEACHERS = Caller("teachers", "partner", "teachers")
+GROWERS = Caller("growers", "partner", "growers")
+AUDITOR = Caller("ada", "auditor", None)
+LINKS = {"to-cora": COORDINATOR, "to-teachers": TEACHERS, "to-growers": GROWERS, "to-ada": AUDITOR}
+CAPABILITY = "k7m2-right"
+BUNDLE = "6f0f8f6a-4a35-4a52-9f0e-0d8f3c1f2a11"
+SUBMITTED = "11111111-1111-4111-8111-111111111111"
+SENDING = "22222222-2222-4222-8222-222222222222"
+MJML = (
+    "<mjml><mj-body><mj-text>Hi {{ first_name }}, coffee & <b>maps</b></mj-text></mj-body></mjml>"
+)
+
+
+def _manifest(id: str, template: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "campaign": id,
+        "race": "pueblo-recall",
+        "definition": {"places": {"district": ["State House 46"]}, "age": ["18-34", "35-49"]},
+        "sources": ["growers", "teachers"],
+        "agreement": "ab" * 32,
+        "template": hashlib.sha256(rfc8785.dumps(dict(template))).hexdigest(),
+        "sender": {
+            "growers": {
+                "from": "Maria Trujillo for Valley Growers",
+                "domain": "mail.growers.example",
+            },
+            "teachers": {
+                "from": "Maria Trujillo for Steel City Teachers",
+                "domain": "mail.teachers.example",
+            },
+        },
+        "links": [
+            "https://pueblo.example/where-do-i-vote?from=letter&very=long-address-that-wraps"
+        ],
+        "window": {"opens": "2026-10-24T16:00:00Z", "closes": "2026-11-03T15:00:00Z"},
+        "size_class": 4096,
+        "messenger": {"name": "Maria Trujillo", "place": "Bessemer"},
+    }
+
+
+def _campaign(id: str, state: str, subject: str, yes: tuple[str, ...] = ()) -> CampaignView:
+    template = {"subject": subject, "mjml": MJML, "text": None}
+    manifest = _manifest(id, template)
+    names = {"growers": "Arkansas Valley Growers", "teachers": "Steel City Teachers"}
+    return CampaignView(
+        id=id,
+        state=state,
+        definition=manifest["definition"],
+        template=template,
+        messenger=manifest["messenger"],
+        window=manifest["window"],
+        manifest=None if state == "draft" else manifest,
+        digest=None if state == "draft" else hashlib.sha256(rfc8785.dumps(manifest)).hexdigest(),
+        approvals=[
+            ApprovalView(p, names[p], NOW - timedelta(hours=3) if p in yes else None, None)
+            for p in ([] if state == "draft" else sorted(names))
+        ],
+        shown="" if state == "draft" else "About 1,250",
+        low=0 if state == "draft" else 1210,
+        high=0 if state == "draft" else 1290,
+        progress=45 if state == "sending" else 0,
+        waiting_for={
+            "submitted": "the partners' approval",
+            "sending": "one mail provider that asked us to slow down",
+        }.get(state, ""),
+        at=NOW - timedelta(days=1),
+        scheduled=NOW if state == "sending" else None,
+    )
+
+
+class FakeDesk:
+    """All of ``consortium.web.desk.Desk`` over dictionaries, and a list of what was changed."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.changed: list[tuple[str, ...]] = []
+        self.sessions: dict[str, SignedIn] = {}
+        self.links = dict(LINKS)
+        self.asked: dict[str, Counted] = {}
+        self.stops: set[str] = set()
+        self.trust = "threshold"
+        self.demo = True
+        self.few = False
+        self.letters = {
+            SUBMITTED: _campaign(SUBMITTED, "submitted", "Where do you vote now?", ("growers",)),
+            SENDING: _campaign(
+                SENDING, "sending", "Come say hello on Saturday", ("growers", "teachers")
+            ),
+        }
+        self.lists = [
+            ContributionView(BUNDLE, "matched", NOW - timedelta(days=9), "aa" * 32, 3, 1024),
+            ContributionView(BUNDLE[:-1] + "2", "received", NOW, "bb" * 32, None, 512),
+        ]
+        key = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+        kinds = ["key", "agreement", "agreement", "contribution", "roll", "match", "approval"]
+        self.log_entries = [
+            draft(
+                kinds[n % len(kinds)],
+                at=NOW - timedelta(hours=60 - n),
+                actor=key.public_key().public_bytes_raw(),
+                facts={"kind": "made-up", "n": n},
+                salt=lambda n=n: hashlib.sha256(bytes([n])).digest(),
+                sign=key.sign,
+            ).entry
+            for n in range(47)
+        ]
+
+    def open_session(self, caller: Caller) -> SignedIn:
+        made = SignedIn(f"cookie-{len(self.sessions)}", f"csrf-{caller.id}", caller)
+        self.sessions[made.cookie] = made
+        return made
+
+    def who(self, cookie: str) -> SignedIn:
+        if cookie not in self.sessions:
+            raise NotSignedIn("not signed in")
+        return self.sessions[cookie]
+
+    def sign_in(self, token: str) -> SignedIn:
+        if token not in self.links:
+            raise NotSignedIn("used")
+        self.changed.append(("sign_in", token))
+        return self.open_session(self.links.pop(token))
+
+    def sign_out(self, cookie: str) -> None:
+        self.changed.append(("sign_out",))
+        del self.sessions[cookie]
+
+    def race(self) -> RaceView:
+        return RaceView(
+            id="pueblo-recall",
+            name="Senate recall, Pueblo",
+            office="State Senate, District 3",
+            election_date=date(2026, 11, 3),
+            time_zone="America/Denver",
+            opens=datetime(2026, 10, 1, 15, tzinfo=UTC),
+            closes=datetime(2026, 11, 3, 15, tzinfo=UTC),
+            trust=self.trust,
+            threshold=2,
+            custodians=["Steel City Teachers", "Arkansas Valley Growers", "Riverside Library"],
+            partners=[
+                PartnerView("growers", "Arkansas Valley Growers", "growers.example", "a member"),
+                PartnerView("teachers", "Steel City Teachers", "teachers.example", "a member"),
+            ],
+            witnesses=["Riverside Public Library", "Open Ballot Lab", "State University"],
+            quorum=2,
+            demo=self.demo,
+            epsilon="2.6",
+            postal_address="PO Box 100, Pueblo CO 81003",
+            paid_for_by="Neighbors for Pueblo",
+            letters_per_week=1,
+            letters_per_race=5,
+        )
+
+    def budget(self, caller: Caller) -> BudgetView:
+        return BudgetView(40 - len(self.asked), 40)
+
+    def places(self, caller: Caller) -> dict[str, list[Place]]:
+        if caller.role != "coordinator":
+            raise Denied("see_places", "only a coordinator chooses places")
+        return {
+            "district": [Place("State House 46", 3450), Place("State House 47", 2900)],
+            "precinct": [Place(f"30{n:02}56012{n:02}", 500 + 50 * n) for n in range(30)],
+            "zip": [Place("81003", 1800), Place("81004", 2250)],
+        }
+
+    def count(self, caller: Caller, race: str, definition: Mapping[str, Any]) -> Counted:
+        if not definition.get("places"):
+            raise DefinitionRefused("places", "choose at least one place")
+        key = json.dumps(definition, sort_keys=True)
+        fresh = key not in self.asked
+        if fresh and len(self.asked) >= 40:
+            raise BudgetSpent("today", 0, "asked before is still free")
+        text = "Fewer than 250" if self.few else "About 1,250"
+        made = Counted(
+            dict(definition), 1250, text, 1210, 1290, fresh, 39 - len(self.asked), 20.0, 1, 1247
+        )
+        if fresh:
+            self.changed.append(("count", key))
+            self.asked[key] = made
+        return replace(made, looks_left=40 - len(self.asked))
+
+    def draft(self, caller: Caller, race: str, **parts: Any) -> str:
+        if caller.role != "coordinator":
+            raise Denied("draft", "only a coordinator writes letters")
+        mjml = parts["template"]["mjml"].split("\n")
+        wrong = [
+            Problem(n + 1, "mj-txet is no MJML tag.", "Did you mean mj-text?")
+            for n, line in enumerate(mjml)
+            if "mj-txet" in line
+        ]
+        if wrong:
+            raise TemplateRefused(wrong)
+        id = "33333333-3333-4333-8333-333333333333"
+        self.letters[id] = replace(
+            _campaign(id, "draft", parts["template"]["subject"]), window=parts["window"]
+        )
+        self.changed.append(("draft", id, parts["window"]["opens"]))
+        return id
+
+    def preview(self, caller: Caller, id: str) -> str:
+        self.campaign(caller, id)
+        return (
+            "<!doctype html><html lang=en><head><title>Letter</title>"
+            "<style>p{font:16px/1.5 Georgia,serif;color:#15201c}</style></head>"
+            "<body style='margin:24px'><p>Hi Alex,</p><p>So I am putting the kettle on. Come by the "
+            "Bessemer library on Saturday, 10 to noon.</p><p>Maria Trujillo</p></body></html>"
+        )
+
+    def campaigns(self, caller: Caller) -> list[CampaignView]:
+        return list(self.letters.values())
+
+    def campaign(self, caller: Caller, id: str) -> CampaignView:
+        if id not in self.letters:
+            raise Missing("no such campaign")
+        return self.letters[id]
+
+    def _move(self, verb: str, caller: Caller, id: str, state: str) -> None:
+        letter = self.campaign(caller, id)
+        if letter.state == "stopped":
+            raise WrongState("it is stopped for good")
+        self.changed.append((verb, id, caller.id))
+        self.letters[id] = replace(letter, state=state)
+
+    def submit(self, caller: Caller, id: str) -> None:
+        self._move("submit", caller, id, "submitted")
+
+    def schedule(self, caller: Caller, id: str) -> None:
+        self.changed.append(("schedule", id, caller.id))
+        self.letters[id] = replace(self.campaign(caller, id), scheduled=NOW)
+
+    def pause(self, caller: Caller, id: str) -> None:
+        self._move("pause", caller, id, "paused")
+
+    def resume(self, caller: Caller, id: str) -> None:
+        self._move("resume", caller, id, "sending")
+
+    def stop(self, caller: Caller, id: str) -> None:
+        self._move("stop", caller, id, "stopped")
+
+    def contributions(self, caller: Caller) -> list[ContributionView]:
+        return self.lists
+
+    def receipt(self, caller: Caller, id: str) -> dict[str, Any]:
+        for each in self.lists:
+            if each.id == id and each.index is not None:
+                return {"format": "trellis-receipt", "leaf": each.leaf}
+        raise NotReady("the log has not published this yet")
+
+    def log(self) -> LogView:
+        size = len(self.log_entries)
+        root = self._tree(0, size)[0] if size else hashlib.sha256(b"").digest()
+        note = f"log.example/pueblo\n{size}\n{base64.b64encode(root).decode()}\n\n— sig\n"
+        return LogView(
+            "log.example/pueblo",
+            size,
+            note if size else "",
+            NOW - timedelta(minutes=1) if size else None,
+            [
+                WitnessView("Riverside Public Library", True),
+                WitnessView("Open Ballot Lab", True),
+                WitnessView("State University", False),
+            ],
+            "log.example/pueblo+a1b2c3d4+" + "A" * 44,
+        )
+
+    def entries(self, start: int, count: int) -> list[EntryView]:
+        end = min(start + count, len(self.log_entries))
+        return [self.entry(n) for n in range(start, end)]
+
+    def entry(self, index: int) -> EntryView:
+        raw = self.log_entries[index]
+        body = json.loads(raw)
+        at = datetime.strptime(body["at"], "%Y-%m-%dT%HZ").replace(tzinfo=UTC)
+        return EntryView(index, body["type"], at, leaf_hash(raw).hex(), body)
+
+    def _tree(self, start: int, end: int, sought: int = -1) -> tuple[bytes, list[bytes]]:
+        """Root over [start, end) and the path from ``sought``, by the definition in RFC 6962."""
+        if end - start == 1:
+            return leaf_hash(self.log_entries[start]), []
+        half = 1 << ((end - start - 1).bit_length() - 1)
+        left, low = self._tree(start, start + half, sought)
+        right, high = self._tree(start + half, end, sought)
+        root = hashlib.sha256(b"\x01" + left + right).digest()
+        if start <= sought < start + half:
+            return root, [*low, right]
+        return root, [*high, left] if sought >= 0 else []
+
+    def proof(self, index: int) -> str:
+        _, path = self._tree(0, len(self.log_entries), index)
+        lines = ["c2sp.org/tlog-proof@v1", f"index {index}"]
+        lines += [base64.b64encode(each).decode() for each in path]
+        return "\n".join(lines) + "\n\n" + self.log().checkpoint
+
+    def recipient(self, capability: str) -> RecipientView:
+        if capability != CAPABILITY:
+            raise Missing("unknown link")
+        return RecipientView(
+            partner_name="Steel City Teachers",
+            relation="a member",
+            race_name="Senate recall, Pueblo",
+            messenger_name="Maria Trujillo",
+            sent_on=date(2026, 10, 19),
+            trail=[
+                "Steel City Teachers states that you are a member (in the log).",
+                "It put a sealed list into the consortium on September 9, 2026 (in the log).",
+                "It approved this email on October 15, 2026 (in the log).",
+                "The email was handed to your provider on October 19, 2026.",
+            ],
+            stopped=sorted(self.stops),
+            race_closes=datetime(2026, 11, 3, 15, tzinfo=UTC),
+        )
+
+    def hear_stop(self, capability: str, scope: str) -> None:
+        if capability != CAPABILITY:
+            raise Missing("unknown link")
+        if scope not in self.stops:
+            self.changed.append(("hear_stop", scope))
+        self.stops.add(scope)
+
+
+def application(desk: FakeDesk) -> FastAPI:
+    """The pages over ``desk``, with the two JSON routes that signing in a browser talks to."""
+    app = FastAPI(openapi_url=None)
+    app.state.desk = desk
+    app.state.signed = []
+    app.mount(ADDRESS, static_files())
+    for router in routers():
+        app.include_router(router)
+    app.add_middleware(Headers)
+
+    @app.post("/api/v1/browser-keys/start")
+    async def start(request: Request) -> JSONResponse:
+        scripted(request, signed_in(request))
+        body = await request.json()
+        app.state.public = body["public"]
+        return JSONResponse({"code": "4821-7730"})
+
+    @app.get("/api/v1/campaigns/{id}/approval-draft")
+    def approval_draft(request: Request, id: str, public: str) -> JSONResponse:
+        signed_in(request)
+        digest = desk.letters[id].digest if not app.state.__dict__.get("lie") else "00" * 32
+        facts = {"actor": public, "kind": "approve", "campaign": id, "digest": digest}
+        openings = {
+            name: {"salt": hashlib.sha256(name.encode()).hexdigest(), "value": value}
+            for name, value in facts.items()
+        }
+        hidden = {
+            name: commitment(bytes.fromhex(one["salt"]), one["value"]).hex()
+            for name, one in openings.items()
+        }
+        body = {
+            "actor": hidden.pop("actor"),
+            "at": "2026-10-20T16Z",
+            "commitments": hidden,
+            "type": "approval",
+        }
+        message = (ENTRY_LABEL + canonical(body)).hex()
+        return JSONResponse(
+            {"message": message, "entry_unsigned": body, "openings": openings, "digest": digest}
+        )
+
+    @app.put("/api/v1/campaigns/{id}/approval")
+    async def approval(request: Request, id: str) -> JSONResponse:
+        scripted(request, signed_in(request))
+        app.state.signed.append(await request.json())
+        return JSONResponse({"leaf": "cc" * 32}, status_code=202)
+
+    @app.post("/api/v1/contributions/{id}/withdraw")
+    async def withdraw(request: Request, id: str) -> JSONResponse:
+        scripted(request, signed_in(request))
+        app.state.signed.append(await request.json())
+        return JSONResponse({"leaf": "dd" * 32}, status_code=202)
+
+    return app
