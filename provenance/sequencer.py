@@ -169,9 +169,9 @@ class Sequencer:
             # 3. The commit point. Before it nothing was promised, after it everything is.
             note = sign_checkpoint(after, self._signer)
             self._lock.swap(self.origin, before, note)
-            # 4. A crash between any two of these is completed from the staging file.
-            self._write(name)
-            self._complete = note
+            # 4. A crash between any two of these is completed from the staging file, perhaps by
+            #    another process, which may by now have finished and tidied up before us.
+            self._finish(note, after)
         # 5., 6. Publish and tidy up. What fails here is tried again by the next publish.
         self.publish(now)
         return range(here.size, here.size + len(entries))
