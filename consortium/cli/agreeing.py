@@ -1,4 +1,4 @@
-"""The agreement on this computer: read it, sign it once, and hold campaigns against the signed bytes."""  # noqa: E501
+"""The agreement here: read it, sign it once, hold campaigns against the signed bytes."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The server's JSON API as a person's tool uses it: signed requests, bounded retries, nothing believed unchecked."""  # noqa: E501
+"""The server's JSON API as a tool uses it: signed, patient, nothing believed unchecked."""
 
 import base64
 import binascii
