@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -152,14 +153,25 @@ class Custodian:
         return {bytes.fromhex(one["public"]) for one in actors if one["role"] == "operator"}
 
     def pull_rosters(self) -> int:
-        """Fetch and check every published chunk that is not known yet; return how many."""
+        """Fetch and check every published chunk that is not known yet; return how many.
+
+        Raises:
+            Refused, CryptoRefused: the first chunk that does not hold, after all others are in.
+        """
         if self._rosters is None:
             return 0
         known = self._ledger.chunks(self._registry.invite["epoch"])
         missing = [one for one in self._rosters.roster() if int(one["chunk"]) not in known]
+        refused: Refused | CryptoRefused | None = None
         for one in missing:
             number = int(one["chunk"])
-            self._add_roster(number, self._rosters.roster_chunk(number), one["evidence"])
+            try:
+                self._add_roster(number, self._rosters.roster_chunk(number), one["evidence"])
+            except (Refused, CryptoRefused) as error:
+                # One bad chunk must not keep everybody else's rows shut.
+                refused = refused or error
+        if refused is not None:
+            raise refused
         return len(missing)
 
     def retire(self, message: object) -> dict[str, Any]:
@@ -210,7 +222,8 @@ class Custodian:
     def _all_in_roster(self, epoch: str, raw: bytes) -> None:
         each = [raw[n : n + 32] for n in range(0, len(raw), 32)]
         if self._ledger.unknown_locks(epoch, each):
-            self.pull_rosters()
+            with suppress(Refused, CryptoRefused):
+                self.pull_rosters()
             if self._ledger.unknown_locks(epoch, each):
                 raise Refused("lock-unknown", "a lock is in no roster that the log vouches for")
 

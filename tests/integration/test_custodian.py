@@ -113,16 +113,13 @@ def test_a_dishonest_share_stops_the_ceremony_everywhere_and_names_the_dealer(
     liar.ledger.put_message(sid, "shares", "cyd", forged)
     named = set()
     for _ in range(6):
-        for one in ("ann", "bea"):
+        for one in world.ids:
             try:
                 drivers[one].advance()
             except CeremonyAborted as aborted:
                 named.add((one, aborted.culprit))
-        try:
-            drivers["cyd"].advance()
-        except CeremonyAborted as aborted:
-            assert aborted.culprit == "cyd"
-    assert named == {("ann", "cyd"), ("bea", "cyd")}
+    assert named >= {("ann", "cyd"), ("bea", "cyd")}
+    assert {culprit for _, culprit in named} == {"cyd"}
     assert all(host.ledger.key("match", EPOCH) is None for host in world.hosts.values())
 
 
