@@ -1,0 +1,92 @@
+"""Nobody stands alone in what the store keeps of the roll."""
+
+import random
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from matching.coarsen import AGE_BANDS, MAX_HOUSEHOLD, VOTES_BANDS, Coarsened, coarsen, decoys
+from matching.recipes import Record
+from matching.roll.reader import Voter
+
+GENERALS = [date(year, 11, 5) for year in (2016, 2018, 2020, 2022, 2024)]
+
+
+def _voters(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
+    return [
+        Voter(
+            voter_id=f"{precinct}-{n}",
+            record=Record(),
+            precinct=precinct,
+            congressional="Congressional 6",
+            senate="State Senate 30",
+            house=chance.choice(["State House 44"] * 20 + ["State House 45"]),
+            zip=chance.choice(["80202"] * 30 + ["80203"]),
+            birth_year=chance.choice([None, *range(1930, 2008)]),
+            votes=frozenset(chance.sample(GENERALS, chance.randrange(6))),
+            household=f"{n % 9}|{precinct}",
+            status="active",
+        )
+        for precinct, size in sizes.items()
+        for n in range(size)
+    ]
+
+
+def _made(seed: int, k: int, sizes: dict[str, int]) -> Coarsened:
+    chance = random.Random(seed)
+    return coarsen(
+        _voters(chance, sizes),
+        on=date(2026, 11, 3),
+        generals=GENERALS,
+        draw=lambda: chance.getrandbits(63),
+        k=k,
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("k", [2, 10, 25])
+def test_every_combination_that_occurs_is_shared_by_k(seed: int, k: int) -> None:
+    made = _made(seed, k, {"6304418001": 400, "6304418002": 60, "6304418003": 7, "6304418004": 3})
+    for what in ("zip", "house", "senate", "age_band"):
+        assert min(Counter((r.precinct, getattr(r, what)) for r in made.rows).values()) >= k
+    assert min(Counter((r.precinct, r.age_band, r.votes) for r in made.rows).values()) >= k
+    assert len(made.rows) == len(made.voter_ids) == 470
+    assert made.merged
+    assert {r.age_band for r in made.rows} <= {"", *AGE_BANDS}
+    assert {r.votes for r in made.rows} <= {"", *VOTES_BANDS}
+
+
+def test_nothing_is_taken_back_without_need() -> None:
+    assert _made(1, 1, {"6304418001": 50}).merged == ()
+
+
+def test_only_the_last_four_generals_count() -> None:
+    chance = random.Random(1)
+    voter = _voters(chance, {"1": 1})[0]
+    old = Voter(**{name: getattr(voter, name) for name in Voter.__slots__} | {
+        "votes": frozenset([date(2016, 11, 5), date(2023, 6, 1)]), "birth_year": 1991})  # fmt: skip
+    made = coarsen([old], on=date(2026, 11, 3), generals=GENERALS, draw=lambda: 5, k=1)
+    assert (made.rows[0].votes, made.rows[0].age_band) == ("0", "35-49")
+
+
+def test_households_share_a_random_id_up_to_a_size() -> None:
+    sizes = Counter(row.household for row in _made(3, 1, {"1": 200}).rows)
+    assert max(sizes.values()) == MAX_HOUSEHOLD
+
+
+def test_decoys_leave_every_token_alone_and_are_stable() -> None:
+    shared, own = b"s" * 64, [bytes([n]) * 64 for n in range(3)]
+    rows = {7: [shared, own[0]], 8: [shared, own[1]], 9: [None, own[2]]}
+    made = decoys(rows, steward_key=b"k" * 32)
+    flat = [(n, each) for row in made.values() for n, each in enumerate(row) if each]
+    assert len(set(flat)) == len(flat) == 5
+    assert all(len(each) == 64 for _, each in flat)
+    assert (made[9], made[7][1]) == ((None, own[2]), own[0])
+    assert shared not in (made[7][0], made[8][0])
+    moved = {70: rows[7], 80: rows[8]}
+    names = {7: "a", 8: "b", 70: "a", 80: "b"}
+    before = decoys(rows, steward_key=b"k" * 32, stable_ids=names)
+    after = decoys(moved, steward_key=b"k" * 32, stable_ids=names)
+    assert before[7][0] == after[70][0]
+    assert decoys(moved, steward_key=b"j" * 32, stable_ids=names)[70][0] != after[70][0]
