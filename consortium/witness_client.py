@@ -1,5 +1,6 @@
 """Asks witnesses over HTTP to cosign a checkpoint, all at once, and says who is missing and why."""
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,8 +8,11 @@ import httpx
 
 from provenance.checkpoint import parse_size, read_checkpoint
 from provenance.errors import ProvenanceError
-from provenance.quorum import Witness
+from provenance.quorum import Policy, Witness
+from provenance.sequencer import Cosign, ProofFor
 from provenance.witness import AddCheckpoint, parse_answer
+
+log = logging.getLogger("trellis.witnesses")
 
 TRIES = 3
 MAX_ANSWER = 1 << 16
@@ -67,6 +71,26 @@ def gather(
         [one for one in answers if isinstance(one, bytes)],
         [one for one in answers if isinstance(one, str)],
     )
+
+
+def asker(
+    policy: Policy, timeout: float = 5.0, *, transport: httpx.BaseTransport | None = None
+) -> Cosign:
+    """What a ``Sequencer`` asks its policy's witnesses with; who is missing is logged.
+
+    It remembers between calls what each witness has seen.
+    """
+    sizes: dict[str, int] = {}
+
+    def ask(checkpoint: bytes, proof_for: ProofFor) -> list[bytes]:
+        lines, missing = gather(
+            checkpoint, policy.witnesses, proof_for, timeout, sizes=sizes, transport=transport
+        )
+        for one in missing:
+            log.warning("no cosignature by %s", one)
+        return lines
+
+    return ask
 
 
 def _answer(

@@ -12,7 +12,7 @@ import pytest
 from consortium.clock import Standing
 from consortium.witness.app import make_app
 from consortium.witness.ledger import Ledger
-from consortium.witness_client import gather
+from consortium.witness_client import asker, gather
 from provenance.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from provenance.errors import PolicyRefused, WitnessRefused
 from provenance.merkle import (
@@ -23,7 +23,8 @@ from provenance.merkle import (
     tree_root,
 )
 from provenance.note import Note, Signer, parse_line, parse_note
-from provenance.quorum import Witness
+from provenance.quorum import Group, Policy, Witness
+from provenance.sequencer import ProofFor
 from provenance.witness import (
     AddCheckpoint,
     check_cosignature,
@@ -276,3 +277,26 @@ def test_a_witness_that_is_away_is_missing() -> None:
         "witness.example/w1: cannot be reached (ConnectError)",
         "witness.example/w2: the policy names no address for it",
     ]
+
+
+def test_the_asker_remembers_sizes_and_logs_who_is_missing(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = Witness("w1", WITNESS.verifier, "http://w/")
+    absent = Witness("w2", WITNESSES[1].verifier)
+    group = Group("quorum", 1, ("w1", "w2"))
+    policy = Policy((LOG.verifier,), (known, absent), (group,), "quorum")
+    asked_from: list[int] = []
+
+    def proof_for(size: int) -> ProofFor:
+        def path(old: int) -> list[bytes]:
+            asked_from.append(old)
+            return list(proof(old, size))
+
+        return path
+
+    ask_all = asker(policy, transport=httpx.MockTransport(server.call))
+    assert len(ask_all(note(3), proof_for(3))) == 1
+    assert len(ask_all(note(7), proof_for(7))) == 1
+    assert asked_from == [0, 3]
+    assert "witness.example/w2" in caplog.text
