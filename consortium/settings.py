@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         50.0, gt=0, description="Pace of sending; duration then tells only the noised size."
     )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
+
+    @field_validator("smtp_log", mode="before")
+    @classmethod
+    def _no_log(cls, given: object) -> object:
+        return given or None
 
     def database_url(self) -> str:
         """The database's URL, SQLite in the home folder when nothing is set."""

@@ -19,7 +19,7 @@ from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from mailer.seal import SEALED_BYTES
 from matching import bundle, engine, locks, score
-from matching.group import random_scalar
+from matching.group import reduce
 from policies import disclosure
 from provenance.merkle import tree_root
 
@@ -151,7 +151,7 @@ def _draw_ghosts(bench: Bench) -> None:
 
 def _ghost(epoch: str, row: int) -> bundle.BundleRow:
     # r is drawn, used and forgotten: nobody can ever open what it would have sealed.
-    entry = locks.make_entry(epoch, secrets.token_bytes(32), random_scalar())
+    entry = locks.make_entry(epoch, secrets.token_bytes(32), reduce(secrets.token_bytes(64)))
     return bundle.BundleRow(
         row, entry.tag, entry.lock, entry.proof, secrets.token_bytes(SEALED_BYTES)
     )

@@ -37,6 +37,8 @@ LEASE = timedelta(seconds=90)
 SHARE_TOO_LOUD = 0.02
 """Stops above this share of a bundle's rows count for addresses only, no longer for persons."""
 RETRY_AFTER = timedelta(minutes=5)
+SETTLED_AFTER = timedelta(seconds=8)
+"""How long after its claim a dead worker's letter can surely no longer be taken."""
 MOST_TRIES = 5
 AUTHOR = "the race's local coordinator"
 
@@ -370,9 +372,7 @@ def _send_batch(
     )
     for number, (item, payload) in enumerate(claimed):
         started = time.monotonic()
-        if not office.units.run(
-            "last-look", lambda unit, item=item: _still(unit, one, terms, item)
-        ):  # type: ignore[misc]
+        if not _may_still_go(office, one, item):
             if not _halted(office, one.id):
                 _drop(office, item, "stopped")
                 continue
@@ -446,21 +446,24 @@ def _hindrance(
     return None
 
 
-def _still(unit: Unit, one: campaigns.Campaign, terms: Agreement, item: Delivery) -> bool:
+def _may_still_go(office: PostOffice, one: campaigns.Campaign, item: Delivery) -> bool:
     """The last look before a letter leaves: not held, not stopped since the claim."""
-    if campaigns.get(unit, one.id).state != "sending" or item.stop_key is None:
-        return False
-    race = races.get(unit, one.race)
-    return not deliveries.suppressed(
-        unit,
-        race=one.race,
-        partner=item.partner,
-        epoch=race.epoch,
-        stop_key=item.stop_key,
-        address_token=item.address_token,
-        person=item.person,
-        loud=_loud(unit, one.race),
-    )
+
+    def look_again(unit: Unit) -> bool:
+        if campaigns.get(unit, one.id).state != "sending" or item.stop_key is None:
+            return False
+        return not deliveries.suppressed(
+            unit,
+            race=one.race,
+            partner=item.partner,
+            epoch=races.get(unit, one.race).epoch,
+            stop_key=item.stop_key,
+            address_token=item.address_token,
+            person=item.person,
+            loud=_loud(unit, one.race),
+        )
+
+    return office.units.run("last-look", look_again)
 
 
 def _halted(office: PostOffice, id: str) -> bool:
@@ -612,12 +615,12 @@ def _recover(office: PostOffice, one: campaigns.Campaign, fence: int) -> None:
     left = office.units.run("doubts", lambda unit: deliveries.in_state(unit, one.id, ("claimed",)))
     assert one.manifest is not None
     for item in left:
-        if item.fence == fence:
-            continue  # ours, and this process is not sending now: it cannot be
+        if item.claimed_at is None or office.clock() - item.claimed_at < SETTLED_AFTER:
+            continue  # the dead worker's session may still be open at the mail server
         domain = one.manifest["sender"][item.partner]["domain"]
         verp = stops.verp_address(office.keys.delivery, bytes.fromhex(item.id), domain)
         state, text, queue_id = "in_doubt", "no log can tell whether it was taken", None
-        if office.doubts is not None and item.claimed_at is not None:
+        if office.doubts is not None:
             queue_id = office.doubts.accepted(verp)
             if queue_id is not None:
                 state, text = "sent", "found in the mail server's log"
@@ -636,7 +639,8 @@ def _close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
     def end(unit: Unit) -> bool:
         still = campaigns.get(unit, one.id)
         left = deliveries.count(unit, one.id)
-        if still.state != "sending" or (not late and any(left.get(s) for s in deliveries.UNSENT)):
+        open_ones = sum(left.get(state, 0) for state in (*deliveries.UNSENT, "claimed"))
+        if still.state != "sending" or (not late and open_ones):
             return False
         for item in deliveries.in_state(unit, one.id, deliveries.UNSENT):
             deliveries.drop(unit, item.id, "the window closed", now)

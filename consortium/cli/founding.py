@@ -1,0 +1,248 @@
+"""Sets a consortium up: keys of operator and mailer, database, agreement, invite."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from consortium.service import agree, enter
+from consortium.settings import Settings
+from consortium.store import actors, log, texts
+from consortium.store.unit import Unit
+from consortium.wiring import Process, make_key, pen, read_key
+from consortium.world import World
+from mailer import dkim, keys
+from policies import agreement
+from provenance.note import ED25519, Signer
+from provenance.quorum import Policy
+
+SELECTOR = "trellis"
+EPOCH_FORMAT = "{year}-season"
+POSTAL_ADDRESS = "Trellis consortium, PO Box 1, Sampletown"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the installation's parts are."""
+
+    home: Path
+    log_dir: Path
+    mailer_home: Path
+    api: str
+    origin: str
+
+
+def identity(folder: Path) -> dict[str, Any]:
+    """A home's public identity."""
+    found: dict[str, Any] = json.loads((folder / "identity.json").read_text())
+    return found
+
+
+def write_identity(home: Path, facts: Mapping[str, Any]) -> None:
+    """Write a home's public identity beside its keys."""
+    (home / "identity.json").write_text(json.dumps(dict(facts), indent=1, sort_keys=True) + "\n")
+
+
+def public_of(seed: bytes) -> str:
+    """The public key, in hex, of a signing seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
+
+
+def make_home(home: Path) -> None:
+    """A folder that nobody else may enter."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+
+
+def found_operator(home: Path) -> str:
+    """Make the operator's keys once. Returns its public key in hex."""
+    make_home(home)
+    seed = make_key(home / "signing.key")
+    make_key(home / "log.key")
+    make_key(home / "pepper.key")
+    make_key(home / "tokens.key")
+    make_key(home / "outputs.key", X25519PrivateKey.generate().private_bytes_raw())
+    public = public_of(seed)
+    who = {"id": "operator", "role": "operator", "name": "Operator", "public": public}
+    write_identity(home, who)
+    return public
+
+
+def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
+    """Make the mail machine's keys once: signing, sealing, stops, links, DKIM for each partner.
+
+    Args:
+        domains: sending domain by partner.
+
+    Returns:
+        The DNS records to publish, by name: DKIM, SPF and DMARC for each domain.
+    """
+    make_home(home)
+    seed = make_key(home / "signing.key")
+    private = make_key(home / "hpke.key", keys.generate().private)
+    for name in ("delivery", "stop", "choice"):
+        make_key(home / f"{name}.key")
+    make_home(home / "returns")
+    make_home(home / "dkim")
+    records = {}
+    for partner, domain in sorted(domains.items()):
+        path = home / "dkim" / f"{partner}.pem"
+        if not path.exists():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(dkim.to_pem(dkim.generate_key()))
+        path.with_suffix(".domain").write_text(domain + "\n")
+        public = dkim.from_pem(path.read_bytes()).public_key()
+        records[f"{SELECTOR}._domainkey.{domain}"] = dkim.dns_record(public)
+        records[domain] = "v=spf1 a mx -all"
+        records[f"_dmarc.{domain}"] = "v=DMARC1; p=reject; adkim=s; aspf=s"
+    write_identity(
+        home,
+        {
+            "id": "mailer",
+            "role": "mailer",
+            "name": "Mail machine",
+            "public": public_of(seed),
+            "hpke_public": keys.public_of(private).hex(),
+        },
+    )
+    return records
+
+
+def agreement_of(
+    world: World,
+    identities: Sequence[Mapping[str, Any]],
+    now: datetime,
+    *,
+    quiet_hours: tuple[str, str],
+    link_hosts: Sequence[str],
+) -> bytes:
+    """The default agreement for a world, over its partners' and custodians' own keys."""
+    publics = {one["id"]: one["public"] for one in identities}
+    closes = datetime.combine(
+        world.election, world.polls_close, ZoneInfo(world.time_zone)
+    ).astimezone(UTC)
+    document = agreement.default(
+        race={
+            "id": world.race.id,
+            "name": world.race.name,
+            "office": world.race.office,
+            "state": world.race.state,
+            "jurisdiction": ", ".join(world.districts) or world.race.state,
+            "election_date": world.election.isoformat(),
+            "polls_close": f"{closes:%Y-%m-%dT%H:%M:%SZ}",
+            "time_zone": world.time_zone,
+        },
+        parties=[
+            {
+                "id": partner.slug,
+                "name": partner.name,
+                "domain": partner.domain,
+                "relation": partner.relation,
+                "public": publics[partner.slug],
+            }
+            for partner in world.partners
+        ],
+        custodians=[
+            {"id": one["id"], "public": one["public"]}
+            for one in identities
+            if one["role"] == "custodian"
+        ],
+        threshold=world.custodians.threshold,
+        opens=(now - timedelta(hours=1)).replace(microsecond=0),
+        closes=closes,
+        postal_address=POSTAL_ADDRESS,
+        paid_for_by=f"the partners for {world.race.name}",
+        quiet_hours=list(quiet_hours),
+        link_hosts=list(link_hosts),
+    )
+    return agreement.to_bytes(document)
+
+
+def invite_of(
+    place: Place,
+    world: World,
+    identities: Sequence[Mapping[str, Any]],
+    *,
+    quorum: int,
+    demo: bool,
+) -> dict[str, Any]:
+    """The public facts that every tool is set up with."""
+    signer = Signer.from_seed(place.origin, read_key(place.home / "log.key"), ED25519)
+    return {
+        "api": place.api,
+        "origin": place.origin,
+        "log_url": f"{place.api}/log",
+        "log_vkey": signer.verifier.vkey,
+        "witnesses": [
+            {"name": one["name"], "vkey": one["vkey"], "url": one["url"]}
+            for one in identities
+            if one["role"] == "witness"
+        ],
+        "quorum": quorum,
+        "custodians": [
+            {"id": one["id"], "url": one["url"], "public": one["public"]}
+            for one in identities
+            if one["role"] == "custodian"
+        ],
+        "threshold": world.custodians.threshold,
+        "epoch": EPOCH_FORMAT.format(year=world.election.year),
+        "race": world.race.id,
+        "actors": [
+            {"id": one["id"], "role": one["role"], "name": one["name"], "public": one["public"]}
+            for one in identities
+            if one["role"] != "witness"
+        ],
+        "demo": demo,
+    }
+
+
+def found(
+    process: Process,
+    world: World,
+    invite: Mapping[str, Any],
+    document: bytes,
+) -> None:
+    """Set up database, race, public log folder and the first entries. Safe to repeat."""
+    process.migrate()
+    settings = process.settings
+    signing = pen("operator", read_key(settings.home / "signing.key"))
+    outputs = X25519PrivateKey.from_private_bytes(read_key(settings.home / "outputs.key"))
+
+    def begin(unit: Unit) -> None:
+        for one in invite["actors"]:
+            actors.add(unit, actors.Actor(one["id"], one["role"], one["name"], one["public"]))
+        texts.put(unit, "invite", json.dumps(dict(invite)))
+        agree.open_race(unit, document, str(invite["epoch"]))
+        if not log.of_kind(unit, "witness"):
+            vkeys = [one["vkey"] for one in invite["witnesses"]]
+            facts = {"kind": "policy", "witnesses": vkeys, "quorum": invite["quorum"]}
+            enter.write(unit, signing, "witness", facts, now=unit.now)
+        if not log.of_kind(unit, "key", "operator"):
+            public = outputs.public_key().public_bytes_raw().hex()
+            facts = {"kind": "pepper", "epoch": invite["epoch"], "public": public}
+            enter.write(unit, signing, "key", facts, now=unit.now)
+
+    process.units.run("found", begin)
+    (settings.home / "invite.json").write_text(json.dumps(dict(invite), indent=1) + "\n")
+    folder = settings.log_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.vkey").write_text(str(invite["log_vkey"]) + "\n")
+    for number, one in enumerate(invite["witnesses"], 1):
+        (folder / f"witness-{number}.vkey").write_text(one["vkey"] + "\n")
+    (folder / "policy").write_text(Policy.from_invite(invite).to_text())
+
+
+def write_settings(settings: Mapping[str, object], home: Path) -> None:
+    """Keep a home's settings where its processes find them."""
+    lines = [f"TRELLIS_{name.upper()}={value}\n" for name, value in settings.items()]
+    known = set(Settings.model_fields)
+    assert set(settings) <= known, set(settings) - known
+    (home / "trellis.env").write_text("".join(lines))

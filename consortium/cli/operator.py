@@ -1,0 +1,243 @@
+"""Migrate, invite a partner, serve, settle mail in doubt, back up, restore."""
+
+import json
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from consortium.cli import founding
+from consortium.world import WorldRefused, load
+
+_home = click.option(
+    "--home", required=True, type=click.Path(path_type=Path), help="The operator's folder."
+)
+
+
+@click.group()
+def command() -> None:
+    """Run the servers; alone, you can open no list."""
+
+
+@command.command()
+@_home
+@click.option("--mailer-home", required=True, type=click.Path(path_type=Path))
+@click.option("--log-dir", required=True, type=click.Path(path_type=Path))
+@click.option("--world", "world_dir", required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--identity", "identities", multiple=True, type=click.Path(path_type=Path),
+              help="A folder with somebody's identity.json; repeat.")  # fmt: skip
+@click.option("--listen", required=True, metavar="HOST:PORT")
+@click.option("--tls-listen", default="", metavar="HOST:PORT")
+@click.option("--origin", default="trellis.example/log", show_default=True)
+@click.option("--quorum", type=int, default=2, show_default=True)
+@click.option("--smtp", default="127.0.0.1:25", show_default=True)
+@click.option("--smtp-log", default="", help="The mail server's log, to settle doubts from.")
+@click.option("--database", default="")
+@click.option("--broker", default="")
+@click.option("--artefacts", default="")
+@click.option("--publish-seconds", type=float, default=None)
+@click.option("--match-seconds", type=float, default=None)
+@click.option("--hold-seconds", type=float, default=60.0)
+@click.option("--letters-per-second", type=float, default=50.0)
+@click.option("--quiet-hours", default="20:00-08:00", show_default=True)
+@click.option("--demo", is_flag=True, help="Marks every page: all custodians on one machine.")
+def init(
+    home: Path,
+    mailer_home: Path,
+    log_dir: Path,
+    world_dir: Path,
+    identities: tuple[Path, ...],
+    listen: str,
+    tls_listen: str,
+    origin: str,
+    quorum: int,
+    smtp: str,
+    smtp_log: str,
+    database: str,
+    broker: str,
+    artefacts: str,
+    publish_seconds: float | None,
+    match_seconds: float | None,
+    hold_seconds: float,
+    letters_per_second: float,
+    quiet_hours: str,
+    demo: bool,
+) -> None:
+    """Make keys, database, agreement, invite and the log's public files. Safe to repeat."""
+    from consortium.wiring import Process, settings_of
+
+    try:
+        world = load(world_dir)
+    except WorldRefused as refused:
+        raise click.ClickException(str(refused)) from refused
+    founding.found_operator(home)
+    records = founding.found_mailer(mailer_home, {p.slug: p.domain for p in world.partners})
+    (mailer_home / "dns.json").write_text(json.dumps(records, indent=1) + "\n")
+    people = [founding.identity(path) for path in identities]
+    people += [founding.identity(home), founding.identity(mailer_home)]
+    founding.write_settings(
+        {
+            "database": database,
+            "broker": broker,
+            "artefacts": artefacts,
+            "log_dir": log_dir.absolute(),
+            "mailer_home": mailer_home.absolute(),
+            "public_url": f"https://{tls_listen or listen}",
+            "listen": listen,
+            "tls_listen": tls_listen,
+            "publish_seconds": publish_seconds or world.intervals.publish_seconds,
+            "match_seconds": match_seconds or world.intervals.match_seconds,
+            "smtp": smtp,
+            "smtp_log": smtp_log,
+            "hold_seconds": hold_seconds,
+            "letters_per_second": letters_per_second,
+            "demo": demo,
+        },
+        home,
+    )
+    place = founding.Place(home, log_dir, mailer_home, f"http://{listen}", origin)
+    invite = founding.invite_of(place, world, people, quorum=quorum, demo=demo)
+    agreed = home / "agreement.json"
+    if not agreed.exists():
+        first, _, last = quiet_hours.partition("-")
+        agreed.write_bytes(
+            founding.agreement_of(
+                world,
+                people,
+                datetime.now(UTC),
+                quiet_hours=(first, last),
+                link_hosts=[partner.domain for partner in world.partners],
+            )
+        )
+    founding.found(Process(settings_of(home)), world, invite, agreed.read_bytes())
+    click.echo(f"{len(people)} actors, quorum {quorum}; invite: {home / 'invite.json'}")
+    missing = len(invite["witnesses"]) - quorum
+    click.echo(f"The log goes on while {missing} of its witnesses are away, and no more.")
+
+
+@command.command()
+@_home
+def migrate(home: Path) -> None:
+    """Bring the database to this version's schema."""
+    from consortium.wiring import Process, settings_of
+
+    Process(settings_of(home)).migrate()
+    click.echo("the database is up to date")
+
+
+@command.command()
+@_home
+def serve(home: Path) -> None:
+    """Serve the API, the web app and the log; over TLS too when a second address is set."""
+    import uvicorn
+
+    from consortium.cli.certificate import self_signed
+    from consortium.web.app import create_app
+    from consortium.wiring import Process, settings_of
+
+    process = Process(settings_of(home))
+    app = create_app(process)
+    host, _, port = process.settings.listen.rpartition(":")
+    options = {"log_level": "warning", "access_log": False, "server_header": False}
+    if process.settings.tls_listen:
+        name, _, secure = process.settings.tls_listen.rpartition(":")
+        paths = self_signed(home, name, process.clock())
+        tls = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=name,
+                port=int(secure),
+                ssl_certfile=str(paths[0]),
+                ssl_keyfile=str(paths[1]),
+                **options,  # type: ignore[arg-type]
+            )
+        )
+        tls.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        threading.Thread(target=tls.run, name="tls", daemon=True).start()
+    uvicorn.Server(uvicorn.Config(app, host=host, port=int(port), **options)).run()  # type: ignore[arg-type]
+
+
+def _work(home: Path, queues: str, every: dict[str, float], *, relays: bool) -> None:
+    os.environ["TRELLIS_HOME"] = str(home.absolute())
+    from consortium.jobs import relay
+    from consortium.jobs.celery import app
+
+    beat = relay.Beat(every, relay=relays)
+    relay.beats.append(beat)
+    beat.start()
+    app.worker_main(
+        [
+            "worker",
+            "--pool=solo",
+            f"--queues={queues}",
+            "--loglevel=WARNING",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            f"--hostname={queues.replace(',', '-')}@trellis",
+        ]
+    )
+
+
+@command.command()
+@_home
+def worker(home: Path) -> None:
+    """Publish the log, match, freeze audiences. Holds the log's key and the pepper."""
+    os.environ["TRELLIS_HOME"] = str(home.absolute())
+    from consortium.jobs import matching, publishing
+    from consortium.jobs.celery import process
+
+    knobs = process().settings
+    every = {
+        publishing.run.name: knobs.publish_seconds,
+        matching.run.name: knobs.match_seconds,
+    }
+    _work(home, "publishing,matching", every, relays=True)
+
+
+@command.command()
+@_home
+def mailer(home: Path) -> None:
+    """Open what was approved, and send it. The only process with the mailer's keys."""
+    os.environ["TRELLIS_HOME"] = str(home.absolute())
+    from consortium.cli.hardening import no_core_dumps
+    from consortium.jobs import mailing, returns
+
+    no_core_dumps()
+    mailing.announce()
+    _work(home, "mailing", {mailing.run.name: 1.0, returns.run.name: 2.0}, relays=False)
+
+
+@command.command()
+@_home
+@click.argument("actor")
+def link(home: Path, actor: str) -> None:
+    """Print a one-time sign-in link for somebody."""
+    from consortium.service import sign_in
+    from consortium.wiring import Process, settings_of
+
+    process = Process(settings_of(home))
+    token = process.units.run("link", lambda unit: sign_in.make_link(unit, actor, process.clock()))
+    click.echo(f"http://{process.settings.listen}/sign-in/{token}")
+
+
+@command.command()
+@_home
+@click.option("--campaign", help="List this campaign's letters in doubt.")
+@click.option("--letter", help="Decide about one of them.")
+@click.option("--was", type=click.Choice(["sent", "not-sent"]))
+def doubt(home: Path, campaign: str | None, letter: str | None, was: str | None) -> None:
+    """List letters in doubt, and decide what no machine can: was it taken or not?"""
+    from consortium.service import decide
+    from consortium.wiring import Process, settings_of
+
+    process = Process(settings_of(home))
+    if letter is not None and was is not None:
+        process.units.run("doubt", lambda unit: decide.decide(unit, letter, was == "sent"))
+        click.echo("decided")
+        return
+    for one in process.units.run("doubts", lambda unit: decide.doubts(unit, campaign)):
+        since = f"{one.claimed_at:%Y-%m-%d %H:%M:%S} UTC" if one.claimed_at else "unknown"
+        click.echo(f"{one.id}  campaign {one.campaign}  claimed {since}  {one.outcome}")

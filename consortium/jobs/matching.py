@@ -1,0 +1,24 @@
+"""Link what has arrived; fix an audience; promise an intent."""
+
+from consortium.jobs import relay
+from consortium.jobs.celery import app, process
+from consortium.service import freeze, match
+
+
+@app.task(name="match")  # type: ignore[untyped-decorator]
+def run() -> None:
+    """Do all matching that is due. Delivered at least once; matching is repeatable."""
+    match.run(process().bench)
+    relay.answered("match")
+
+
+@app.task(name="freeze")  # type: ignore[untyped-decorator]
+def fix(campaign: str) -> None:
+    """Fix the audience of a campaign with this id. Repeatable."""
+    freeze.freeze(process().bench, campaign)
+
+
+@app.task(name="intend")  # type: ignore[untyped-decorator]
+def intend(campaign: str) -> None:
+    """Promise the intent of a campaign with this id. Repeatable."""
+    freeze.intend(process().bench, campaign)
