@@ -14,6 +14,7 @@ from importlib import resources
 from itertools import accumulate
 
 from matching import normalise
+from matching.errors import MatchingError
 from matching.recipes import Record, make_record
 
 __all__ = ["Entry", "Home", "Person", "Town", "entries", "entry_record", "person_record", "town"]
@@ -121,7 +122,11 @@ _ACCENTS = {
 @lru_cache(maxsize=3)
 def _frequencies(kind: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Names and running shares of the 1990 US census, as the ``names`` package carries them."""
-    text = resources.files("names").joinpath(f"dist.{kind}").read_text("ascii")
+    try:
+        text = resources.files("names").joinpath(f"dist.{kind}").read_text("ascii")
+    except ModuleNotFoundError:
+        why = "making people needs the extra 'world': pip install 'trellis-consortium[world]'"
+        raise MatchingError(why) from None
     rows = [line.split()[:2] for line in text.splitlines() if line.strip()]
     return tuple(row[0].title() for row in rows), tuple(accumulate(float(row[1]) for row in rows))
 

@@ -18,6 +18,7 @@ import click
 import tomli_w
 
 from matching import people
+from matching.errors import MatchingError
 from matching.people import Entry, Person, Town
 from matching.roll import co
 
@@ -62,7 +63,12 @@ def make_command(voters: int, members: str, seed: int, today: Any, out: Path) ->
         raise click.BadParameter("a list has at least 20 rows and at most as many as voters")
     if out.exists() and any(out.iterdir()):
         raise click.BadParameter(f"{out} is not empty", param_hint="--out")
-    make(out, voters=voters, members=sizes, seed=seed, today=today.date() if today else _today())
+    try:
+        make(
+            out, voters=voters, members=sizes, seed=seed, today=today.date() if today else _today()
+        )
+    except MatchingError as error:
+        raise click.ClickException(str(error)) from None
     click.echo(f"{out}: {voters:,} voters, {len(sizes)} lists of {', '.join(map(str, sizes))} rows")
 
 
