@@ -1,11 +1,13 @@
 """A whole upload with custodians' real arithmetic: what leaves, what stays, what a re-run does."""
 
 import base64
+import errno
 import json
 import stat
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 import rfc8785
 
 from consortium.cli.home import Home
@@ -219,3 +221,21 @@ def test_a_key_that_another_actor_logged_is_not_sealed_to(union: Desk, members: 
     assert refused.exit_code == 1
     assert "mailer key" in refused.output
     assert union.world.parts == {}
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
+    union: Desk, members: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _rows: object) -> None:
+        path.write_bytes(b"PAR1half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as small:
+        small.setattr("consortium.cli.uploading.write_rows", full)
+        cut = union.run("upload", members, "--yes")
+    assert cut.exit_code == 1
+    assert "No space left on device" in cut.output
+    left = [path.name for path in union.home.rglob("*") if ".part" in path.name]
+    assert left == []
+    assert union.world.parts == {}
+    assert union.json("upload", members, "--yes")["rows"] == 150
