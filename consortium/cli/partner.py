@@ -437,30 +437,31 @@ def stop(home: Path, campaign: str, yes: bool) -> None:
 @command.command("enrol-browser")
 @home_option
 @click.argument("code")
-@click.option(
-    "--public", default="", help="The browser key shown beside the code, 64 hex characters."
-)
+@click.option("--public", default="", help="The browser's key, 64 hex characters.")
+@click.option("--yes", is_flag=True, help="You compared the key with the page already.")
 @json_option
-def enrol_browser(home: Path, code: str, public: str) -> None:
-    """Vouch for the signing key in your browser: CODE is what the page shows."""
+def enrol_browser(home: Path, code: str, public: str, yes: bool) -> None:
+    """Vouch for the signing key in your browser: CODE, or CODE:KEY, is what the page shows."""
     api = line(home)
     key, short = (public, code) if public else _split_code(code)
+    if not key:
+        # The server names the key, and could name its own: only the page can tell.
+        key = str(api.get(f"/browser-keys/{short}").get("public"))
+        say("The server says that this code stands for the browser key", f"  {key}")
+        confirm("Does your browser's page show exactly this key?", yes)
     try:
         raw = bytes.fromhex(key)
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise click.UsageError(
-            "the page shows CODE and a key of 64 characters: give both, CODE:KEY or --public"
-        )
+        raise click.UsageError("a browser's key has 64 hex characters")
     body = {"code": short, "public": key, "signature": api.home.sign(BROWSER_KEY + raw).hex()}
     api.post("/browser-keys", body)
-    say(
-        "Your browser's key now counts as yours. It cannot leave that browser; end it there or ask the operator."  # noqa: E501
-    )
+    say("Your browser's key counts as yours now. It cannot leave that browser.")
     last_line({"public": key, "code": short})
 
 
 def _split_code(code: str) -> tuple[str, str]:
-    short, _, key = code.rpartition(":")
+    """The key, empty when the page showed a code alone, and the code."""
+    short, _, key = code.partition(":")
     return key, short

@@ -298,6 +298,8 @@ class FakeWorld:
             case ["POST", "races", _, "campaigns"]:
                 self.campaigns["new"] = {"id": "new", "state": "draft", "approvals": [], **body}
                 return _ok({"id": "new", "state": "draft"}, 201)
+            case ["GET", "browser-keys", _]:
+                return _ok({"public": "cd" * 32})
             case ["POST", "browser-keys"]:
                 self.browser = body
                 return _ok({})

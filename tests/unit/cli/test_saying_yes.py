@@ -255,8 +255,12 @@ def test_any_partner_stops_a_campaign_everywhere(union: Desk) -> None:
     assert {f"POST {c}.example/stop" for c in ("c1", "c2", "c3")} <= set(union.world.calls)
 
 
-def test_a_browser_key_is_vouched_for_only_when_the_key_itself_was_given(union: Desk) -> None:
-    assert union.run("enrol-browser", "river-7").exit_code == 2
+def test_a_browser_key_is_vouched_for_only_after_the_key_itself_was_seen(union: Desk) -> None:
+    assert union.run("enrol-browser", "river-7:ab").exit_code == 2
+    told = union.run("enrol-browser", "river-7", answers="n\n")
+    assert told.exit_code == 1
+    assert "cd" * 32 in told.output
+    assert "POST server.example/api/v1/browser-keys" not in union.world.calls
     key = "ab" * 32
     assert union.json("enrol-browser", f"river-7:{key}")["public"] == key
     signature = bytes.fromhex(union.world.browser["signature"])
