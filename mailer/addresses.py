@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from mailer.errors import AddressRefused
 
@@ -51,6 +52,8 @@ def host(name: str) -> str:
     return _ascii(name)
 
 
+# Domains repeat from letter to letter; local parts, which name people, are never kept.
+@lru_cache(maxsize=4096)
 def _ascii(domain: str) -> str:
     try:
         plain = domain.encode("idna").decode().lower() if not domain.isascii() else domain.lower()

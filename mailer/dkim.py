@@ -29,6 +29,7 @@ SIGNED = (
     b"feedback-id",
     b"auto-submitted",
 )
+_PADDING, _HASH = padding.PKCS1v15(), SHA256()
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FOLDED = re.compile(rb"\r\n(?=[ \t])")
 _SPACES = re.compile(rb"[ \t]+")
@@ -75,8 +76,8 @@ class Signer:
         unsigned = self._tags([*names, *OVERSIGNED], digest, at)
         # Oversigned names that have no further instance hash as nothing (3.5, h=).
         hashed = b"".join(headers[name] + b"\r\n" for name in names)
-        hashed += _relaxed(unsigned)[1]
-        signature = base64.b64encode(self.key.sign(hashed, padding.PKCS1v15(), SHA256()))
+        hashed += _relaxed(unsigned)
+        signature = base64.b64encode(self.key.sign(hashed, _PADDING, _HASH))
         return unsigned + _fold(signature) + b"\r\n"
 
     def _tags(self, names: list[bytes], digest: bytes, at: datetime) -> bytes:
@@ -124,17 +125,23 @@ def dns_record(public: rsa.RSAPublicKey) -> str:
 def _canonical_headers(head: bytes) -> dict[bytes, bytes]:
     kept: dict[bytes, bytes] = {}
     for line in _FOLDED.sub(b"", head).split(b"\r\n"):
-        name, relaxed = _relaxed(line)
+        name, relaxed = _relaxed_line(line)
         if name in kept:
             raise LetterRefused(name.decode("ascii", "replace"), "stands twice")
         kept[name] = relaxed
     return kept
 
 
-def _relaxed(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = _FOLDED.sub(b"", line).partition(b":")
+def _relaxed(header: bytes) -> bytes:
+    return _relaxed_line(_FOLDED.sub(b"", header))[1]
+
+
+def _relaxed_line(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
     name = name.rstrip(b" \t").lower()
-    return name, name + b":" + _SPACES.sub(b" ", value).strip(b" \t\r\n")
+    if b"  " in value or b"\t" in value:
+        value = _SPACES.sub(b" ", value)
+    return name, name + b":" + value.strip(b" \t\r\n")
 
 
 def _simple_body(body: bytes) -> bytes:
