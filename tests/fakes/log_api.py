@@ -1,0 +1,114 @@
+"""The part of the operator's API that custodians call: real entries, proofs and cosignatures."""
+
+import base64
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from provenance.canonical import openings_from_json
+from provenance.checkpoint import Checkpoint, sign_checkpoint
+from provenance.entry import opened
+from provenance.evidence import Evidence
+from provenance.merkle import inclusion_path, leaf_hash, nodes_of, tree_root
+from provenance.note import COSIGNATURE, Note, Signer, parse_note
+from provenance.receipt import make_receipt
+from provenance.witness import cosign
+
+ORIGIN = "log.test/trellis"
+
+
+class LogApi:
+    """Entries in a list; every proof is made afresh under two cosignatures."""
+
+    def __init__(self) -> None:
+        self.log = Signer.from_seed(ORIGIN, b"\x01" * 32)
+        self.witnesses = [
+            Signer.from_seed(f"w{n}.test", bytes([n]) * 32, COSIGNATURE) for n in (2, 3)
+        ]
+        self.entries: list[bytes] = []
+        self.openings: dict[str, Any] = {}
+
+    def invite(self, url: str) -> dict[str, Any]:
+        """The part of an invite that describes this log."""
+        return {
+            "api": url,
+            "origin": ORIGIN,
+            "log_url": f"{url}/log",
+            "log_vkey": self.log.verifier.vkey,
+            "witnesses": [
+                {"name": one.verifier.name, "vkey": one.verifier.vkey, "url": url}
+                for one in self.witnesses
+            ],
+            "quorum": 2,
+        }
+
+    def add(self, entry: bytes, openings: Any) -> str:
+        """Take an entry in, after opening it as the API does."""
+        opened(entry, openings_from_json(openings))
+        leaf = leaf_hash(entry).hex()
+        if leaf not in self.openings:
+            self.entries.append(entry)
+            self.openings[leaf] = openings
+        return leaf
+
+    def evidence(self, leaf: str) -> dict[str, Any]:
+        """Prove an entry under a checkpoint of now."""
+        index = next(n for n, one in enumerate(self.entries) if leaf_hash(one).hex() == leaf)
+        size = len(self.entries)
+        signed = sign_checkpoint(Checkpoint(ORIGIN, size, tree_root(self.entries)), self.log)
+        note = parse_note(signed)
+        lines = [cosign(note.text, one, int(time.time())) for one in self.witnesses]
+        whole = Note(note.text, (*note.signatures, *lines)).to_bytes()
+        path = inclusion_path(index, size, nodes_of([leaf_hash(one) for one in self.entries]))
+        receipt = make_receipt(index, path, whole)
+        openings = openings_from_json(self.openings[leaf])
+        return Evidence(self.entries[index], openings, receipt).to_json()
+
+    def app(self) -> Starlette:
+        """The calls custodians make."""
+
+        async def post(request: Request) -> JSONResponse:
+            body = await request.json()
+            leaf = self.add(base64.b64decode(body["entry"]), body["openings"])
+            return JSONResponse({"leaf": leaf}, status_code=202)
+
+        async def get(request: Request) -> JSONResponse:
+            proof = self.evidence(request.path_params["leaf"])
+            return JSONResponse({"state": "published", "evidence": proof})
+
+        async def roster(_: Request) -> JSONResponse:
+            return JSONResponse({"epoch": "", "chunks": []})
+
+        return Starlette(
+            routes=[
+                Route("/api/v1/log/entries", post, methods=["POST"]),
+                Route("/api/v1/log/entries/{leaf}", get),
+                Route("/api/v1/roster", roster),
+            ]
+        )
+
+
+@contextmanager
+def serving_log(port: int) -> Iterator[LogApi]:
+    """Serve a fresh log on loopback."""
+    made = LogApi()
+    server = uvicorn.Server(
+        uvicorn.Config(made.app(), host="127.0.0.1", port=port, log_level="critical")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    try:
+        yield made
+    finally:
+        server.should_exit = True
+        thread.join(timeout=5)
