@@ -29,6 +29,9 @@ def add(unit: Unit, actor: Actor) -> None:
     """
     known = unit.session.get(ActorRow, actor.id)
     if known is None:
+        twin = unit.session.scalar(select(ActorRow.id).where(ActorRow.public == actor.public))
+        if twin is not None:
+            raise Conflict(f"the key of actor {actor.id} is another actor's")
         unit.session.add(
             ActorRow(id=actor.id, role=actor.role, name=actor.name, public=actor.public)
         )

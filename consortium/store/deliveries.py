@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, false, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
@@ -144,10 +144,15 @@ def claim(unit: Unit, id: str, *, stop_key: str, fence: int, now: datetime) -> b
 
     Returns:
         False when another letter of the campaign went, or may have gone, to the same address.
+
+    Raises:
+        LeaseLost: somebody with a newer fence has had this letter in hand.
     """
     row = unit.session.get(DeliveryRow, id)
     if row is None or row.state not in UNSENT:
         return False
+    if row.fence > fence:
+        raise LeaseLost("this letter is another worker's now")
     twin = unit.session.scalar(
         select(DeliveryRow.id).where(
             DeliveryRow.campaign == row.campaign,
@@ -249,6 +254,11 @@ def suppress(unit: Unit, new: Suppression) -> None:
             SuppressionRow.scope == new.scope,
             SuppressionRow.reason == new.reason,
             SuppressionRow.delivery == new.delivery,
+            SuppressionRow.race == new.race,
+            SuppressionRow.partner == new.partner,
+            SuppressionRow.stop_key == new.stop_key,
+            SuppressionRow.address_token == new.address_token,
+            SuppressionRow.person == new.person,
         )
     )
     if known is None:
@@ -283,7 +293,8 @@ def suppressed(
             and_(SuppressionRow.address_token == address_token, SuppressionRow.epoch == epoch)
         )
     if person is not None:
-        speaks = SuppressionRow.bundle.not_in(loud) if loud else ~false()
+        # A stop that came from no bundle is nobody's planted mailbox.
+        speaks = or_(SuppressionRow.bundle.is_(None), SuppressionRow.bundle.not_in(loud))
         same.append(
             and_(
                 SuppressionRow.person == person,
@@ -292,6 +303,8 @@ def suppressed(
                 speaks,
             )
         )
+    if not same:
+        return False
     reach = or_(
         SuppressionRow.scope == "all",
         and_(SuppressionRow.scope == "race", SuppressionRow.race == race),

@@ -3,6 +3,7 @@
 StoreRefused
 ├── Missing         nothing has that id
 ├── Conflict        that id names something else already
+├── Unstorable      a value that no column can hold
 ├── Busy            the transaction lost against others too often
 ├── LeaseLost       somebody with a newer fence works on it now
 └── ArtefactRefused an artefact could not be kept, or is not what its name says
@@ -19,6 +20,10 @@ class Missing(StoreRefused):
 
 class Conflict(StoreRefused):
     """That id names something else already."""
+
+
+class Unstorable(StoreRefused):
+    """A value that no column can hold: a NUL in a text, a number beyond 64 bits."""
 
 
 class Busy(StoreRefused):

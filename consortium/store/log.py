@@ -43,6 +43,8 @@ def find(unit: Unit, leaf: str) -> Promised:
 
 def at_index(unit: Unit, index: int) -> Promised:
     """The published entry at this index, or ``Missing``."""
+    if not 0 <= index < 1 << 63:
+        raise Missing("no entry at that index")
     row = unit.session.scalar(select(EntryRow).where(EntryRow.index == index))
     if row is None:
         raise Missing("no entry at that index")

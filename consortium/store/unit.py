@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from consortium.store.errors import Busy
+from consortium.store.errors import Busy, Unstorable
 from consortium.store.tables import RingRow
 
 T = TypeVar("T")
 TRIES = 12
 _SERIALISATION = {"40001", "40P01", "55P03"}
+_TAKEN = {"23505"}
+_SQLITE_TAKEN = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
 
 class Unit:
@@ -50,12 +52,15 @@ class Units:
 
         Raises:
             Busy: it lost against other transactions ``TRIES`` times.
+            Unstorable: a value that no column of this database can hold.
         """
         for attempt in range(TRIES):
             self.runs[name] = self.runs.get(name, 0) + 1
             try:
                 with Session(self.engine, expire_on_commit=False) as session, session.begin():
                     return work(Unit(session, self.clock()))
+            except (DataError, OverflowError, UnicodeEncodeError) as error:
+                raise Unstorable("a value is not one that can be kept here") from error
             except DBAPIError as error:
                 if not _lost_a_race(error):
                     raise
@@ -68,8 +73,11 @@ def _lost_a_race(error: DBAPIError) -> bool:
     if isinstance(original, sqlite3.OperationalError):
         return "locked" in str(original)
     if isinstance(error, IntegrityError):
-        # Two first inserts of one id: the second try finds the row and answers from it.
-        return True
+        # Two first inserts of one id: the second try finds the row and answers from it. Whatever
+        # else is broken (a key that points at nothing) would be broken again.
+        if isinstance(original, sqlite3.IntegrityError):
+            return original.sqlite_errorcode in _SQLITE_TAKEN
+        return getattr(original, "sqlstate", None) in _TAKEN
     return getattr(original, "sqlstate", None) in _SERIALISATION
 
 
@@ -80,7 +88,9 @@ def engine(url: str) -> Engine:
         event.listen(made, "connect", _sqlite_connect)
         event.listen(made, "begin", _sqlite_begin)
         return made
-    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    scheme, _, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        url = f"postgresql+psycopg://{rest}"
     return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
 
 
