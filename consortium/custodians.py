@@ -75,9 +75,13 @@ def call(
     body: Mapping[str, Any],
     *,
     tries: int = 3,
+    seconds: float = 120,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """POST to a custodian; calls are repeatable by design, so a broken connection is tried again.
+
+    Args:
+        seconds: how long one answer may take; a batch takes about one, a large release minutes.
 
     Raises:
         CustodianDown: no answer, or a broken one.
@@ -85,7 +89,11 @@ def call(
     """
     for tried in range(tries):
         try:
-            answer = client.post(address.url.rstrip("/") + path, json=dict(body))
+            answer = client.post(
+                address.url.rstrip("/") + path,
+                json=dict(body),
+                timeout=httpx.Timeout(seconds, connect=10),
+            )
             said = answer.json()
         except (httpx.HTTPError, ValueError):
             if tried + 1 < tries:

@@ -139,7 +139,7 @@ class ReleaseClient:
         for index, address in sorted(self._by_index.items()):
             signed = self._signed("release-open", address.id, said)
             try:
-                call(self._client, address, "/release", {**whole, "call": signed})
+                call(self._client, address, "/release", {**whole, "call": signed}, seconds=900)
             except CustodianProblem as problem:
                 problems[address.id] = problem
                 continue

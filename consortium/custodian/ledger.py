@@ -301,6 +301,16 @@ class Ledger:
             raise Refused("not-open", "this campaign has not been opened here", 404)
         return Release(*rows[0])
 
+    def has_release(self, campaign: str, digest: str, root: str) -> bool:
+        """Whether exactly this manifest and root were opened before."""
+        query = "SELECT 1 FROM releases WHERE campaign=? AND digest=? AND root=?"
+        return bool(self._rows(query, campaign, digest, root))
+
+    def reorder(self, campaign: str, locks: bytes) -> None:
+        """Keep the same locks in another order."""
+        with self._write() as sql:
+            sql.execute("UPDATE releases SET locks=? WHERE campaign=?", (locks, campaign))
+
     def close_release(self, campaign: str, at: datetime) -> int:
         """Close a campaign for good and return how many of its locks were opened."""
         digest = self.release(campaign).digest

@@ -162,6 +162,17 @@ def test_the_whole_evidence_opens_and_the_same_again_is_free(
     assert open_at(world, campaign) == open_at(world, campaign)
     assert world.hosts["ann"].ledger.status()["opens"] == len(ENTRIES)
     assert answer_at(world, "ann") == answer_at(world, "ann")
+    world.now += timedelta(hours=5)  # a mailer that restarts later goes on where it was
+    open_at(world, campaign)
+    before = b64decode(answer_at(world, "ann")["answers"])
+    campaign.locks.reverse()  # another order of the same set is the same root
+    open_at(world, campaign)
+    after = b64decode(answer_at(world, "ann")["answers"])
+    assert after[:32] == before[-32:]
+    assert world.hosts["ann"].ledger.status()["opens"] == len(ENTRIES)
+    world.now += timedelta(days=4)
+    with pytest.raises(Refused, match="outside-window"):
+        answer_at(world, "ann")
 
 
 def test_a_set_above_its_size_class_is_refused(world: World, statement: Statement) -> None:
