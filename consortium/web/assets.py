@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from fastapi import APIRouter, HTTPException
+from starlette.responses import FileResponse, Response
 
 FOLDER = Path(__file__).parent / "static"
 ADDRESS = "/static"
@@ -34,19 +33,17 @@ def asset(name: str) -> Asset:
     return Asset(f"{ADDRESS}/{name}?v={mark}", "sha384-" + base64.b64encode(digest).decode())
 
 
-class Kept(StaticFiles):
-    """Static files that a browser may keep for a year when it asked by the mark of their bytes."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer as any static file, with a cache line that fits how it was asked for."""
-        answer = await super().get_response(path, scope)
-        marked = b"v=" in scope.get("query_string", b"")
-        answer.headers["cache-control"] = (
-            "public, max-age=31536000, immutable" if marked else "no-cache"
-        )
-        return answer
+router = APIRouter(include_in_schema=False)
+_FILES = {each.relative_to(FOLDER).as_posix(): each for each in FOLDER.rglob("*") if each.is_file()}
 
 
-def static_files() -> StaticFiles:
-    """What the application mounts at ``ADDRESS``."""
-    return Kept(directory=FOLDER)
+@router.get(ADDRESS + "/{name:path}")
+def static_file(name: str, v: str = "") -> Response:
+    """One of the files that were shipped, by its exact name; nothing else on the disk.
+
+    A browser that asked by the mark of the bytes may keep them for a year.
+    """
+    if name not in _FILES:
+        raise HTTPException(404)
+    kept = "public, max-age=31536000, immutable" if v else "no-cache"
+    return FileResponse(_FILES[name], headers={"cache-control": kept})

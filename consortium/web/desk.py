@@ -1,4 +1,4 @@
-"""Every question and deed of the pages, each one call of the service; the one place that knows how."""
+"""Every question and deed of the pages, each one call of the service."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from consortium.service import approve, choose, draft, hear_back, look, sign_in
+from consortium.service import approve, choose, draft, hear_back, look, sign_in, withdraw
 from consortium.service.sign_in import SignedIn
+from consortium.store import actors
+from consortium.store.errors import Missing
 from consortium.store.unit import Units
-from policies.authorise import Caller
+from policies.authorise import Caller, require
 
 T = TypeVar("T")
 
@@ -142,6 +144,50 @@ class Desk:
         """One receipt as JSON."""
         backend = self._state.log_files
         return self._units.run("receipt", lambda unit: look.receipt(unit, caller, id, backend))
+
+    def start_key(self, caller: Caller, public: str, code: str) -> None:
+        """Remember a browser's key under a code."""
+        require(caller, "approve")
+        now = self._state.clock()
+        self._units.run(
+            "browser-key",
+            lambda unit: actors.start_browser_key(unit, caller.id, public, code, now),
+        )
+
+    def waiting_key(self, caller: Caller, code: str) -> str:
+        """The caller's own key behind a code, or ``Missing``."""
+        actor, public = self._units.run("browser-key", lambda unit: actors.browser_key(unit, code))
+        if actor != caller.id:
+            raise Missing("no browser is waiting under that code")
+        return public
+
+    def own_key(self, caller: Caller) -> str:
+        """The key that the caller was registered with."""
+        return self._units.run("actor", lambda unit: actors.get(unit, caller.id)).public
+
+    def vouch_key(self, code: str, signature: str) -> None:
+        """Let a browser's key count."""
+        self._units.run("browser-key", lambda unit: actors.vouch_browser_key(unit, code, signature))
+
+    def approve(self, caller: Caller, id: str, entry: bytes, openings: Mapping[str, Any]) -> str:
+        """A partner's yes; its leaf."""
+        now = self._state.clock()
+        return self._units.run(
+            "approve",
+            lambda unit: approve.approve(unit, caller, id, entry=entry, openings=openings, now=now),
+        )
+
+    def withdraw(self, caller: Caller, id: str, entry: bytes, openings: Mapping[str, Any]) -> str:
+        """A bundle goes; its leaf."""
+        return withdraw.bundle(
+            self._units,
+            caller,
+            id,
+            entry=entry,
+            openings=openings,
+            artefacts=self._state.artefacts,
+            now=self._state.clock(),
+        )
 
     def log(self) -> Any:
         """Size, checkpoint, witnesses."""

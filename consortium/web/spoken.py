@@ -22,7 +22,7 @@ STATES = {
 MEANINGS = {
     "draft": "Nobody but you can see it. Submit it, and the partners are asked.",
     "submitted": "Every partner reads exactly these bytes and says yes or no.",
-    "approved": "All partners said yes to exactly these bytes. Schedule it when you are ready.",
+    "approved": "Enough partners said yes to exactly these bytes. Next, who is eligible is fixed.",
     "frozen": "Who is eligible is fixed. Each partner's tool now checks its own rows.",
     "attested": "Each partner checked its own rows. Next, the intent goes into the public log.",
     "logged": "The intent is in the public log. Sending starts when enough witnesses have signed.",
@@ -57,6 +57,20 @@ VOTES = {
     "1-2": "1 or 2 of the last 4",
     "3-4": "3 or 4 of the last 4",
 }
+_MONTHS = (
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -97,11 +111,7 @@ def hour(value: datetime | str | None) -> str:
 def day(value: date, language: str = "en") -> str:
     """As ``November 5, 2026`` or ``5 de noviembre de 2026``."""
     if language == "es":
-        months = (
-            "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
-            "diciembre"
-        ).split()
-        return f"{value.day} de {months[value.month - 1]} de {value.year}"
+        return f"{value.day} de {_MONTHS[value.month - 1]} de {value.year}"
     return f"{value:%B} {value.day}, {value.year}"
 
 

@@ -20,7 +20,7 @@ def cookie_name(request: Request) -> str:
 
 
 def set_cookie(request: Request, answer: Response, cookie: str) -> None:
-    """Give the browser its session; no script can read it, no other site can send it with a form."""
+    """Give the browser its session: no script reads it, no other site sends it with a form."""
     answer.set_cookie(
         cookie_name(request),
         cookie,

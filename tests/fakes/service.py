@@ -29,7 +29,6 @@ from consortium.service.look import (
 )
 from consortium.service.sign_in import SignedIn
 from consortium.store.errors import Missing
-from consortium.web.assets import ADDRESS, static_files
 from consortium.web.pages import routers
 from consortium.web.security import Headers
 from consortium.web.who import scripted, signed_in
@@ -234,20 +233,20 @@ class FakeDesk:
         ]
         if wrong:
             raise TemplateRefused(wrong)
-        id = "33333333-3333-4333-8333-333333333333"
-        self.letters[id] = replace(
-            _campaign(id, "draft", parts["template"]["subject"]), window=parts["window"]
+        made = "33333333-3333-4333-8333-333333333333"
+        self.letters[made] = replace(
+            _campaign(made, "draft", parts["template"]["subject"]), window=parts["window"]
         )
-        self.changed.append(("draft", id, parts["window"]["opens"]))
-        return id
+        self.changed.append(("draft", made, parts["window"]["opens"]))
+        return made
 
     def preview(self, caller: Caller, id: str) -> str:
         self.campaign(caller, id)
         return (
             "<!doctype html><html lang=en><head><title>Letter</title>"
             "<style>p{font:16px/1.5 Georgia,serif;color:#15201c}</style></head>"
-            "<body style='margin:24px'><p>Hi Alex,</p><p>So I am putting the kettle on. Come by the "
-            "Bessemer library on Saturday, 10 to noon.</p><p>Maria Trujillo</p></body></html>"
+            "<body style='margin:24px'><p>Hi Alex,</p><p>So I am putting the kettle on. Come "
+            "by the Bessemer library on Saturday.</p><p>Maria Trujillo</p></body></html>"
         )
 
     def campaigns(self, caller: Caller) -> list[CampaignView]:
@@ -367,9 +366,6 @@ def application(desk: FakeDesk) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.desk = desk
     app.state.signed = []
-    app.mount(ADDRESS, static_files())
-    for router in routers():
-        app.include_router(router)
     app.add_middleware(Headers)
 
     @app.post("/api/v1/browser-keys/start")
@@ -382,7 +378,7 @@ def application(desk: FakeDesk) -> FastAPI:
     @app.get("/api/v1/campaigns/{id}/approval-draft")
     def approval_draft(request: Request, id: str, public: str) -> JSONResponse:
         signed_in(request)
-        digest = desk.letters[id].digest if not app.state.__dict__.get("lie") else "00" * 32
+        digest = desk.letters[id].digest if not getattr(app.state, "lie", False) else "00" * 32
         facts = {"actor": public, "kind": "approve", "campaign": id, "digest": digest}
         openings = {
             name: {"salt": hashlib.sha256(name.encode()).hexdigest(), "value": value}
@@ -403,16 +399,18 @@ def application(desk: FakeDesk) -> FastAPI:
             {"message": message, "entry_unsigned": body, "openings": openings, "digest": digest}
         )
 
-    @app.put("/api/v1/campaigns/{id}/approval")
+    @app.put("/api/v1/campaigns/{id}/browser-approval")
     async def approval(request: Request, id: str) -> JSONResponse:
         scripted(request, signed_in(request))
         app.state.signed.append(await request.json())
         return JSONResponse({"leaf": "cc" * 32}, status_code=202)
 
-    @app.post("/api/v1/contributions/{id}/withdraw")
+    @app.post("/api/v1/contributions/{id}/browser-withdrawal")
     async def withdraw(request: Request, id: str) -> JSONResponse:
         scripted(request, signed_in(request))
         app.state.signed.append(await request.json())
         return JSONResponse({"leaf": "dd" * 32}, status_code=202)
 
+    for router in routers():
+        app.include_router(router)
     return app

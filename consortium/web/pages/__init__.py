@@ -5,9 +5,11 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Every screen's router, in the order in which they are mounted."""
-    from consortium.web.pages import auditor, coordinator, partner, recipient, sign_in
+    from consortium.web.assets import router as files
+    from consortium.web.pages import auditor, coordinator, partner, recipient, sign_in, signing
 
-    return [each.router for each in (sign_in, coordinator, partner, auditor, recipient)]
+    screens = (sign_in, coordinator, partner, auditor, recipient, signing)
+    return [files, *(each.router for each in screens)]
 
 
 __all__ = ["routers"]

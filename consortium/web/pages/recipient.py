@@ -1,4 +1,4 @@
-"""What a recipient sees from a letter's links: why it came, and how it stops. No script, no sign-in."""
+"""What a letter's links open: why it came, and how it stops. No script, no sign-in."""
 
 from typing import Annotated, Any
 

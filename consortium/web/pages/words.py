@@ -1,4 +1,4 @@
-"""What the pages for recipients say, in English and in Spanish; only what is kept (docs: claims)."""
+"""What the pages for recipients say, in English and in Spanish, and nothing that is not kept."""
 
 SCOPES = ("race", "partner", "all", "protect")
 
@@ -28,7 +28,7 @@ _EN = {
     "stop_title": "Stop these emails",
     "stop_lede": "One press is enough. You do not need to sign in, and it works right away.",
     "race": "Stop emails about {race}",
-    "race_ends": "Ends: letters about {race}, from every organization here, until the race is over.",
+    "race_ends": "Ends: letters about {race}, from every organization here, for the whole race.",
     "race_stays": "Does not end: letters about other races, or {partner}'s own newsletter.",
     "more": "Other ways to stop",
     "partner": "Stop emails that come from {partner} through Trellis",
@@ -46,7 +46,7 @@ _EN = {
         "this race at any other address. You need not say why."
     ),
     "protect_stays": "Does not end: an organization's own newsletter. Ask that organization.",
-    "told": "{partner} may be told that you stopped, because you are on its list. The others are not.",
+    "told": "{partner} may be told that you stopped: you are on its list. The others are not.",
     "gone": (
         "What was already handed to your mail provider cannot be called back. A letter on its way "
         "at this moment may still arrive."

@@ -123,19 +123,26 @@ async function send(method, address, csrf, body) {
 }
 
 const keyPanel = one('[data-key]');
-async function showKey(pair) {
+async function showKey(pair, code) {
   one('[data-key-state]').textContent = 'kept in this browser';
   one('[data-key-state]').classList.add('ok');
   one('[data-public]').hidden = false;
   one('[data-public-hex]').textContent = await publicOf(pair);
-  one('[data-make]').textContent = 'Enrol it again';
+  one('[data-make]').textContent = 'Ask for a code again';
+  if (code) {
+    /* The key stands in the command: the tool need not believe the server about it */
+    one('[data-make]').hidden = true;
+    one('[data-enrol]').hidden = false;
+    one('[data-command]').textContent = 'trellis partner enrol-browser --home YOUR-FOLDER ' + code + ':' + await publicOf(pair);
+  }
   all('[data-approve] [data-go]').forEach((button) => { button.disabled = false; });
+  all('[data-approve] [data-out]').forEach((line) => { line.textContent = ''; });
 }
 if (keyPanel && window.crypto && crypto.subtle && window.indexedDB) {
   keyPanel.hidden = false;
   const actor = keyPanel.dataset.actor;
   const csrf = one('[name=csrf]').value;
-  keyOf(actor).then((pair) => { if (pair) return showKey(pair); });
+  keyOf(actor).then(async (pair) => { if (pair) await showKey(pair, await keyOf(actor + ' code')); });
   one('[data-make]').addEventListener('click', async (event) => {
     const out = one('[data-key-out]');
     event.target.disabled = true;
@@ -146,9 +153,8 @@ if (keyPanel && window.crypto && crypto.subtle && window.indexedDB) {
         await stored('readwrite', (keys) => keys.put(pair, actor));
       }
       const asked = await send('POST', '/api/v1/browser-keys/start', csrf, { public: await publicOf(pair) });
-      one('[data-command]').textContent = 'trellis partner enrol-browser --home YOUR-FOLDER ' + asked.code;
-      one('[data-enrol]').hidden = false;
-      await showKey(pair);
+      await stored('readwrite', (keys) => keys.put(asked.code, actor + ' code'));
+      await showKey(pair, asked.code);
       out.textContent = 'The key is made. It counts once your tool has enrolled it.';
     } catch (refused) {
       out.textContent = 'That did not work: ' + refused.message;
@@ -198,7 +204,7 @@ if (approving) {
       const message = utf8.encode(ENTRY + canonical(body));
       step(2, good && hex(message) === draft.message, 'The server asked for a signature under something else. Nothing was signed.');
       const signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, message));
-      await send('PUT', base + '/approval', approving.dataset.csrf, { entry_unsigned: entry, signature, openings: draft.openings });
+      await send('PUT', base + '/browser-approval', approving.dataset.csrf, { entry_unsigned: entry, signature, openings: draft.openings });
       step(3, true);
       out.textContent = 'You said yes to exactly this. It goes into the public log.';
       approving.dataset.done = 'yes';
@@ -236,7 +242,7 @@ if (withdrawing) {
       body.signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, utf8.encode(ENTRY + canonical(body))));
       const room = ENTRY_BYTES - utf8.encode(canonical({ ...body, pad: '' })).length;
       const entry = base64(utf8.encode(canonical({ ...body, pad: '0'.repeat(room) })));
-      await send('POST', '/api/v1/contributions/' + encodeURIComponent(bundle) + '/withdraw', withdrawing.dataset.csrf, { entry, openings });
+      await send('POST', '/api/v1/contributions/' + encodeURIComponent(bundle) + '/browser-withdrawal', withdrawing.dataset.csrf, { entry, openings });
       out.textContent = 'Withdrawn. Gone now from the service; from backups after their own window.';
       withdrawing.dataset.done = 'yes';
     } catch (refused) {
