@@ -146,7 +146,12 @@ _WORDS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (Busy, 503, "Too many at once", "Nothing was changed. Try again in a moment."),
     (ServiceRefused, 409, "That cannot be done now", "Nothing was changed."),
     (StoreRefused, 409, "That cannot be done now", "Nothing was changed."),
-    (RequestValidationError, 422, "Something is missing", "Go back and fill in every field."),
+    (
+        RequestValidationError,
+        422,
+        "That was not understood",
+        "Go back; check the address, or fill in every field.",
+    ),
 )
 REFUSALS = tuple(kind for kind, *_ in _WORDS)
 _SAYS_WHY = (PolicyError, ServiceRefused)

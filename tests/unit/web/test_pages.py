@@ -545,3 +545,19 @@ def test_no_page_says_what_the_claims_forbid(browser: TestClient, enter: Enter) 
             "delivered",
         ):
             assert never not in page, (path, never)
+
+
+def test_a_draft_does_not_claim_an_estimate(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    answer = browser.post("/campaigns/new", data=letter(enter(COORDINATOR)))
+    page = browser.get(answer.headers["location"]).text
+    assert "estimated when you submit it" in page
+    assert "≈" not in page
+    assert "very likely" not in page
+
+
+def test_an_address_that_makes_no_sense_is_a_page_too(browser: TestClient) -> None:
+    answer = browser.get("/audit/abc")
+    assert answer.status_code == 422
+    assert "That was not understood" in answer.text
