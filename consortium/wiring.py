@@ -3,8 +3,7 @@
 import json
 import os
 import secrets
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -25,7 +24,7 @@ from consortium.store.unit import Units, engine
 from provenance.backend import FolderBackend
 from provenance.note import Signer
 from provenance.quorum import Policy
-from provenance.sequencer import Cosign, ProofFor, Sequencer
+from provenance.sequencer import Sequencer
 
 WITNESS_SECONDS = 5.0
 
@@ -51,21 +50,6 @@ def make_key(path: Path, secret: bytes | None = None) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return secret
-
-
-def _ask(policy: Policy) -> Cosign:
-    """Ask the policy's witnesses over HTTP, remembering what each has seen; say who is away."""
-    sizes: dict[str, int] = {}
-
-    def ask(checkpoint: bytes, proof_for: ProofFor) -> Sequence[bytes]:
-        lines, away = witness_client.gather(
-            checkpoint, policy.witnesses, proof_for, WITNESS_SECONDS, sizes=sizes
-        )
-        for why in away:
-            print(f"witness away: {why}", file=sys.stderr, flush=True)
-        return lines
-
-    return ask
 
 
 def pen(actor: str, seed: bytes) -> Pen:
@@ -116,7 +100,13 @@ class Process:
         invite = self.invite()
         policy = Policy.from_invite(invite)
         signer = Signer.from_seed(str(invite["origin"]), read_key(self.settings.home / "log.key"))
-        made = Sequencer(self.log_files, SqlLock(self.units), signer, policy, _ask(policy))
+        made = Sequencer(
+            self.log_files,
+            SqlLock(self.units),
+            signer,
+            policy,
+            witness_client.asker(policy, WITNESS_SECONDS),
+        )
         made.recover()
         return made
 

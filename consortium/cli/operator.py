@@ -108,7 +108,7 @@ def init(
                 people,
                 datetime.now(UTC),
                 quiet_hours=(first, last),
-                link_hosts=[partner.domain for partner in world.partners],
+                link_hosts=["example.org", *(partner.domain for partner in world.partners)],
             )
         )
     founding.found(Process(settings_of(home)), world, invite, agreed.read_bytes())

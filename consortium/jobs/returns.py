@@ -14,7 +14,7 @@ from mailer.stops import parse_verp
 
 def spool(home: Path) -> Path:
     """Where the listener leaves what came back; only the mailer reads it."""
-    return home / "returns"
+    return home / "returns" / "new"
 
 
 @app.task(name="returns")  # type: ignore[untyped-decorator]
@@ -22,7 +22,7 @@ def run() -> None:
     """Take in every waiting return. Each file goes only after its effect is committed."""
     here = process()
     key = read_key(here.settings.mailer_home / "delivery.key")
-    for path in sorted(spool(here.settings.mailer_home).glob("*.eml")):
+    for path in sorted(spool(here.settings.mailer_home).glob("*")):
         try:
             found = bounce.read(path.read_bytes())
             delivery = parse_verp(key, found.verp or "").hex()

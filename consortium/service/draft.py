@@ -16,6 +16,8 @@ from policies.authorise import Caller, require
 
 FIELDS = ("precinct", "election_date", "messenger_name", "partner_name", "race_name", "place_name")
 
+AUTHOR = "the race's local coordinator"
+
 # A made-up person, for previews only: no real row is ever rendered before it is sent.
 MADE_UP = {
     "first_name": "Alex",
@@ -140,6 +142,7 @@ def letter_facts(
         "partner_name": party.name,
         "relation": party.relation,
         "race_name": terms.race.name,
+        "author_role": AUTHOR,
         "election_date": f"{terms.race.election_date:%B} {terms.race.election_date.day}",
         "postal_address": terms.postal_address,
         "paid_for_by": terms.paid_for_by,

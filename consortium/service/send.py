@@ -40,7 +40,6 @@ RETRY_AFTER = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(seconds=8)
 """How long after its claim a dead worker's letter can surely no longer be taken."""
 MOST_TRIES = 5
-AUTHOR = "the race's local coordinator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,7 +492,7 @@ def _letter(
             address=payload.email,
             message_id=stops.message_id(office.keys.delivery, raw, domain),
             stop_url=f"{office.public_url}/u/{token}",
-            stop_mailto=stops.verp_address(office.keys.delivery, raw, f"stop.{domain}"),
+            stop_mailto=f"stop-{token}@{domain}",
             facts=facts,
         )
     )

@@ -4,6 +4,7 @@ Decided after what PyJWT does and does not check: EdDSA only, the header's type 
 is required, the audience is one string, a token lives five minutes at most and is good once.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ AUDIENCE = "trellis-api"
 TYPE = "trellis+jwt"
 LIFE = timedelta(minutes=5)
 LEEWAY = timedelta(seconds=30)
+_KID = re.compile(r"[a-z0-9-]{1,40}\Z")
+_JTI = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 
 
 def bearer(request: Request, all_units: AllUnits, now: Now) -> Caller:
@@ -48,7 +51,10 @@ def read(unit: Unit, token: str, now: datetime) -> Caller:
         header = jwt.get_unverified_header(token)
         if header.get("typ") != TYPE or header.get("alg") != "EdDSA" or "crit" in header:
             raise refused
-        actor = actors.get(unit, str(header.get("kid")))
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not _KID.match(kid):
+            raise refused
+        actor = actors.get(unit, kid)
         claims: dict[str, Any] = jwt.decode(
             token,
             Ed25519PublicKey.from_public_bytes(bytes.fromhex(actor.public)),
@@ -69,8 +75,8 @@ def read(unit: Unit, token: str, now: datetime) -> Caller:
         raise refused
     if expires - issued > LIFE:
         raise refused
-    jti = str(claims["jti"])
-    if not 16 <= len(jti) <= 64:
+    jti = claims["jti"]
+    if not isinstance(jti, str) or not _JTI.match(jti):
         raise refused
     try:
         doors.spend_token(unit, jti, expires, now)
@@ -85,4 +91,12 @@ def _moment(seconds: object) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:
+    """As ``bearer``, for what everybody may ask; a bad token is still refused."""
+    if "authorization" not in request.headers:
+        return None
+    return bearer(request, all_units, now)
+
+
 Bearer = Annotated[Caller, Depends(bearer)]
+PerhapsBearer = Annotated[Caller | None, Depends(perhaps)]

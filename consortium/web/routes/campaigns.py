@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from consortium.service import approve, attest, draft, look, report
 from consortium.web.begin import AllUnits, Files, Knobs, Now
-from consortium.web.routes.forms import Promised, Signed
+from consortium.web.routes.forms import Promised, Signed, Slug
 from consortium.web.tokens import Bearer
 
 router = APIRouter()
@@ -37,7 +37,7 @@ class State(BaseModel):
 
 @router.post("/races/{race}/campaigns", status_code=201)
 def post(
-    race: str, new: NewCampaign, caller: Bearer, all_units: AllUnits, files: Files, now: Now
+    race: Slug, new: NewCampaign, caller: Bearer, all_units: AllUnits, files: Files, now: Now
 ) -> State:
     """Keep a draft."""
     made = all_units.run(

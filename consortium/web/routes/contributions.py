@@ -1,88 +1,100 @@
 """Bundles and roll slices: two uploaded parts each, then the signed entry that binds them."""
 
 import base64
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
-from starlette.concurrency import run_in_threadpool
 
 from consortium.service import contribute, enrol, look, withdraw
 from consortium.service.errors import EntryMisfits
 from consortium.store import contributions
 from consortium.store.artefacts import Artefacts
+from consortium.store.errors import Missing
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
-from consortium.web.routes.forms import Promised, Signed
+from consortium.web.routes.forms import Base64, Hex32, Moment, Promised, Signed, Word
+from consortium.web.routes.parts import Kept, keep
 from consortium.web.tokens import Bearer
 from mailer.seal import SEALED_BYTES
 from matching.bundle import check_rows
+from policies.authorise import require
 
 router = APIRouter()
 _UPLOADED = ("rows_digest", "outputs_digest", "attributes_digest")
 _BESIDE = ("wrapped", "commitment", "rows", "rows_digest", "outputs_digest", "root")
 
 
+class BundleHeader(BaseModel):
+    """What a partner says of its bundle. Words, numbers and digests: no member fits in here."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    bundle: Word
+    partner: Word
+    epoch: Word
+    recipes: Word
+    mailer: Hex32
+    fields: list[Word]
+    size_class: int
+    created: Moment
+    wrapped: Base64
+    commitment: Hex32
+    rows: int
+    rows_digest: Hex32
+    outputs_digest: Hex32
+    root: Hex32
+
+
 class Offer(Signed):
-    """The header of an upload and the entry that promises it."""
+    """The header of a bundle and the entry that promises it."""
 
-    model_config = ConfigDict(extra="forbid")
-    header: dict[str, Any]
-
-
-class Kept(BaseModel):
-    """An uploaded part by its digest."""
-
-    digest: str
-    bytes: int
+    header: BundleHeader
 
 
-async def _keep(request: Request, files: Artefacts) -> Kept:
-    size = 0
+class RollHeader(BaseModel):
+    """What a steward says of a roll slice."""
 
-    async def measured() -> AsyncIterator[bytes]:
-        nonlocal size
-        async for chunk in request.stream():
-            size += len(chunk)
-            yield chunk
+    model_config = ConfigDict(extra="forbid", strict=True)
+    roll: Word
+    steward: Word
+    epoch: Word
+    recipes: Word
+    size_class: int
+    rows: int
+    created: Moment
+    source_digest: Hex32
+    use_terms: dict[str, Any] | list[Any] | str
+    attributes_digest: Hex32
+    outputs_digest: Hex32
 
-    chunks = [chunk async for chunk in measured()]
-    digest = await run_in_threadpool(files.put_stream, chunks)
-    return Kept(digest=digest, bytes=size)
+
+class RollOffer(Signed):
+    """The header of a roll slice and the entry that promises it."""
+
+    header: RollHeader
 
 
 @router.put("/contributions/{id}/{part}")
-async def put_part(id: UUID, part: str, request: Request, caller: Bearer, files: Files) -> Kept:
+async def put_part(
+    id: UUID, part: Literal["rows", "outputs"], request: Request, caller: Bearer, files: Files
+) -> Kept:
     """Keep one part under its digest. Nothing points at it until the entry comes."""
-    _check_part(part, ("rows", "outputs"))
-    return await _keep(request, files)
+    require(caller, "contribute", partner=caller.id)
+    return await keep(request, files)
 
 
 @router.put("/rolls/{id}/{part}")
 async def put_roll_part(
-    id: UUID, part: str, request: Request, caller: Bearer, files: Files
+    id: UUID, part: Literal["attributes", "outputs"], request: Request, caller: Bearer, files: Files
 ) -> Kept:
     """Keep one part of a roll slice under its digest."""
-    _check_part(part, ("attributes", "outputs"))
-    return await _keep(request, files)
+    require(caller, "enrol_roll")
+    return await keep(request, files)
 
 
-def _check_part(part: str, known: tuple[str, ...]) -> None:
-    if part not in known:
-        raise EntryMisfits(f"the parts are {' and '.join(known)}")
-
-
-def _text(header: dict[str, Any], name: str) -> str:
-    value = header.get(name)
-    if not isinstance(value, str) or not value:
-        raise EntryMisfits(f"the header's {name} is missing")
-    return value
-
-
-def _arrived(files: Artefacts, header: dict[str, Any], *names: str) -> None:
-    for name in names:
-        if not files.exists(_text(header, name)):
+def _arrived(files: Artefacts, **digests: str) -> None:
+    for name, digest in digests.items():
+        if not files.exists(digest):
             raise EntryMisfits(f"upload the part named by {name} first")
 
 
@@ -92,19 +104,22 @@ def post(
 ) -> Promised:
     """Take in one bundle. Sending it again answers the same."""
     header = offer.header
-    _arrived(files, header, "rows_digest", "outputs_digest")
-    with files.open(_text(header, "rows_digest")) as path:
+    # Before its file is opened: nobody's file but the caller's own is looked into.
+    require(caller, "contribute", partner=header.partner)
+    _arrived(files, rows_digest=header.rows_digest, outputs_digest=header.outputs_digest)
+    with files.open(header.rows_digest) as path:
         rows = check_rows(path, sealed_bytes=SEALED_BYTES)
-    if rows != header.get("rows"):
+    if rows != header.rows:
         raise EntryMisfits("the header's rows is not how many the file has")
+    whole = header.model_dump()
     offered = contribute.Offered(
-        header={name: value for name, value in header.items() if name not in _BESIDE},
-        wrapped=base64.b64decode(_text(header, "wrapped"), validate=True),
-        commitment=_text(header, "commitment"),
+        header={name: value for name, value in whole.items() if name not in _BESIDE},
+        wrapped=base64.b64decode(header.wrapped),
+        commitment=header.commitment,
         rows=rows,
-        rows_digest=_text(header, "rows_digest"),
-        outputs_digest=_text(header, "outputs_digest"),
-        root=_text(header, "root"),
+        rows_digest=header.rows_digest,
+        outputs_digest=header.outputs_digest,
+        root=header.root,
     )
     leaf = all_units.run(
         "contribute",
@@ -145,7 +160,7 @@ def get(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[
                 "leaf": one.leaf,
                 "evidence": None if proof is None else proof.to_json(),
             }
-    raise EntryMisfits("this partner has no such contribution")
+    raise Missing("this partner has no such contribution")
 
 
 @router.post("/contributions/{id}/withdraw", status_code=202)
@@ -167,20 +182,23 @@ def post_withdrawal(
 
 @router.post("/rolls/{id}", status_code=202)
 def post_roll(
-    id: UUID, offer: Offer, caller: Bearer, all_units: AllUnits, files: Files, now: Now
+    id: UUID, offer: RollOffer, caller: Bearer, all_units: AllUnits, files: Files, now: Now
 ) -> Promised:
     """Take in one roll slice. Sending it again answers the same."""
     header = offer.header
-    _arrived(files, header, "attributes_digest", "outputs_digest")
+    require(caller, "enrol_roll")
+    _arrived(
+        files, attributes_digest=header.attributes_digest, outputs_digest=header.outputs_digest
+    )
     leaf = all_units.run(
         "enrol",
         lambda unit: enrol.enrol(
             unit,
             caller,
             id=str(id),
-            header={name: value for name, value in header.items() if name not in _UPLOADED},
-            attributes_digest=_text(header, "attributes_digest"),
-            outputs_digest=_text(header, "outputs_digest"),
+            header={n: v for n, v in header.model_dump().items() if n not in _UPLOADED},
+            attributes_digest=header.attributes_digest,
+            outputs_digest=header.outputs_digest,
             entry=offer.raw(),
             openings=offer.openings,
             now=now(),
@@ -194,5 +212,5 @@ def get_roll(id: UUID, caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
     """How far a roll slice has come."""
     found = all_units.run("roll", lambda unit: contributions.find_roll(unit, str(id)))
     if found is None or found.steward != caller.id:
-        raise EntryMisfits("this steward has no such roll")
+        raise Missing("this steward has no such roll")
     return {"id": found.id, "state": found.state, "leaf": found.leaf}

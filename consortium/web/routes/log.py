@@ -1,4 +1,4 @@
-"""The log's entries: to post one, and to get one with its proof; keys and roster come from it too."""
+"""The log's entries, to post one and to get one with its proof; and what stands in it."""
 
 import json
 from typing import Any
@@ -6,13 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from consortium.service import enter, look
-from consortium.store import races, roster, texts
+from consortium.service.errors import NotSignedIn
+from consortium.store import log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
-from consortium.web.routes.forms import Promised, Signed
+from consortium.web.routes.forms import Leaf, Promised, Signed, Slug
+from consortium.web.tokens import PerhapsBearer
+from provenance.evidence import Evidence
 
 router = APIRouter()
+FOR_EVERYBODY = ("key", "witness")
+"""Types of entries whose openings concern everybody: keys, and the rule for witnesses."""
 
 
 @router.get("/invite")
@@ -34,16 +39,28 @@ def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
 
 
 @router.get("/log/entries/{leaf}")
-def get(leaf: str, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
-    """An entry's proof once it is published; whoever knows the leaf hash may have it."""
-    found = all_units.run("entry", lambda unit: look.evidence(unit, leaf, files))
+def get(leaf: Leaf, caller: PerhapsBearer, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """An entry's proof once it is published.
+
+    A leaf hash is public, and what an entry says is not: its openings go to who signed it, and
+    to everybody only where they concern everybody.
+    """
+
+    def find(unit: Unit) -> tuple[bool, Evidence | None]:
+        one = log.find(unit, leaf)
+        theirs = caller is not None and caller.id == one.actor
+        return theirs or one.kind in FOR_EVERYBODY, look.evidence(unit, leaf, files)
+
+    may_open, found = all_units.run("entry", find)
     if found is None:
         return {"state": "pending"}
+    if not may_open:
+        raise NotSignedIn("what this entry says is opened to who signed it")
     return {"state": "published", "evidence": found.to_json()}
 
 
 @router.get("/keys/{epoch}")
-def keys(epoch: str, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
     """The newest logged statement of each key of an epoch."""
     found = all_units.run("keys", lambda unit: look.keys(unit, epoch, files))
     return {name: None if one is None else one.to_json() for name, one in found.items()}

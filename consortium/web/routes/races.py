@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from consortium.service import choose
 from consortium.store import races
 from consortium.web.begin import AllUnits, Files, Now
+from consortium.web.routes.forms import Slug
 from consortium.web.tokens import Bearer
 
 router = APIRouter(prefix="/races")
@@ -33,14 +34,14 @@ class Answer(BaseModel):
 
 
 @router.get("/{race}/agreement")
-def agreement(race: str, all_units: AllUnits) -> Response:
+def agreement(race: Slug, all_units: AllUnits) -> Response:
     """The exact bytes that partners sign."""
     found = all_units.run("agreement", lambda unit: races.get(unit, race))
     return Response(found.agreement, media_type="application/json")
 
 
 @router.get("/{race}/places")
-def places(race: str, caller: Bearer, all_units: AllUnits, files: Files) -> dict[str, Any]:
+def places(race: Slug, caller: Bearer, all_units: AllUnits, files: Files) -> dict[str, Any]:
     """The places that may be chosen, with registered voters rounded to 50."""
     found = all_units.run("places", lambda unit: choose.places(unit, caller, files))
     return {kind: [asdict(place) for place in listed] for kind, listed in found.items()}
@@ -48,7 +49,7 @@ def places(race: str, caller: Bearer, all_units: AllUnits, files: Files) -> dict
 
 @router.post("/{race}/counts")
 def count(
-    race: str, question: Question, caller: Bearer, all_units: AllUnits, files: Files, now: Now
+    race: Slug, question: Question, caller: Bearer, all_units: AllUnits, files: Files, now: Now
 ) -> Answer:
     """Noised; the same question gets the same answer and costs nothing again."""
     found = choose.count(all_units, caller, race, question.definition, artefacts=files, clock=now)

@@ -1,0 +1,125 @@
+"""Every actor of a demonstration as its own process, with its own folder, and how to end them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+TRELLIS = (sys.executable, "-m", "consortium.cli.main")
+
+
+class Fell(Exception):
+    """A process ended that should have gone on, or a command failed; says where its words are."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
+
+
+class Cast:
+    """Starts processes, runs commands, ends what it started by pid."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._words: dict[str, Path] = {}
+
+    def start(self, name: str, *args: str | Path, log: Path, port: int | None = None) -> None:
+        """Start a process and wait until it listens on ``port``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as words:
+            self.running[name] = subprocess.Popen(
+                [*TRELLIS, *map(str, args)],
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                env=_environment(),
+                start_new_session=True,
+            )
+        self._words[name] = log
+        if port is not None:
+            self.wait(name, port)
+
+    def wait(self, name: str, port: int, patience: float = 60.0) -> None:
+        """Wait until a started process listens."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            self.check()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+                return
+            time.sleep(0.05)
+        raise Fell(f"{name} does not answer; its words are in {self._words[name]}")
+
+    def check(self) -> None:
+        """Raise if any process has ended by itself."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                raise Fell(f"{name} ended ({process.returncode}); see {self._words[name]}")
+
+    def do(self, *args: str | Path, log: Path, allowed: Sequence[int] = (0,)) -> str:
+        """Run one command to its end and return what it printed; its words also go to ``log``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [*TRELLIS, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=_environment(),
+            check=False,
+        )
+        with log.open("ab") as words:
+            words.write(done.stdout + done.stderr)
+        if done.returncode not in allowed:
+            last = (done.stderr or done.stdout).decode(errors="replace").strip()
+            words_of = " ".join(str(arg) for arg in args[:2])
+            raise Fell(f"trellis {words_of} failed ({done.returncode}): {last[-600:]}")
+        return done.stdout.decode()
+
+    def both(self, commands: Sequence[Sequence[str | Path]], log: Path) -> None:
+        """Run commands side by side and wait for all of them."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as words:
+            running = [
+                subprocess.Popen(
+                    [*TRELLIS, *map(str, command)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=words,
+                    stderr=words,
+                    env=_environment(),
+                )
+                for command in commands
+            ]
+            codes = [process.wait() for process in running]
+        if any(codes):
+            raise Fell(f"trellis {' '.join(map(str, commands[0][:2]))} failed; see {log}")
+
+    def end(self, *names: str) -> None:
+        """End some processes, or all, politely and then not."""
+        chosen = names or tuple(reversed(self.running))
+        for name in chosen:
+            process = self.running.get(name)
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for name in chosen:
+            process = self.running.pop(name, None)
+            if process is None:
+                continue
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRELLIS_")}
+    # Warnings of a worker that runs as root would frighten whoever reads its log.
+    return {**kept, "PYTHONWARNINGS": "ignore", "C_FORCE_ROOT": "1"}
