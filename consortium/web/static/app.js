@@ -160,6 +160,10 @@ if (keyPanel && window.crypto && crypto.subtle && window.indexedDB) {
       out.textContent = 'That did not work: ' + refused.message;
     } finally { event.target.disabled = false; }
   });
+} else if (keyPanel) {
+  all('[data-approve] [data-out], [data-withdraw] [data-out]').forEach((line) => {
+    line.textContent = 'A browser can keep a signing key only over https. Use your tool instead.';
+  });
 }
 
 /* Saying yes: everything shown is hashed again here before anything is signed */
