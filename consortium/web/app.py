@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from consortium.web import pages, problems, routes, security
+from consortium.web import limits, pages, problems, routes, security
 
 CHECKPOINT_SECONDS = 2
 A_YEAR = 31_536_000
@@ -49,5 +49,6 @@ def create_app(process: Any) -> FastAPI:
     for router in pages.routers():
         app.include_router(router)
     app.mount("/log", LogFiles(directory=process.settings.log_dir, check_dir=False), name="log")
+    app.add_middleware(limits.Bodies)
     app.add_middleware(security.Headers)
     return app

@@ -11,7 +11,7 @@ _STREAMED = ("/api/v1/contributions/", "/api/v1/rolls/")
 
 
 class Bodies:
-    """ASGI middleware: an announced size is refused at once, an unannounced one when it is there."""
+    """ASGI middleware: an announced size is refused at once, an unannounced one when it comes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

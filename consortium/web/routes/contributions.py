@@ -12,6 +12,7 @@ from consortium.service.errors import EntryMisfits
 from consortium.store import contributions
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
+from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
 from consortium.web.routes.forms import Base64, Hex32, Moment, Promised, Signed, Word
 from consortium.web.routes.parts import Kept, keep
@@ -149,18 +150,20 @@ def listed(caller: Bearer, all_units: AllUnits) -> list[dict[str, Any]]:
 @router.get("/contributions/{id}")
 def get(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
     """One of the caller's own bundles, with its proof once the log has it."""
-    for one in all_units.run("lists", lambda unit: look.contribution_list(unit, caller)):
-        if one.id == str(id):
-            proof = all_units.run(
-                "proof", lambda unit, leaf=one.leaf: look.evidence(unit, leaf, files)
-            )
-            return {
-                "id": one.id,
-                "state": one.state,
-                "leaf": one.leaf,
-                "evidence": None if proof is None else proof.to_json(),
-            }
-    raise Missing("this partner has no such contribution")
+
+    def find(unit: Unit) -> dict[str, Any]:
+        for one in look.contribution_list(unit, caller):
+            if one.id == str(id):
+                proof = look.evidence(unit, one.leaf, files)
+                return {
+                    "id": one.id,
+                    "state": one.state,
+                    "leaf": one.leaf,
+                    "evidence": None if proof is None else proof.to_json(),
+                }
+        raise Missing("this partner has no such contribution")
+
+    return all_units.run("list", find)
 
 
 @router.post("/contributions/{id}/withdraw", status_code=202)

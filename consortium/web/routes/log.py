@@ -6,13 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from consortium.service import enter, look
-from consortium.service.errors import NotSignedIn
 from consortium.store import log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
 from consortium.web.routes.forms import Leaf, Promised, Signed, Slug
 from consortium.web.tokens import PerhapsBearer
+from policies.errors import Denied
 from provenance.evidence import Evidence
 
 router = APIRouter()
@@ -55,7 +55,7 @@ def get(leaf: Leaf, caller: PerhapsBearer, all_units: AllUnits, files: LogFiles)
     if found is None:
         return {"state": "pending"}
     if not may_open:
-        raise NotSignedIn("what this entry says is opened to who signed it")
+        raise Denied("see_entry", "what an entry says is opened to who signed it")
     return {"state": "published", "evidence": found.to_json()}
 
 
