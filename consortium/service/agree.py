@@ -1,9 +1,12 @@
 """Partners sign an agreement for a race."""
 
+from datetime import datetime
+
 from consortium.service.errors import NotReady
 from consortium.store import actors, races
 from consortium.store.unit import Unit
 from policies import agreement
+from policies.authorise import Term
 
 
 def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
@@ -37,3 +40,10 @@ def signed_terms(unit: Unit, race: str) -> agreement.Agreement:
     if missing:
         raise NotReady(f"not everybody has signed the agreement yet: {', '.join(missing)}")
     return found
+
+
+def term(unit: Unit, race: str, now: datetime) -> Term:
+    """A coordinator's term in this race: from everybody's signature to the close of the polls."""
+    found = terms(unit, race)
+    everybody = {party.id for party in found.parties} <= set(races.signatures(unit, race))
+    return Term(everybody, now, found.race.polls_close)

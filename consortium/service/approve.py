@@ -36,8 +36,9 @@ def submit(
     Raises:
         TooFew: the noised size is below the gate. Nothing is asked of anybody.
     """
-    require(caller, "submit")
     one = units.run("submit-look", lambda unit: campaigns.get(unit, id))
+    term = units.run("submit-term", lambda unit: agree.term(unit, one.race, clock()))
+    require(caller, "submit", term=term)
     if one.state == "submitted" and one.digest:
         return one.digest
     if one.state != "draft":
@@ -129,8 +130,8 @@ def approve(
     Returns:
         The leaf hash, in hex, of the approval's entry.
     """
-    require(caller, "approve")
     one = campaigns.get(unit, id)
+    require(caller, "approve", partner=caller.id, sources=(one.manifest or {}).get("sources", []))
     said = enter.read(unit, entry, openings, now=now)
     enter.expect(said, "approval", kind="approve", campaign=id, digest=one.digest)
     if said.actor.id != caller.id:
@@ -157,8 +158,8 @@ def approve(
 
 def schedule(unit: Unit, caller: Caller, id: str, *, hold: timedelta, now: datetime) -> str:
     """Let the letters go once everything else is in place; a hold lets people think again."""
-    require(caller, "schedule")
     one = campaigns.get(unit, id)
+    require(caller, "schedule", term=agree.term(unit, one.race, now))
     if one.state not in ("submitted", *RUNNING):
         raise WrongState("this campaign cannot be scheduled now")
     if one.scheduled is None:
@@ -181,8 +182,8 @@ def pause(unit: Unit, caller: Caller, id: str) -> str:
 
 def resume(unit: Unit, caller: Caller, id: str) -> str:
     """Go on where the pause began."""
-    require(caller, "pause")
     one = campaigns.get(unit, id)
+    require(caller, "resume", term=agree.term(unit, one.race, unit.now))
     if one.state != "paused" or one.before_pause is None:
         raise WrongState("this campaign is not paused")
     campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for="")

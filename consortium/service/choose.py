@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from consortium.service import agree
 from consortium.service.errors import NotReady
-from consortium.store import contributions, frames, ledger
+from consortium.store import contributions, frames, ledger, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from matching import engine
@@ -82,7 +83,8 @@ def catalogue(artefacts: Artefacts, attributes: str) -> dict[str, dict[str, int]
 
 def places(unit: Unit, caller: Caller, artefacts: Artefacts) -> dict[str, list[Place]]:
     """The places that may be chosen: those with enough registered voters on the roll."""
-    require(caller, "see_places")
+    race = races.first(unit).id
+    require(caller, "see_places", term=agree.term(unit, race, unit.now))
     found = catalogue(artefacts, snapshot(unit, []).attributes)
     return {
         kind: [
@@ -113,7 +115,8 @@ def count(
     Raises:
         Denied, DefinitionRefused, BudgetSpent, NotReady.
     """
-    require(caller, "count")
+    term = units.run("count-term", lambda unit: agree.term(unit, race, clock()))
+    require(caller, "count", term=term)
     seen = units.run("count-look", snapshot)
     known = catalogue(artefacts, seen.attributes)
     normal = definition.normal_form(raw, known)

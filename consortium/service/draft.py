@@ -73,7 +73,7 @@ def draft(
     Raises:
         Denied, DefinitionRefused, TemplateRefused, NotReady, WrongState.
     """
-    require(caller, "draft")
+    require(caller, "draft", term=agree.term(unit, race, now))
     terms = agree.signed_terms(unit, race)
     known = choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
     normal = definition.normal_form(definition_, known)

@@ -35,10 +35,11 @@ def outcomes(
         WrongState: it has not closed.
         BudgetSpent: no more outcomes can be told in this race.
     """
-    require(caller, "see_report")
     one = units.run("report-look", lambda unit: campaigns.get(unit, id))
     if one.state != "closed":
         raise WrongState("outcomes are told once the campaign has closed")
+    sources = (one.manifest or {}).get("sources", [])
+    require(caller, "see_report", sources=sources, closed=True)
     found = []
     for name in FIGURES:
         question = hashlib.sha256(f"outcome {id} {name}".encode()).hexdigest()

@@ -14,6 +14,10 @@ TERM = Term(quorum=True, now=NOON, polls_close=NOON + timedelta(days=20))
 NEEDED: dict[str, dict[str, Any]] = {
     "contribute": {"partner": "union"},
     "send": {"approved": True, "logged": True, "stopped": False},
+    **{
+        action: {"term": TERM}
+        for action in ("see_places", "count", "draft", "submit", "schedule", "resume")
+    },
 }
 ALLOWED = {
     "partner": "sign_agreement contribute withdraw approve attest see_campaign see_report "
@@ -92,6 +96,7 @@ def test_nothing_is_sent_on_half_a_yes(fact: str, value: bool) -> None:
     ("action", "facts"),
     [
         ("contribute", {}),
+        ("resume", {}),
         ("contribute", {"partner": None}),
         ("contribute", {"partner": 7}),
         ("contribute", {"partner": "union", "extra": "x"}),
