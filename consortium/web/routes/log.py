@@ -21,8 +21,8 @@ FOR_EVERYBODY = ("key", "witness")
 
 
 @router.get("/invite")
-def invite(all_units: AllUnits) -> dict[str, Any]:
-    """The public facts that every tool needs; the same for everybody."""
+def invite(caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
+    """The facts that every tool needs; the same for everybody who takes part, and for nobody else."""
     found: dict[str, Any] = json.loads(
         all_units.run("invite", lambda unit: texts.get(unit, "invite"))
     )
