@@ -24,6 +24,7 @@ AUDIENCE = "trellis-api"
 TYPE = "trellis+jwt"
 LIFE = timedelta(minutes=5)
 LEEWAY = timedelta(seconds=30)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _JTI = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 
@@ -82,7 +83,7 @@ def read(unit: Unit, token: str, now: datetime) -> Caller:
         raise refused from error
     if claims["sub"] != actor.id or not issued - LEEWAY <= now < expires:
         raise refused
-    if expires - issued > LIFE:
+    if not timedelta(0) < expires - issued <= LIFE:
         raise refused
     jti = claims["jti"]
     if not isinstance(jti, str) or not _JTI.match(jti):
@@ -97,7 +98,7 @@ def read(unit: Unit, token: str, now: datetime) -> Caller:
 def _moment(seconds: object) -> datetime:
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise TypeError("a time is a whole number")
-    return datetime.fromtimestamp(seconds, UTC)
+    return EPOCH + timedelta(seconds=seconds)  # fromtimestamp fails in ways of the platform's own
 
 
 def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:

@@ -1,4 +1,4 @@
-"""The store on SQLite and on PostgreSQL, for the tests of this folder."""
+"""The store on SQLite and on PostgreSQL, and a whole server on it, for the tests of this folder."""
 
 from tests.databases import (
     clock,
@@ -8,11 +8,14 @@ from tests.databases import (
     sqlite_units,
     units,
 )
+from tests.fakes.server import any_server, server
 
 __all__ = [
+    "any_server",
     "clock",
     "postgres_template",
     "postgres_units",
+    "server",
     "sqlite_template",
     "sqlite_units",
     "units",
