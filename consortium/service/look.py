@@ -259,15 +259,6 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
     ]
 
 
-OPEN_TO_ALL = ("key", "witness")
-"""Entries whose openings anybody may have: keys that everybody must check, and the policy."""
-
-
-def promised(unit: Unit, leaf: str) -> log.Promised:
-    """An entry by its leaf hash, or ``Missing``."""
-    return log.find(unit, leaf)
-
-
 def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:
     """Entry, openings and proof under the newest published checkpoint; None while it is pending."""
     promised = log.find(unit, leaf)

@@ -41,15 +41,6 @@ def bearer(request: Request, all_units: AllUnits, now: Now) -> Caller:
     return all_units.run("who", lambda unit: read(unit, token, now()))
 
 
-def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:
-    """As ``bearer``, for calls that anybody may make: None when no token came.
-
-    Raises:
-        NotSignedIn: a token came and is not valid.
-    """
-    return bearer(request, all_units, now) if "authorization" in request.headers else None
-
-
 def read(unit: Unit, token: str, now: datetime) -> Caller:
     """Check one token and spend it.
 
@@ -109,5 +100,4 @@ def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:
 
 
 Bearer = Annotated[Caller, Depends(bearer)]
-Perhaps = Annotated[Caller | None, Depends(perhaps)]
 PerhapsBearer = Annotated[Caller | None, Depends(perhaps)]

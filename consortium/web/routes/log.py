@@ -11,7 +11,7 @@ from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
 from consortium.web.routes.forms import Leaf, Promised, Signed, Slug
-from consortium.web.tokens import PerhapsBearer
+from consortium.web.tokens import Bearer, PerhapsBearer
 from policies.errors import Denied
 from provenance.evidence import Evidence
 
@@ -22,7 +22,7 @@ FOR_EVERYBODY = ("key", "witness")
 
 @router.get("/invite")
 def invite(caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
-    """The facts that every tool needs; the same for everybody who takes part, and for nobody else."""
+    """The facts that every tool needs; the same for whoever takes part, and for nobody else."""
     found: dict[str, Any] = json.loads(
         all_units.run("invite", lambda unit: texts.get(unit, "invite"))
     )
