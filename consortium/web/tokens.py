@@ -92,12 +92,4 @@ def _moment(seconds: object) -> datetime:
     return EPOCH + timedelta(seconds=seconds)  # fromtimestamp fails in ways of the platform's own
 
 
-def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:
-    """As ``bearer``, for what everybody may ask; a bad token is still refused."""
-    if "authorization" not in request.headers:
-        return None
-    return bearer(request, all_units, now)
-
-
 Bearer = Annotated[Caller, Depends(bearer)]
-PerhapsBearer = Annotated[Caller | None, Depends(perhaps)]

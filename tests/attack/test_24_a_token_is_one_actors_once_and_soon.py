@@ -197,7 +197,6 @@ def test_a_token_in_the_address_is_no_token(server: Server) -> None:
 
 
 OPEN = {
-    ("GET", "/api/v1/invite"),
     ("POST", "/api/v1/log/entries"),  # its own signature is its authority
     ("GET", "/api/v1/log/entries/{leaf}"),
     ("GET", "/api/v1/keys/{epoch}"),

@@ -6,18 +6,16 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from consortium.service import enter, look
-from consortium.store import log, races, roster, texts
+from consortium.store import races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
 from consortium.web.routes.forms import Leaf, Promised, Signed, Slug
-from consortium.web.tokens import Bearer, PerhapsBearer
+from consortium.web.tokens import Bearer, Perhaps
 from policies.errors import Denied
 from provenance.evidence import Evidence
 
 router = APIRouter()
-FOR_EVERYBODY = ("key", "witness")
-"""Types of entries whose openings concern everybody: keys, and the rule for witnesses."""
 
 
 @router.get("/invite")
@@ -39,7 +37,7 @@ def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
 
 
 @router.get("/log/entries/{leaf}")
-def get(leaf: Leaf, caller: PerhapsBearer, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+def get(leaf: Leaf, caller: Perhaps, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
     """An entry's proof once it is published.
 
     A leaf hash is public, and what an entry says is not: its openings go to who signed it, and
@@ -47,9 +45,9 @@ def get(leaf: Leaf, caller: PerhapsBearer, all_units: AllUnits, files: LogFiles)
     """
 
     def find(unit: Unit) -> tuple[bool, Evidence | None]:
-        one = log.find(unit, leaf)
+        one = look.promised(unit, leaf)
         theirs = caller is not None and caller.id == one.actor
-        return theirs or one.kind in FOR_EVERYBODY, look.evidence(unit, leaf, files)
+        return theirs or one.kind in look.OPEN_TO_ALL, look.evidence(unit, leaf, files)
 
     may_open, found = all_units.run("entry", find)
     if found is None:
