@@ -92,4 +92,14 @@ def _moment(seconds: object) -> datetime:
     return EPOCH + timedelta(seconds=seconds)  # fromtimestamp fails in ways of the platform's own
 
 
+def perhaps(request: Request, all_units: AllUnits, now: Now) -> Caller | None:
+    """As ``bearer``, for calls that anybody may make: None when no token came.
+
+    Raises:
+        NotSignedIn: a token came and is not valid.
+    """
+    return bearer(request, all_units, now) if "authorization" in request.headers else None
+
+
 Bearer = Annotated[Caller, Depends(bearer)]
+Perhaps = Annotated[Caller | None, Depends(perhaps)]

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from consortium.service import enter, look
-from consortium.store import races, roster, texts
+from consortium.store import log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
@@ -16,6 +16,8 @@ from policies.errors import Denied
 from provenance.evidence import Evidence
 
 router = APIRouter()
+FOR_EVERYBODY = ("key", "witness")
+"""Types of entries whose openings concern everybody: keys, and the rule for witnesses."""
 
 
 @router.get("/invite")
@@ -45,9 +47,9 @@ def get(leaf: Leaf, caller: Perhaps, all_units: AllUnits, files: LogFiles) -> di
     """
 
     def find(unit: Unit) -> tuple[bool, Evidence | None]:
-        one = look.promised(unit, leaf)
+        one = log.find(unit, leaf)
         theirs = caller is not None and caller.id == one.actor
-        return theirs or one.kind in look.OPEN_TO_ALL, look.evidence(unit, leaf, files)
+        return theirs or one.kind in FOR_EVERYBODY, look.evidence(unit, leaf, files)
 
     may_open, found = all_units.run("entry", find)
     if found is None:
