@@ -379,12 +379,13 @@ def _send_batch(
                 _settle(office, rest, fence, "pending", "held before it left", None)
             return False
         outcome = transport.send(*_letter(office, one, terms, slices, item, payload))
-        _record(office, item, fence, outcome)
         if isinstance(outcome, Deferred) and outcome.stage == "connect":
-            for rest, _ in claimed[number + 1 :]:
+            # Nobody was asked about any letter: an outage uses up no tries, however long it is.
+            for rest, _ in claimed[number:]:
                 _settle(office, rest, fence, "pending", "the mail server did not answer", None)
             _wait(office, one.id, "the mail server, which does not answer; it is tried again")
             return False
+        _record(office, item, fence, outcome)
         office.sleep(max(0.0, 1 / office.per_second - (time.monotonic() - started)))
     office.units.run("mail-progress", lambda unit: _progress(office, unit, one, fence))
     return not _halted(office, one.id)

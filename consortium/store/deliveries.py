@@ -198,6 +198,8 @@ def settle(
     row.settled_at = now
     if state in UNSENT:
         row.stop_key = None  # provably unsent: the address is free again
+    if state == "pending":
+        row.attempt -= 1  # it never came to the mail server, so it was not tried
 
 
 def drop_unsent(unit: Unit, bundle: str) -> None:
