@@ -1,11 +1,11 @@
 """Bundles and roll slices: two uploaded parts each, then the signed entry that binds them."""
 
 import base64
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from consortium.service import contribute, enrol, look, withdraw
 from consortium.service.errors import EntryMisfits
@@ -38,7 +38,7 @@ class BundleHeader(BaseModel):
     fields: list[Word]
     size_class: int
     created: Moment
-    wrapped: Base64
+    wrapped: Annotated[Base64, StringConstraints(min_length=4)]
     commitment: Hex32
     rows: int
     rows_digest: Hex32
