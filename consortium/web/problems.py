@@ -112,9 +112,8 @@ def _where(one: Mapping[str, Any]) -> str:
     place = [str(part) for part in one["loc"]]
     if one["type"] == "extra_forbidden":
         return ".".join((*place[:-1], "(a field that is not known)"))
-    if "openings" in place:
-        place = place[: place.index("openings") + 1]
-    return ".".join(place[:3])
+    # Below a field of the body only a header's names are ours.
+    return ".".join(place[: 3 if place[1:2] == ["header"] else 2])
 
 
 def _http(_: Request, error: Exception) -> Response:
