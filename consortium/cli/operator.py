@@ -108,7 +108,6 @@ def init(
                 people,
                 datetime.now(UTC),
                 quiet_hours=(first, last),
-                link_hosts=["example.org", *(partner.domain for partner in world.partners)],
             )
         )
     founding.found(Process(settings_of(home)), world, invite, agreed.read_bytes())
@@ -241,3 +240,15 @@ def doubt(home: Path, campaign: str | None, letter: str | None, was: str | None)
     for one in process.units.run("doubts", lambda unit: decide.doubts(unit, campaign)):
         since = f"{one.claimed_at:%Y-%m-%d %H:%M:%S} UTC" if one.claimed_at else "unknown"
         click.echo(f"{one.id}  campaign {one.campaign}  claimed {since}  {one.outcome}")
+
+
+@command.command()
+@_home
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout.")
+def status(home: Path, as_json: bool) -> None:
+    """Say who answers, who is missing, and what waits for them."""
+    from consortium.cli.standing import standing
+    from consortium.wiring import Process, settings_of
+
+    found = standing(Process(settings_of(home)))
+    click.echo(json.dumps(found.to_json()) if as_json else "\n".join(found.lines()))

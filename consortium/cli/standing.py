@@ -1,0 +1,88 @@
+"""Who answers and what waits: the operator's one look at an installation."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from consortium.service import look
+from consortium.store import campaigns, log, texts
+from consortium.store.unit import Unit
+from consortium.wiring import Process
+
+SECONDS = 3.0
+MOST = 1024
+OPEN = ("submitted", "approved", "frozen", "attested", "logged", "sending", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is true now; no figure in it is about a person."""
+
+    log_size: int
+    published: datetime | None
+    promised: int
+    quorum: int
+    witnesses: dict[str, bool]
+    custodians: dict[str, bool]
+    threshold: int
+    campaigns: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """For a person: what stands, who is missing, what that stops."""
+        at = f"{self.published:%Y-%m-%d %H:%M:%S} UTC" if self.published else "never"
+        return [
+            f"log: {self.log_size:,} entries, last cosigned {at}; {self.promised:,} promised",
+            _roll("witnesses", self.witnesses, self.quorum, "nothing is published or sent"),
+            _roll("custodians", self.custodians, self.threshold, "no list goes in, no row opens"),
+            *(f"campaign {id} waits for {why}" for id, why in self.campaigns.items()),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {**asdict(self), "published": self.published and self.published.isoformat()}
+
+
+def _roll(name: str, answering: dict[str, bool], needed: int, else_: str) -> str:
+    missing = sorted(one for one, there in answering.items() if not there)
+    there = len(answering) - len(missing)
+    words = f"{name}: {there} of {len(answering)} answer, {needed} are needed"
+    if missing:
+        words += f"; missing: {', '.join(missing)}"
+    return words + (f"; until then {else_}" if there < needed else "")
+
+
+def standing(process: Process) -> Standing:
+    """Look at the log, ask who is there, and say what waits."""
+
+    def read(unit: Unit) -> tuple[Any, look.LogView, int, dict[str, str]]:
+        waiting = {
+            one.id: one.waiting_for or f"nothing, it is {one.state}"
+            for one in campaigns.listed(unit, states=OPEN)
+        }
+        head = look.log_head(unit, process.log_files)
+        invite = json.loads(texts.get(unit, "invite"))
+        return invite, head, len(log.pending(unit, MOST)), waiting
+
+    invite, head, promised, waiting = process.units.run("status", read)
+    return Standing(
+        log_size=head.size,
+        published=head.published,
+        promised=promised,
+        quorum=invite["quorum"],
+        witnesses={one["name"]: _answers(one["url"]) for one in invite["witnesses"]},
+        custodians={one["id"]: _answers(one["url"]) for one in invite["custodians"]},
+        threshold=invite["threshold"],
+        campaigns=waiting,
+    )
+
+
+def _answers(url: str) -> bool:
+    """Whether anything answers there; a 404 is an answer."""
+    try:
+        httpx.get(url, timeout=SECONDS, trust_env=False)
+    except (httpx.TransportError, httpx.UnsupportedProtocol):
+        return False
+    return True
