@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["Coordinator", "Custodians", "Intervals", "Messenger", "Partner", "Race", "Steward",
-           "World", "WorldRefused", "load"]  # fmt: skip
+__all__ = ["Coordinator", "Custodians", "Intervals", "LetterTerms", "Messenger", "Partner", "Race",
+           "Steward", "World", "WorldRefused", "load"]  # fmt: skip
 
 FILE = "world.toml"
 FORMAT = 1
+POSTAL_ADDRESS = "Trellis consortium, PO Box 1, Sampletown"
+LINK_HOSTS = ("example.org",)
+HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 class WorldRefused(Exception):
@@ -38,7 +41,11 @@ class Race:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """An organisation with a list. ``format`` names the system its export came from."""
+    """An organisation with a list.
+
+    ``relation`` ends the sentence "<partner> states that you are ...": "a member".
+    ``format`` names the system its export came from.
+    """
 
     slug: str
     name: str
@@ -88,6 +95,18 @@ class Messenger:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterTerms:
+    """What every letter of the race must show, and where its links may lead.
+
+    ``link_hosts`` are allowed beside the partners' own domains, which always are.
+    """
+
+    postal_address: str
+    paid_for_by: str
+    link_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """A world as its ``world.toml`` describes it; paths are looked up beside that file."""
 
@@ -104,6 +123,7 @@ class World:
     intervals: Intervals
     coordinator: Coordinator
     messenger: Messenger
+    letter: LetterTerms
 
     @property
     def roll(self) -> Path:
@@ -155,9 +175,32 @@ def load(folder: Path) -> World:
         ),
         coordinator=Coordinator(coordinator.slug("id"), coordinator.text("name")),
         messenger=Messenger(messenger.text("name"), messenger.text("place")),
+        letter=_letter(table.table("letter") if table.keys() & {"letter"} else None, race),
     )
     _check(world)
     return world
+
+
+def _letter(table: _Table | None, race: _Table) -> LetterTerms:
+    """The optional table [letter]; each of its keys is optional too."""
+    given: set[str] = set() if table is None else table.keys()
+    for key in given - {"postal_address", "paid_for_by", "link_hosts"}:
+        why = "is not postal_address, paid_for_by or link_hosts"
+        raise WorldRefused(FILE, f"letter.{key}", why)
+
+    def text(key: str, default: str) -> str:
+        return table.text(key) if table is not None and key in given else default
+
+    hosts = table.texts("link_hosts") if table and "link_hosts" in given else list(LINK_HOSTS)
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            why = "must be host names such as example.org, without https:// or a path"
+            raise WorldRefused(FILE, "letter.link_hosts", why)
+    return LetterTerms(
+        text("postal_address", POSTAL_ADDRESS),
+        text("paid_for_by", f"the partners for {race.text('name')}"),
+        tuple(hosts),
+    )
 
 
 def _check(world: World) -> None:

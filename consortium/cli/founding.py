@@ -25,7 +25,6 @@ from provenance.quorum import Policy
 
 SELECTOR = "trellis"
 EPOCH_FORMAT = "{year}-season"
-POSTAL_ADDRESS = "Trellis consortium, PO Box 1, Sampletown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,6 @@ def agreement_of(
     now: datetime,
     *,
     quiet_hours: tuple[str, str],
-    link_hosts: Sequence[str],
 ) -> bytes:
     """The default agreement for a world, over its partners' and custodians' own keys."""
     publics = {one["id"]: one["public"] for one in identities}
@@ -158,10 +156,10 @@ def agreement_of(
         threshold=world.custodians.threshold,
         opens=(now - timedelta(hours=1)).replace(microsecond=0),
         closes=closes,
-        postal_address=POSTAL_ADDRESS,
-        paid_for_by=f"the partners for {world.race.name}",
+        postal_address=world.letter.postal_address,
+        paid_for_by=world.letter.paid_for_by,
         quiet_hours=list(quiet_hours),
-        link_hosts=list(link_hosts),
+        link_hosts=sorted({*world.letter.link_hosts, *(p.domain for p in world.partners)}),
     )
     return agreement.to_bytes(document)
 

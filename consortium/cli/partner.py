@@ -40,7 +40,7 @@ def command() -> None:
 @click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
 @click.option("--name", required=True, help="The organisation's name, as letters show it.")
 @click.option("--domain", required=True, help="The domain your letters come from.")
-@click.option("--relation", required=True, help="What your people are to you, e.g. 'member'.")
+@click.option("--relation", required=True, help="Ends 'you are ...' in letters: 'a member'.")
 @json_option
 def init(home: Path, id: str, name: str, domain: str, relation: str) -> None:
     """Make this computer's signing key and identity.json."""

@@ -25,16 +25,16 @@ from matching.roll import co
 __all__ = ["command", "make"]
 
 _PARTNERS = (
-    ("prairie-action", "Prairie Action", "mail.prairie-action.example", "supporter",
+    ("prairie-action", "Prairie Action", "mail.prairie-action.example", "a supporter",
      "action-network"),
-    ("workers-united", "Workers United", "mail.workers-united.example", "member", "everyaction"),
-    ("clean-rivers", "Clean Rivers Council", "mail.clean-rivers.example", "supporter",
+    ("workers-united", "Workers United", "mail.workers-united.example", "a member", "everyaction"),
+    ("clean-rivers", "Clean Rivers Council", "mail.clean-rivers.example", "a supporter",
      "nationbuilder"),
-    ("tenants-league", "Tenants League", "mail.tenants-league.example", "member",
+    ("tenants-league", "Tenants League", "mail.tenants-league.example", "a member",
      "action-network"),
-    ("library-friends", "Friends of the Library", "mail.library-friends.example", "donor",
+    ("library-friends", "Friends of the Library", "mail.library-friends.example", "a donor",
      "everyaction"),
-    ("transit-riders", "Transit Riders", "mail.transit-riders.example", "subscriber",
+    ("transit-riders", "Transit Riders", "mail.transit-riders.example", "a subscriber",
      "nationbuilder"),
 )  # fmt: skip
 _DISTRICT = "State House 44"
