@@ -25,6 +25,8 @@ TOKEN_LIFE = timedelta(minutes=4)
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between tries when nobody answers; after the last one the tool says so."""
 BUSY = (502, 503, 504)
+FULL = 507
+"""The server could not keep a part; it kept nothing, and the same again does no harm."""
 POLL = (0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 """Seconds between two looks at a promised entry; the last one repeats."""
 
@@ -61,6 +63,7 @@ class Api:
     ) -> None:
         self.home, self.clock, self.sleep = home, clock, sleep
         self.policy = Policy.from_invite(home.invite)
+        self._transport = transport
         self._client = httpx.Client(
             base_url=home.invite["api"].rstrip("/") + "/api/v1",
             transport=transport,
@@ -107,7 +110,8 @@ class Api:
 
         Raises:
             ApiRefused: the server said no.
-            Unreachable: nobody answered, or only "busy", until the pauses ran out.
+            Unreachable: nobody answered, or only "busy", until the pauses ran out; or the server
+                has no room.
         """
         why = "no answer"
         for pause in (*PAUSES, None):
@@ -127,6 +131,11 @@ class Api:
                         f"the connection broke during {method} {path}; look before repeating"
                     ) from away
             else:
+                if response.status_code == FULL:
+                    raise Unreachable(
+                        f"{_refusal(response)}. Tell the operator. Nothing is lost here: run the "
+                        "same command again later."
+                    )
                 if response.status_code not in BUSY:
                     return _accepted(response)
                 why = f"status {response.status_code}"
@@ -193,13 +202,27 @@ class Api:
             if waited >= timeout:
                 raise Unreachable(
                     f"entry {leaf[:16]} is promised but not yet published with "
-                    f"{self.home.invite['quorum']} witnesses after {timeout:.0f} s. The log or a "
-                    "witness may be down; run the same command again later."
+                    f"{self.home.invite['quorum']} witnesses after {timeout:.0f} s. "
+                    f"{self._silent_witnesses()} The promise stands: run the same command again "
+                    "later."
                 )
             pause = min(POLL[min(tries, len(POLL) - 1)], max(timeout - waited, 0.05))
             progress(f"{waited:.0f} s")
             self.sleep(pause)
             waited, tries = waited + pause, tries + 1
+
+    def _silent_witnesses(self) -> str:
+        """Say which witnesses nobody reaches from here; any answer at all counts as being there."""
+        silent = []
+        with httpx.Client(transport=self._transport, timeout=3.0, trust_env=False) as client:
+            for witness in self.home.invite["witnesses"]:
+                try:
+                    client.get(str(witness.get("url") or ""))
+                except (httpx.TransportError, httpx.UnsupportedProtocol):
+                    silent.append(str(witness["name"]))
+        if not silent:
+            return "All witnesses answer from here; the log publishes at intervals."
+        return f"These witnesses do not answer from here: {', '.join(silent)}."
 
     def check(self, evidence: Evidence) -> Checked:
         """Check evidence against the policy of the invite; raises a ProvenanceError."""
@@ -326,6 +349,10 @@ def _json(response: httpx.Response) -> Any:
 def _accepted(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
+    raise _refusal(response)
+
+
+def _refusal(response: httpx.Response) -> ApiRefused:
     title, detail = response.reason_phrase or "refused", ""
     if "json" in response.headers.get("content-type", ""):
         try:
@@ -335,4 +362,4 @@ def _accepted(response: httpx.Response) -> httpx.Response:
         if isinstance(problem, dict):
             title = str(problem.get("title") or title)
             detail = str(problem.get("detail") or "")
-    raise ApiRefused(response.status_code, title, detail)
+    return ApiRefused(response.status_code, title, detail)

@@ -224,7 +224,14 @@ def campaigns(home: Path) -> None:
     answer = api.get("/campaigns")
     found: list[Json] = answer["campaigns"] if isinstance(answer, dict) else answer
     table(("campaign", "state"), [(str(one["id"]), str(one["state"])) for one in found])
-    last_line({"campaigns": [{"id": one["id"], "state": one["state"]} for one in found]})
+    last_line(
+        {
+            "campaigns": [
+                {"id": one["id"], "state": one["state"], "waiting_for": one.get("waiting_for", "")}
+                for one in found
+            ]
+        }
+    )
 
 
 def _step(name: str, says: str) -> None:
@@ -284,7 +291,8 @@ def watch(home: Path, campaign: str, until: str, every: float, timeout: float, o
             if once or state == until or state in ENDED:
                 break
             if waited >= timeout:
-                raise Unreachable(f"{campaign} is still {state} after {timeout:.0f} s")
+                why = f", waiting for {answer['waiting_for']}" if answer.get("waiting_for") else ""
+                raise Unreachable(f"{campaign} is still {state} after {timeout:.0f} s{why}")
             status(state)
             api.sleep(every)
             waited += every
@@ -294,6 +302,7 @@ def watch(home: Path, campaign: str, until: str, every: float, timeout: float, o
             "state": state,
             "shown": answer.get("shown"),
             "progress": answer.get("progress"),
+            "waiting_for": answer.get("waiting_for"),
         }
     )
     if until and state != until and not once:
