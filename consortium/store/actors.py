@@ -44,7 +44,7 @@ def get(unit: Unit, id: str) -> Actor:
     """The actor with this id, or ``Missing``."""
     row = unit.session.get(ActorRow, id)
     if row is None:
-        raise Missing(f"no actor {id}")
+        raise Missing("no actor has that id")
     return frozen(Actor, row)
 
 

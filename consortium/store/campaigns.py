@@ -62,7 +62,7 @@ def get(unit: Unit, id: str) -> Campaign:
     """The campaign with this id, or ``Missing``."""
     row = unit.session.get(CampaignRow, id)
     if row is None:
-        raise Missing(f"no campaign {id}")
+        raise Missing("no campaign has that id")
     return frozen(Campaign, row)
 
 
@@ -78,7 +78,7 @@ def change(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one campaign."""
     row = unit.session.get(CampaignRow, id)
     if row is None:
-        raise Missing(f"no campaign {id}")
+        raise Missing("no campaign has that id")
     for name, value in columns.items():
         setattr(row, name, value)
 

@@ -66,7 +66,7 @@ def get(unit: Unit, id: str) -> Contribution:
     """The contribution with this id, or ``Missing``."""
     found = find(unit, id)
     if found is None:
-        raise Missing(f"no contribution {id}")
+        raise Missing("no contribution has that id")
     return found
 
 
@@ -86,7 +86,7 @@ def change(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one contribution."""
     row = unit.session.get(ContributionRow, id)
     if row is None:
-        raise Missing(f"no contribution {id}")
+        raise Missing("no contribution has that id")
     for name, value in columns.items():
         setattr(row, name, value)
 
@@ -115,6 +115,6 @@ def change_roll(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one roll slice."""
     row = unit.session.get(RollRow, id)
     if row is None:
-        raise Missing(f"no roll {id}")
+        raise Missing("no roll has that id")
     for name, value in columns.items():
         setattr(row, name, value)

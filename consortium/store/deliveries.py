@@ -123,6 +123,52 @@ def count(unit: Unit, campaign: str) -> dict[str, int]:
     return {str(state): int(number) for state, number in unit.session.execute(query)}
 
 
+def unsettled(unit: Unit, *, doubts: bool) -> list[str]:
+    """Campaigns, in any state, with letters that a worker left between claim and outcome.
+
+    Letters of an ended campaign that never left are among them: they are to be dropped.
+
+    Args:
+        doubts: include those with letters in doubt, because there is a log to settle them from.
+    """
+    states = ("claimed", "in_doubt") if doubts else ("claimed",)
+    over = and_(DeliveryRow.state.in_(UNSENT), CampaignRow.state.in_(("stopped", "closed")))
+    query = (
+        select(DeliveryRow.campaign)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .where(or_(DeliveryRow.state.in_(states), over))
+        .distinct()
+    )
+    return sorted(unit.session.scalars(query))
+
+
+def locks_of(unit: Unit, campaign: str, person: int) -> set[str]:
+    """The locks, in hex, of the copies that a campaign has chosen for a person so far."""
+    query = select(DeliveryRow.lock).where(
+        DeliveryRow.campaign == campaign, DeliveryRow.person == person
+    )
+    return set(unit.session.scalars(query))
+
+
+def span(unit: Unit, campaign: str) -> tuple[datetime | None, datetime | None]:
+    """When the first letter of a campaign was claimed, and when the last one was settled."""
+    query = select(func.min(DeliveryRow.claimed_at), func.max(DeliveryRow.settled_at)).where(
+        DeliveryRow.campaign == campaign
+    )
+    first, last = unit.session.execute(query).one()
+    return first, last
+
+
+def suppressions(unit: Unit, campaign: str, reason: str) -> int:
+    """How many letters of a campaign came back with this reason; exact, must not leave unnoised."""
+    query = (
+        select(func.count(func.distinct(SuppressionRow.delivery)))
+        .join(DeliveryRow, DeliveryRow.id == SuppressionRow.delivery)
+        .where(DeliveryRow.campaign == campaign, SuppressionRow.reason == reason)
+    )
+    return int(unit.session.scalar(query) or 0)
+
+
 def outcome(unit: Unit, campaign: str, name: str) -> int:
     """An exact figure of a closed campaign, on its way into noise."""
     if name == "handed to providers":
@@ -207,12 +253,12 @@ def drop_unsent(unit: Unit, bundle: str) -> None:
     unit.session.execute(
         update(DeliveryRow)
         .where(DeliveryRow.bundle == bundle, DeliveryRow.state.in_(UNSENT))
-        .values(state="dropped", outcome="withdrawn")
+        .values(state="dropped", outcome="withdrawn", settled_at=unit.now)
     )
 
 
 def sent_at(unit: Unit, race: str, *, stop_key: str, person: int | None) -> list[datetime]:
-    """When somebody, or their address, was written to in this race; a doubt counts as a letter."""
+    """When an address, and the person if given, was written to here; a doubt counts as sent."""
     same = DeliveryRow.stop_key == stop_key
     query = (
         select(DeliveryRow.claimed_at)
@@ -228,15 +274,24 @@ def sent_at(unit: Unit, race: str, *, stop_key: str, person: int | None) -> list
 
 def last_sent(unit: Unit, race: str) -> dict[int, list[datetime]]:
     """When each person was written to in this race."""
+    return _written(unit, race, DeliveryRow.person)
+
+
+def last_sent_to(unit: Unit, race: str) -> dict[str, list[datetime]]:
+    """When each address, by its token, was written to in this race."""
+    return _written(unit, race, DeliveryRow.address_token)
+
+
+def _written(unit: Unit, race: str, whom: Any) -> dict[Any, list[datetime]]:
     query = (
-        select(DeliveryRow.person, DeliveryRow.claimed_at)
+        select(whom, DeliveryRow.claimed_at)
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
         .where(CampaignRow.race == race, DeliveryRow.state.in_(("claimed", "sent", "in_doubt")))
     )
-    found: dict[int, list[datetime]] = {}
-    for person, at in unit.session.execute(query):
+    found: dict[Any, list[datetime]] = {}
+    for who, at in unit.session.execute(query):
         if at is not None:
-            found.setdefault(person, []).append(at)
+            found.setdefault(who, []).append(at)
     return found
 
 
@@ -320,7 +375,7 @@ def stops_by_bundle(unit: Unit, race: str) -> dict[str, int]:
     """How many people's stops came from each bundle in a race."""
     query = (
         select(SuppressionRow.bundle, func.count(func.distinct(SuppressionRow.person)))
-        .where(SuppressionRow.race == race, SuppressionRow.reason == "stop")
+        .where(SuppressionRow.race == race, SuppressionRow.reason.in_(("stop", "complaint")))
         .group_by(SuppressionRow.bundle)
     )
     return {bundle: number for bundle, number in unit.session.execute(query) if bundle}
@@ -337,8 +392,19 @@ def stopped_scopes(unit: Unit, letter: Delivery) -> list[str]:
     return sorted(set(unit.session.scalars(query)))
 
 
-def lease(unit: Unit, name: str, holder: str, life: timedelta, now: datetime) -> int:
+def lease(
+    unit: Unit,
+    name: str,
+    holder: str,
+    life: timedelta,
+    now: datetime,
+    *,
+    dead: Collection[str] = (),
+) -> int:
     """Take or renew a lease; the fence grows with every new holder.
+
+    Args:
+        dead: holders that are proven to have ended; theirs need not run out.
 
     Raises:
         LeaseLost: another holder's lease has not run out.
@@ -349,11 +415,22 @@ def lease(unit: Unit, name: str, holder: str, life: timedelta, now: datetime) ->
         unit.session.flush()
         return 1
     if row.holder != holder:
-        if row.until > now:
+        if row.until > now and row.holder not in dead:
             raise LeaseLost(f"{name} is another worker's until {row.until:%H:%M:%S}")
         row.holder, row.fence = holder, row.fence + 1
     row.until = now + life
     return row.fence
+
+
+def holds(unit: Unit, name: str, holder: str, fence: int, now: datetime) -> None:
+    """Check that a lease is still this holder's.
+
+    Raises:
+        LeaseLost: it ran out, or somebody has taken it since.
+    """
+    row = unit.session.get(LeaseRow, name)
+    if row is None or row.holder != holder or row.fence != fence or row.until <= now:
+        raise LeaseLost(f"{name} is no longer this worker's")
 
 
 def release(unit: Unit, name: str, holder: str, now: datetime) -> None:

@@ -42,7 +42,7 @@ def get(unit: Unit, id: str) -> Race:
     """The race with this id, or ``Missing``."""
     row = unit.session.get(RaceRow, id)
     if row is None:
-        raise Missing(f"no race {id}")
+        raise Missing("no race has that id")
     return frozen(Race, row)
 
 
