@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     letters_per_second: float = Field(
         50.0, gt=0, description="Pace of sending; duration then tells only the noised size."
     )
+    settled_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds after a mailer's death until the MTA's log surely has its letters.",
+    )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
 
     @field_validator("smtp_log", mode="before")

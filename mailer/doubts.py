@@ -38,6 +38,11 @@ def find(log: Path, verp: str) -> str | None:
     return None
 
 
+def queued(log: Path) -> set[str]:
+    """Return the queue ids of every letter that our sink took."""
+    return {str(entry.get("id")) for entry in _entries(log) if entry.get("event") == "queued"}
+
+
 def complete_since(log: Path, moment: datetime) -> bool:
     """Say whether the log holds everything that was taken from this moment on.
 

@@ -121,6 +121,7 @@ def agreement_of(
     now: datetime,
     *,
     quiet_hours: tuple[str, str],
+    letters_per_week: int = 1,
 ) -> bytes:
     """The default agreement for a world, over its partners' and custodians' own keys."""
     publics = {one["id"]: one["public"] for one in identities}
@@ -159,6 +160,11 @@ def agreement_of(
         postal_address=world.letter.postal_address,
         paid_for_by=world.letter.paid_for_by,
         quiet_hours=list(quiet_hours),
+        caps={
+            "letters_per_week": letters_per_week,
+            "letters_per_race": max(5, letters_per_week),
+            "opens_per_week": letters_per_week + 1,
+        },
         link_hosts=sorted({*world.letter.link_hosts, *(p.domain for p in world.partners)}),
     )
     return agreement.to_bytes(document)

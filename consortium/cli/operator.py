@@ -41,6 +41,8 @@ def command() -> None:
 @click.option("--match-seconds", type=float, default=None)
 @click.option("--hold-seconds", type=float, default=60.0)
 @click.option("--letters-per-second", type=float, default=50.0)
+@click.option("--letters-per-week", type=click.IntRange(1, 7), default=1, show_default=True,
+              help="Cap for one person, over all partners; part of the agreement.")  # fmt: skip
 @click.option("--quiet-hours", default="20:00-08:00", show_default=True)
 @click.option("--demo", is_flag=True, help="Marks every page: all custodians on one machine.")
 def init(
@@ -62,6 +64,7 @@ def init(
     match_seconds: float | None,
     hold_seconds: float,
     letters_per_second: float,
+    letters_per_week: int,
     quiet_hours: str,
     demo: bool,
 ) -> None:
@@ -93,6 +96,7 @@ def init(
             "smtp_log": smtp_log,
             "hold_seconds": hold_seconds,
             "letters_per_second": letters_per_second,
+            "settled_seconds": 3 if demo else 60,
             "demo": demo,
         },
         home,
@@ -108,6 +112,7 @@ def init(
                 people,
                 datetime.now(UTC),
                 quiet_hours=(first, last),
+                letters_per_week=letters_per_week,
             )
         )
     founding.found(Process(settings_of(home)), world, invite, agreed.read_bytes())
@@ -230,11 +235,18 @@ def link(home: Path, actor: str) -> None:
 def doubt(home: Path, campaign: str | None, letter: str | None, was: str | None) -> None:
     """List letters in doubt, and decide what no machine can: was it taken or not?"""
     from consortium.service import decide
+    from consortium.service.errors import WrongState
+    from consortium.store.errors import Missing
     from consortium.wiring import Process, settings_of
 
     process = Process(settings_of(home))
+    if (letter is None) != (was is None):
+        raise click.UsageError("--letter and --was go together")
     if letter is not None and was is not None:
-        process.units.run("doubt", lambda unit: decide.decide(unit, letter, was == "sent"))
+        try:
+            process.units.run("doubt", lambda unit: decide.decide(unit, letter, was == "sent"))
+        except (WrongState, Missing) as refused:
+            raise click.ClickException(f"{refused}; nothing was changed") from refused
         click.echo("decided")
         return
     for one in process.units.run("doubts", lambda unit: decide.doubts(unit, campaign)):

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from mailer.doubts import stamp
+from mailer.doubts import queued, stamp
 
 MAX_BYTES = 1024 * 1024
 
@@ -50,6 +50,7 @@ class Sink:
         end = os.lseek(self._log, 0, os.SEEK_END)
         if end and os.pread(self._log, 1, end - 1) != b"\n":
             os.write(self._log, b"\n")
+        self._finish(log)
         self._say({"event": "began"})
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -63,14 +64,19 @@ class Sink:
         return "250 2.1.5 ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Keep the letter, then log it, then say so; a crash in between leaves it in doubt."""
+        """Keep the letter, log it, show it, say so.
+
+        The log line is the instant at which it is taken: a crash before it has taken nothing, and
+        one after it is made good at the next start.
+        """
         content = envelope.content
         assert isinstance(content, bytes)
         sender, [recipient] = envelope.mail_from or "", envelope.rcpt_tos
         queue_id = secrets.token_hex(6).upper()
         try:
-            self._keep(queue_id, sender, recipient, content)
+            name = self._keep(queue_id, sender, recipient, content)
             self._say({"event": "queued", "id": queue_id, "from": sender, "bytes": len(content)})
+            self._show(name)
         except OSError:
             return "452 4.3.1 the disk does not take it"
         if recipient.partition("@")[0].lower() in self._bounced and self._return_to and sender:
@@ -83,13 +89,29 @@ class Sink:
         """Close the log."""
         os.close(self._log)
 
-    def _keep(self, queue_id: str, sender: str, recipient: str, content: bytes) -> None:
+    def _keep(self, queue_id: str, sender: str, recipient: str, content: bytes) -> str:
         name = f"{datetime.now(UTC).timestamp():.6f}.{queue_id}.{socket.gethostname()}"
         unready = self._maildir / "tmp" / name
         top = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode()
         write_durably(unready, top + content)
-        unready.rename(self._maildir / "new" / name)
+        sync_folder(self._maildir / "tmp")
+        return name
+
+    def _show(self, name: str) -> None:
+        (self._maildir / "tmp" / name).rename(self._maildir / "new" / name)
         sync_folder(self._maildir / "new")
+
+    def _finish(self, log: Path) -> None:
+        """Show what was logged and not shown when an earlier sink ended; the rest was not taken."""
+        unready = sorted((self._maildir / "tmp").iterdir())
+        if not unready:
+            return
+        taken = queued(log)
+        for path in unready:
+            if path.name.split(".")[2] in taken:
+                self._show(path.name)
+            else:
+                path.unlink()
 
     def _say(self, entry: dict[str, object]) -> None:
         line = json.dumps({"at": stamp(datetime.now(UTC)), **entry}).encode() + b"\n"

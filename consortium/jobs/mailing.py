@@ -1,7 +1,9 @@
 """Release, open, render and send one slice. The only module that may import mailer.unseal."""
 
+import fcntl
 import os
 import secrets
+import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -11,10 +13,15 @@ from typing import Any
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.custodians import CustodianAddress, CustodianProblem, TooFewCustodians
+from consortium.custodians import (
+    CustodianAddress,
+    CustodianLied,
+    CustodianProblem,
+    TooFewCustodians,
+)
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
-from consortium.release_client import ReleaseClient
+from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
 from consortium.service import enter, look, send
 from consortium.store import campaigns, log
 from consortium.store.errors import LeaseLost, Missing
@@ -36,6 +43,9 @@ class Custodians:
 
     def __init__(self) -> None:
         self._client: ReleaseClient | None = None
+        self._opened: dict[str, Opened] = {}
+        self._honest: set[tuple[str, int]] = set()
+        self._liars: set[str] = set()
 
     def _reach(self) -> ReleaseClient:
         """Build the client from the sealing key's statement in the cosigned log."""
@@ -52,7 +62,7 @@ class Custodians:
             assert isinstance(listed, list)
             self._client = ReleaseClient(
                 Statement.from_json(said.facts["statement"]),
-                [CustodianAddress.of(one) for one in listed],
+                [CustodianAddress.of(one) for one in listed if one["id"] not in self._liars],
                 mailer="mailer",
                 sign=Ed25519PrivateKey.from_private_bytes(seed).sign,
             )
@@ -72,13 +82,36 @@ class Custodians:
         opened = client.open_release(
             manifest, agreement=agreement, evidence=evidence, nonce=nonce, locks=locks
         )
+        self._opened[opened.campaign] = opened
         points: list[bytes | None] = []
         for chunk in range(opened.chunks):
             points += client.answers(opened, chunk)
         return {lock: point for lock, point in zip(locks, points, strict=True) if point is not None}
 
+    def find_liar(self, campaign: str, lock: bytes) -> None:
+        """Ask for the proofs of the chunk in which a row did not open.
+
+        Raises:
+            CustodianLied: this custodian is not asked again by this process.
+        """
+        opened = self._opened[campaign]
+        whole = range(0, len(opened.locks), len(lock))
+        place = next(n for n in whole if opened.locks[n : n + len(lock)] == lock) // len(lock)
+        chunk = place // CHUNK_LOCKS
+        if (campaign, chunk) in self._honest:
+            return
+        try:
+            self._reach().find_liar(opened, chunk)
+        except CustodianLied as lied:
+            self._liars.add(lied.custodian)
+            self._client = None
+            print(f"mailer: {lied}", flush=True)  # noqa: T201
+            raise
+        self._honest.add((campaign, chunk))
+
     def close(self, campaign: str) -> int:
         """Ask for the signed totals; each custodian puts its own into the log."""
+        self._opened.pop(campaign, None)
         return len(self._reach().close_release(campaign))
 
 
@@ -118,27 +151,52 @@ class MtaLog:
 
     def accepted(self, verp: str) -> str | None:
         """The queue id under which a letter from this return path was taken."""
-        return (
-            doubts.find(self._path, verp)
-            if self._ours
-            else doubts.find_in_postfix(self._path, verp)
-        )
+        look_up = doubts.find if self._ours else doubts.find_in_postfix
+        return look_up(self._path, verp) if self._path.exists() else None
 
     def complete_since(self, at: datetime) -> bool:
-        """Whether the log surely holds everything since then."""
-        if self._ours:
-            return doubts.complete_since(self._path, at)
-        return doubts.postfix_complete_since(self._path, at)
+        """Whether the log surely holds everything since then; one that is away holds nothing."""
+        look_up = doubts.complete_since if self._ours else doubts.postfix_complete_since
+        return self._path.exists() and look_up(self._path, at)
 
     @property
     def _ours(self) -> bool:
         return self._path.suffix == ".jsonl"
 
 
+_kept: list[int] = []
+
+
+def succeed(home: Path, name: str) -> frozenset[str]:
+    """Take the one place for a mailer in this home; the names of those who surely left it.
+
+    The operating system drops the lock with its process, however that ends, so whoever gets the
+    lock knows that every earlier holder is dead and need not wait for their leases to run out. A
+    second mailer in the same home gets no lock, and waits for leases like one on another host.
+    """
+    handle = os.open(home / "mailer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return frozenset()
+    here = os.fstat(handle)
+    place = f"{here.st_dev}:{here.st_ino}"
+    words = os.pread(handle, 4096, 0).decode("ascii", "replace").split()
+    # A copied home brings the names of mailers that may be alive elsewhere: they do not count.
+    earlier = words[1:] if words[:1] == [place] else []
+    kept = [*earlier[-20:], name]
+    os.pwrite(handle, " ".join([place, *kept, ""]).encode(), 0)
+    os.fsync(handle)
+    _kept.append(handle)  # held until this process ends
+    return frozenset(earlier)
+
+
 @cache
 def office() -> send.PostOffice:
     """This process's post office, its keys read from the mailer's home once."""
     here = process()
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"
     home, host = here.settings.mailer_home, here.settings.smtp
     server = Server(host.rpartition(":")[0], int(host.rpartition(":")[2]), tls="off")
     signers = {
@@ -164,7 +222,9 @@ def office() -> send.PostOffice:
         doubts=None if here.settings.smtp_log is None else MtaLog(here.settings.smtp_log),
         public_url=here.settings.public_url,
         per_second=here.settings.letters_per_second,
-        name=f"{os.getpid()}-{secrets.token_hex(4)}",
+        name=name,
+        settled_after=timedelta(seconds=here.settings.settled_seconds),
+        dead=succeed(home, name),
     )
 
 
@@ -195,17 +255,34 @@ def announce() -> None:
 @app.task(name="mail")  # type: ignore[untyped-decorator]
 def run(campaign: str | None = None) -> None:
     """Send what is due: one campaign, or all. Delivered at least once; sending is at most once."""
-    post = office()
-    for id in [campaign] if campaign is not None else send.due(post):
-        try:
-            send.send(post, id)
-        except LeaseLost:
-            continue  # another mailer is at it
-        except (CustodianProblem, TooFewCustodians, Missing) as error:
-            _say(id, str(error))
-    relay.answered("mail")
+    try:
+        post = office()
+        for id in [campaign] if campaign is not None else send.due(post):
+            _turn(post, id)
+    finally:
+        relay.answered("mail")
+
+
+def _turn(post: send.PostOffice, id: str) -> None:
+    """One turn at one campaign; whatever goes wrong with it holds up no other."""
+    try:
+        send.send(post, id)
+    except LeaseLost:
+        pass  # another mailer is at it
+    except (CustodianProblem, TooFewCustodians, Missing) as error:
+        _say(id, str(error))
+    except Exception as error:
+        # Frames and the class only: the text of a strange error might quote what it met.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        print(f"mailer: {type(error).__name__}\n{frames}", flush=True)  # noqa: T201
+        _say(id, f"the mail machine, which met a fault ({type(error).__name__}); it tries again")
 
 
 def _say(id: str, why: str) -> None:
     """Let people see what a campaign waits for; the words name machines, never people."""
-    process().units.run("mail-wait", lambda unit: campaigns.change(unit, id, waiting_for=why[:200]))
+
+    def say(unit: Unit) -> None:
+        if campaigns.get(unit, id).state in ("logged", "sending"):
+            campaigns.change(unit, id, waiting_for=why[:200])
+
+    process().units.run("mail-wait", say)

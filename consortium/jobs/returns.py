@@ -1,15 +1,20 @@
 """Apply bounces, complaints, stops, replies."""
 
+import re
 from pathlib import Path
 
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
 from consortium.service import hear_back
 from consortium.store.errors import Missing
+from consortium.store.unit import Unit
 from consortium.wiring import read_key
 from mailer import bounce
 from mailer.errors import MailerError
 from mailer.stops import parse_verp
+
+# The first line of a file is the listener's own: the address that the message truly came to.
+_STOP = re.compile(rb"Delivered-To: stop-([\w-]{22})@[^\r\n]*\r\n", re.IGNORECASE)
 
 
 def spool(home: Path) -> Path:
@@ -21,18 +26,45 @@ def spool(home: Path) -> Path:
 def run() -> None:
     """Take in every waiting return. Each file goes only after its effect is committed."""
     here = process()
-    key = read_key(here.settings.mailer_home / "delivery.key")
-    for path in sorted(spool(here.settings.mailer_home).glob("*")):
-        try:
-            found = bounce.read(path.read_bytes())
-            delivery = parse_verp(key, found.verp or "").hex()
-            here.units.run(
-                "returned",
-                lambda unit, d=delivery, k=found.kind: hear_back.returned(  # type: ignore[misc]
-                    unit, d, k, here.clock()
-                ),
-            )
-        except (MailerError, Missing):
-            pass  # forged, or nobody's: it changes nothing
-        path.unlink()
-    relay.answered("returns")
+    try:
+        key = read_key(here.settings.mailer_home / "delivery.key")
+        for path in sorted(spool(here.settings.mailer_home).glob("*")):
+            _take(path, key)
+    finally:
+        relay.answered("returns")
+
+
+def _take(path: Path, key: bytes) -> None:
+    try:
+        apply(path.read_bytes(), key)
+    except (MailerError, Missing):
+        pass  # forged, or nobody's: it changes nothing
+    except Exception as error:
+        # Kept for a person; one strange message must not hold up the stops behind it.
+        aside = path.parent.parent / "unread"
+        aside.mkdir(mode=0o700, exist_ok=True)
+        path.rename(aside / path.name)
+        print(f"returns: {type(error).__name__}; kept in {aside.name}", flush=True)  # noqa: T201
+        return
+    path.unlink()
+
+
+def apply(octets: bytes, key: bytes) -> None:
+    """Take in one return.
+
+    Raises:
+        TokenRefused: its return path is not one of ours.
+        Missing: no letter has that return path, or that link.
+    """
+    here = process()
+    if asked := _STOP.match(octets):
+        token = asked[1].decode()
+        here.units.run("stop", lambda unit: hear_back.stop(unit, token, "race", here.clock()))
+        return
+    found = bounce.read(octets)
+    delivery = parse_verp(key, found.verp or "").hex()
+
+    def take_in(unit: Unit) -> None:
+        hear_back.returned(unit, delivery, found.kind, here.clock())
+
+    here.units.run("returned", take_in)

@@ -15,6 +15,8 @@ def doubts(unit: Unit, campaign: str | None) -> list[Delivery]:
 def decide(unit: Unit, letter: str, sent: bool) -> None:
     """Settle one letter. A letter decided to be unsent may leave again while its window is open.
 
+    The mailer drops it instead when its campaign is over.
+
     Raises:
         WrongState: it is not in doubt.
     """

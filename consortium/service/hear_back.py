@@ -10,6 +10,8 @@ from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
 
 SCOPES = ("race", "partner", "all", "protect")
+NOTED = "none"
+"""A soft bounce is counted and reaches nobody: a mailbox that is full today is still one."""
 PATIENCE = 5.0
 """Seconds that a stop waits for this person's letter in flight; then it is answered anyway."""
 
@@ -54,29 +56,11 @@ def suppress(unit: Unit, letter: Delivery, scope: str, reason: str, now: datetim
     """Keep that the recipient of a letter must not be written to.
 
     By stop key (the address), and within this epoch by address token and person, so that the
-    other lists' copies are recognised before anything is opened. Who stopped from one partner only
-    is recognised there alone.
+    other lists' copies are recognised before anything is opened, at another address too. The
+    person counts in this race alone. Who stopped from one partner only is recognised there alone.
     """
-    one = campaigns.get(unit, letter.campaign)
-    race = races.get(unit, one.race)
-    whole = {"race": "race", "partner": "partner", "all": "all", "protect": "all"}[scope]
-    person = letter.person if scope in ("race", "protect") else None
-    deliveries.suppress(
-        unit,
-        Suppression(
-            scope=whole,
-            race=one.race,
-            partner=letter.partner,
-            epoch=race.epoch,
-            stop_key=letter.stop_key,
-            address_token=letter.address_token,
-            person=person,
-            bundle=letter.bundle,
-            reason=reason,
-            delivery=letter.id,
-            at=now,
-        ),
-    )
+    whole = "all" if scope == "protect" else scope
+    _note(unit, letter, whole, reason, person=letter.person, now=now)
 
 
 def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
@@ -90,27 +74,51 @@ def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
         What was done: ``suppressed``, ``noted`` or ``ignored``.
     """
     letter = deliveries.get(unit, delivery)
+    if kind in ("hard", "soft", "complaint") and letter.state == "in_doubt":
+        # What came back had been taken; the return path's key shows that it is this letter.
+        deliveries.settle(
+            unit,
+            letter.id,
+            fence=letter.fence,
+            state="sent",
+            outcome="it came back",
+            queue_id=None,
+            now=now,
+        )
     if kind == "complaint":
         suppress(unit, letter, "race", "complaint", now)
         return "suppressed"
     if kind == "hard":
-        # The address is dead on every list; the person may be reached at another one.
-        one = campaigns.get(unit, letter.campaign)
-        deliveries.suppress(
-            unit,
-            Suppression(
-                scope="all",
-                race=one.race,
-                partner=letter.partner,
-                epoch=races.get(unit, one.race).epoch,
-                stop_key=letter.stop_key,
-                address_token=letter.address_token,
-                person=None,
-                bundle=letter.bundle,
-                reason="hard",
-                delivery=letter.id,
-                at=now,
-            ),
-        )
+        dead(unit, letter, now)
         return "suppressed"
-    return "noted" if kind == "soft" else "ignored"
+    if kind == "soft":
+        _note(unit, letter, NOTED, "soft", person=None, now=now)
+        return "noted"
+    return "ignored"
+
+
+def dead(unit: Unit, letter: Delivery, now: datetime) -> None:
+    """Keep that an address does not exist, on every list; its person may have another."""
+    _note(unit, letter, "all", "hard", person=None, now=now)
+
+
+def _note(
+    unit: Unit, letter: Delivery, scope: str, reason: str, *, person: int | None, now: datetime
+) -> None:
+    one = campaigns.get(unit, letter.campaign)
+    deliveries.suppress(
+        unit,
+        Suppression(
+            scope=scope,
+            race=one.race,
+            partner=letter.partner,
+            epoch=races.get(unit, one.race).epoch,
+            stop_key=letter.stop_key,
+            address_token=letter.address_token or None,
+            person=person,
+            bundle=letter.bundle,
+            reason=reason,
+            delivery=letter.id,
+            at=now,
+        ),
+    )

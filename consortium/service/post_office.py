@@ -1,0 +1,124 @@
+"""The mail machine's parts, as the service is handed them; nothing here opens a row by itself."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from consortium.store import deliveries
+from consortium.store.artefacts import Artefacts
+from consortium.store.unit import Unit, Units
+from mailer.dkim import Signer
+from mailer.seal import Payload
+from mailer.transports import Transport
+from provenance.backend import Backend
+
+LEASE = timedelta(seconds=90)
+"""Renewed while letters leave. Longer than RENEW_EVERY and the transport's patience together, so
+that a worker whose lease has run out has no letter whose last dot is still to leave."""
+RENEW_EVERY = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class MailKeys:
+    """What only the mail machine holds, beside its HPKE key and the DKIM keys."""
+
+    delivery: bytes = field(repr=False)
+    stop: bytes = field(repr=False)
+    choice: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """One row as it lies in its bundle, and what its key is bound to."""
+
+    bundle: str
+    tag: bytes
+    lock: bytes
+    sealed: bytes = field(repr=False)
+    wrapped: bytes = field(repr=False)
+    header: Mapping[str, Any] = field(repr=False)
+
+
+class Custodians(Protocol):
+    """Who helps to open a campaign's rows."""
+
+    def shared(
+        self,
+        manifest: Mapping[str, Any],
+        *,
+        agreement: bytes,
+        evidence: Mapping[str, Any],
+        nonce: bytes,
+        locks: Sequence[bytes],
+    ) -> dict[bytes, bytes]:
+        """The shared point of every lock that is not retired; raises when too few help."""
+
+    def find_liar(self, campaign: str, lock: bytes) -> None:
+        """Ask for proofs where a row did not open; raises naming who answered wrongly."""
+
+    def close(self, campaign: str) -> int:
+        """Ask for the signed totals; how many custodians have given theirs."""
+
+
+class Doubts(Protocol):
+    """The MTA's own log, if it has one."""
+
+    def accepted(self, verp: str) -> str | None:
+        """The queue id under which the MTA took a letter from this return path."""
+
+    def complete_since(self, at: datetime) -> bool:
+        """Whether the log surely holds everything that the MTA took since then."""
+
+
+@dataclass
+class PostOffice:
+    """Where letters are made: the one process that may open a row.
+
+    Args:
+        settled_after: how long after a worker's end the MTA has surely logged what it took.
+        dead: names of earlier workers that are proven to have ended; their leases are void.
+    """
+
+    units: Units
+    artefacts: Artefacts
+    log_files: Backend
+    clock: Callable[[], datetime]
+    keys: MailKeys
+    custodians: Custodians
+    open_row: Callable[[SealedRow, bytes], Payload]
+    transport: Callable[[], Transport]
+    signers: Mapping[str, Signer]
+    doubts: Doubts | None
+    public_url: str
+    per_second: float
+    name: str
+    sleep: Callable[[float], None] = time.sleep
+    settled_after: timedelta = timedelta(seconds=60)
+    dead: frozenset[str] = frozenset()
+    points: dict[str, dict[bytes, bytes]] = field(default_factory=dict, repr=False)
+    rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
+    rest: dict[str, datetime] = field(default_factory=dict)
+    found: dict[str, datetime] = field(default_factory=dict)
+
+    def forget(self, campaign: str) -> None:
+        """Let go of everything that was kept in memory to open a campaign's rows."""
+        self.points.pop(campaign, None)
+        self.rows.pop(campaign, None)
+
+
+def lease(office: PostOffice, unit: Unit, campaign: str) -> int:
+    """Take or renew this worker's lease of a campaign; its fence.
+
+    Raises:
+        LeaseLost: another worker that may be alive has it.
+    """
+    return deliveries.lease(
+        unit, f"mail {campaign}", office.name, LEASE, office.clock(), dead=office.dead
+    )
+
+
+def hold(office: PostOffice, unit: Unit, campaign: str, fence: int) -> None:
+    """Check that the campaign is still this worker's; raises LeaseLost."""
+    deliveries.holds(unit, f"mail {campaign}", office.name, fence, office.clock())

@@ -1,0 +1,173 @@
+"""What became of letters whose worker died, and when a campaign is over.
+
+A letter is settled from the mail server's own log, or stays in doubt for a person. Nothing here
+sends.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from consortium.service.post_office import PostOffice, hold
+from consortium.store import campaigns, deliveries
+from consortium.store.deliveries import UNSENT, Delivery
+from consortium.store.unit import Unit
+from mailer import stops
+from policies import disclosure
+
+LOOK_AGAIN = timedelta(minutes=5)
+OVER = ("stopped", "closed")
+
+
+def recover(office: PostOffice, one: campaigns.Campaign, fence: int) -> None:
+    """Settle letters that some worker left between claim and outcome, in whatever state it is.
+
+    The caller holds the campaign's lease, so nobody is sending: whoever claimed these has ended or
+    can no longer send its last dot. The wait begins when they are first found here, since only
+    then is that so; the claim may be minutes older than its worker's death.
+    """
+    states = ("claimed", "in_doubt") if office.doubts is not None else ("claimed",)
+    left = office.units.run("doubts", lambda unit: deliveries.in_state(unit, one.id, states))
+    now = office.clock()
+    for item in left:
+        due = office.found.setdefault(item.id, now + office.settled_after)
+        if now < due:
+            continue  # the dead worker's session may still be open at the mail server
+        state, text, queue_id = _look_up(office, one, item)
+        if (state, item.state) == ("in_doubt", "in_doubt"):
+            office.found[item.id] = now + LOOK_AGAIN
+            continue
+        if state == "pending" and one.state in OVER:
+            state = "dropped"
+        _settle(office, one.id, item, fence, state, text, queue_id)
+        office.found.pop(item.id, None)
+
+
+def _look_up(
+    office: PostOffice, one: campaigns.Campaign, item: Delivery
+) -> tuple[str, str, str | None]:
+    assert one.manifest is not None
+    if office.doubts is not None and item.claimed_at is not None:
+        domain = one.manifest["sender"][item.partner]["domain"]
+        verp = stops.verp_address(office.keys.delivery, bytes.fromhex(item.id), domain)
+        # Asked before it is searched: a log that is replaced in between proves nothing.
+        complete = office.doubts.complete_since(item.claimed_at)
+        queue_id = office.doubts.accepted(verp)
+        if queue_id is not None:
+            return "sent", "found in the mail server's log", queue_id
+        if complete:
+            return "pending", "the mail server's log shows that it was never taken", None
+    return "in_doubt", "no log can tell whether it was taken", None
+
+
+def _settle(
+    office: PostOffice,
+    campaign: str,
+    item: Delivery,
+    fence: int,
+    state: str,
+    text: str,
+    queue_id: str | None,
+) -> None:
+    def write(unit: Unit) -> None:
+        hold(office, unit, campaign, fence)
+        now_is = deliveries.get(unit, item.id)
+        if (now_is.state, now_is.fence) != (item.state, item.fence):
+            return  # a person decided meanwhile
+        deliveries.settle(
+            unit,
+            item.id,
+            fence=item.fence,
+            state=state,
+            outcome=text,
+            queue_id=queue_id,
+            now=office.clock(),
+        )
+
+    office.units.run("settle-left", write)
+
+
+def close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
+    """End a campaign when nothing is left and the time that its noised size takes is over.
+
+    It ends only at whole multiples of that time after its first letter, so that neither a slow
+    mail server nor the exact number of letters shows in the hour of its end.
+    """
+    now = office.clock()
+
+    def over(unit: Unit) -> bool:
+        still = campaigns.get(unit, one.id)
+        if still.state not in ("logged", "sending"):
+            return False
+        if late:
+            return True
+        left = deliveries.count(unit, one.id)
+        # A letter in doubt stays listed and a person decides about it; it holds nobody up.
+        if any(left.get(state, 0) for state in (*UNSENT, "claimed")):
+            return False
+        if now < _end(office, unit, one):
+            campaigns.change(unit, one.id, progress=progress(office, unit, one), waiting_for="")
+            return False
+        return True
+
+    if not office.units.run("mail-over", over):
+        return
+    # The totals first: a crash in between asks for them again, and they are the same.
+    office.custodians.close(one.id)
+
+    def end(unit: Unit) -> None:
+        if over(unit):
+            drop_unsent(unit, one.id, "the window closed", now)
+            campaigns.change(unit, one.id, state="closed", progress=100, waiting_for="", closed=now)
+
+    office.units.run("mail-close", end)
+    office.forget(one.id)
+
+
+def tidy(office: PostOffice, one: campaigns.Campaign) -> None:
+    """Take back what a campaign that was stopped had not sent yet."""
+
+    def drop(unit: Unit) -> bool:
+        if campaigns.get(unit, one.id).state not in OVER:
+            return False
+        return drop_unsent(unit, one.id, "the campaign ended", office.clock())
+
+    if office.units.run("mail-tidy", drop):
+        office.forget(one.id)
+        office.custodians.close(one.id)
+
+
+def drop_unsent(unit: Unit, campaign: str, why: str, now: datetime) -> bool:
+    """Drop what has not left. Returns whether there was anything."""
+    left = deliveries.in_state(unit, campaign, UNSENT)
+    for item in left:
+        deliveries.drop(unit, item.id, why, now)
+    return bool(left)
+
+
+def lasts(office: PostOffice, one: campaigns.Campaign) -> timedelta:
+    """How long sending takes: a function of the noised size and the pace alone."""
+    return disclosure.duration(one.estimate or 0, office.per_second)
+
+
+def progress(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> int:
+    """Per cent of the noised size: what its time allows, less only while letters are behind it.
+
+    Once nothing is left it goes on by time alone: a plateau would tell the exact number.
+    """
+    noisy = one.estimate or 0
+    began, _ = deliveries.span(unit, one.id)
+    passed = office.clock() - (began or one.scheduled or office.clock())
+    by_time = int(noisy * min(1.0, passed / lasts(office, one)))
+    done = deliveries.count(unit, one.id)
+    if any(done.get(state, 0) for state in (*UNSENT, "claimed")):
+        gone = sum(done.get(state, 0) for state in ("sent", "failed", "in_doubt", "dropped"))
+        by_time = min(by_time, gone)
+    return disclosure.progress(by_time, noisy)
+
+
+def _end(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> datetime:
+    began, ended = deliveries.span(unit, one.id)
+    start = began or one.scheduled or office.clock()
+    whole = lasts(office, one)
+    taken = (ended or start) - start
+    return start + max(1, math.ceil(taken / whole)) * whole
