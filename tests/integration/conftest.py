@@ -9,10 +9,12 @@ from tests.databases import (
     units,
 )
 from tests.fakes.server import any_server, server
+from tests.installation import installation
 
 __all__ = [
     "any_server",
     "clock",
+    "installation",
     "postgres_template",
     "postgres_units",
     "server",
