@@ -4,7 +4,7 @@ CustodianProblem          about one custodian, `.custodian`
 |-- CustodianDown         it did not answer; another of the n may
 |-- CustodianRefused      it answered no, by a name (`.name`)
 `-- CustodianLied         it signed a wrong answer; `.evidence` is the file that shows it
-TooFewCustodians          fewer than the threshold can be reached
+TooFewCustodians          fewer than the threshold answer and agree; says which, and which refusal
 """
 
 import time
@@ -63,8 +63,16 @@ class TooFewCustodians(Exception):
     """Fewer custodians than the threshold answer."""
 
     def __init__(self, needed: int, problems: Mapping[str, CustodianProblem]) -> None:
-        names = ", ".join(sorted(problems)) or "none listed"
-        super().__init__(f"{needed} custodians are needed; these do not answer: {names}")
+        refusing = {
+            id: problem.name
+            for id, problem in problems.items()
+            if isinstance(problem, CustodianRefused)
+        }
+        silent = ", ".join(sorted(set(problems) - set(refusing)))
+        no = ", ".join(f"{id} ({name})" for id, name in sorted(refusing.items()))
+        parts = [f"these do not answer: {silent}"] if silent or not no else []
+        parts += [f"these refuse: {no}"] if no else []
+        super().__init__(f"{needed} custodians are needed; {'; '.join(parts)}")
         self.problems = dict(problems)
 
 
@@ -101,6 +109,9 @@ def call(
             continue
         if answer.status_code == 200:
             return dict(said)
+        if isinstance(said, dict) and "refused" in said and answer.status_code >= 500:
+            # It is there but cannot help now; another of the n may.
+            raise CustodianDown(address.id, f"cannot answer now: {said.get('detail', '')}")
         if isinstance(said, dict) and "refused" in said:
             raise CustodianRefused(address.id, str(said["refused"]), str(said.get("detail", "")))
     raise CustodianDown(address.id, "does not answer")

@@ -6,6 +6,7 @@ The routes are thin: read the body, run one method of `Custodian` in a worker th
 import base64
 import hashlib
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -356,11 +357,15 @@ def create_app(custodian: Custodian) -> Starlette:
     async def answer(request: Request, work: Callable[[Any], Mapping[str, Any]]) -> Response:
         body: Any = None
         if request.method == "POST":
-            if int(request.headers.get("content-length", "0")) > MOST_BYTES:
-                return _refusal(Refused("too-large", "the body is too large", 413))
+            # Counted as it comes: a sender may announce no length, or a wrong one.
+            raw = bytearray()
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > MOST_BYTES:
+                    return _refusal(Refused("too-large", "the body is too large", 413))
             try:
-                body = json.loads(await request.body())
-            except ValueError:
+                body = json.loads(raw)
+            except (ValueError, RecursionError):
                 return _refusal(Refused("malformed", "the body is not JSON", 400))
             if not isinstance(body, dict):
                 return _refusal(Refused("malformed", "the body is not a JSON object", 400))
@@ -372,6 +377,10 @@ def create_app(custodian: Custodian) -> Starlette:
             return _refusal(_named(error))
         except CustodianError as error:
             return _refusal(Refused("not-ready", str(error), 503))
+        except sqlite3.OperationalError:
+            # A full or locked disk. Counted before it is answered: so nothing was answered either.
+            detail = "this custodian cannot write its ledger now; nothing was counted or answered"
+            return _refusal(Refused("ledger-full", detail, 507))
 
     def posts(work: Callable[[Any], Mapping[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

@@ -15,7 +15,7 @@ class Refused(CustodianError):
     """A call that this custodian does not answer.
 
     Attributes:
-        name: one of the names in docs/problems.md, for machines.
+        name: one of the names in docs/custodian-refusals.md, for machines.
         detail: a sentence for people; never a row, lock or value.
         status: HTTP status.
     """

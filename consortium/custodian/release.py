@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Release
 from consortium.custodian.log import Log, Logged
@@ -24,6 +27,7 @@ from matching.locks import audience_leaves
 from provenance.merkle import tree_root
 
 OPENS_PER_WEEK = 2
+BROWSER_KEY = b"trellis/browser-key/v1\n"
 _AHEAD = timedelta(minutes=5)  # clocks of witnesses may run ahead of ours by this much
 
 
@@ -121,6 +125,7 @@ class Gate:
             "approvals",
             {"kind": "approve", "campaign": campaign, "digest": digest},
             Refused("not-approved", "a source has not approved exactly this manifest"),
+            self._vouched(asked),
         )
         self._by_every_source(
             asked,
@@ -196,8 +201,32 @@ class Gate:
             raise Refused("malformed", "caps.opens_per_week is no number", 400)
         return per_week
 
+    def _vouched(self, asked: Asked) -> dict[str, set[bytes]]:
+        """Keys in browsers by partner, each vouched for under that partner's own key.
+
+        The operator passes them on and cannot make one: the signature is the partner's tool's.
+        """
+        found: dict[str, set[bytes]] = {}
+        stated = asked.evidence.get("browser_keys", [])
+        for one in stated if isinstance(stated, list) else []:
+            try:
+                partner, public = str(one["partner"]), bytes.fromhex(str(one["public"]))
+                own = self.registry.actor(partner, "partner").public
+                Ed25519PublicKey.from_public_bytes(own).verify(
+                    bytes.fromhex(str(one["signature"])), BROWSER_KEY + public
+                )
+            except (KeyError, TypeError, ValueError, InvalidSignature, Refused):
+                continue  # it vouches for nobody
+            found.setdefault(partner, set()).add(public)
+        return found
+
     def _by_every_source(
-        self, asked: Asked, part: str, wanted: Mapping[str, Any], missing: Refused
+        self,
+        asked: Asked,
+        part: str,
+        wanted: Mapping[str, Any],
+        missing: Refused,
+        also: Mapping[str, set[bytes]] | None = None,
     ) -> None:
         said = {
             logged.actor
@@ -205,7 +234,8 @@ class Gate:
             if all(logged.facts.get(k) == v for k, v in wanted.items())
         }
         for source in asked.manifest["sources"]:
-            if self.registry.actor(source, "partner").public not in said:
+            own = {self.registry.actor(source, "partner").public}
+            if not said & (own | (also or {}).get(source, set())):
                 raise missing
 
     def _believe_all(self, part: object) -> Iterable[Logged]:
