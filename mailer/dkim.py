@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -68,25 +69,61 @@ class Signer:
             RFC 6376, 3.4.2 (relaxed header), 3.4.3 (simple body), 3.7 (hash steps).
         """
         head, _, body = message.partition(b"\r\n\r\n")
-        headers = _canonical_headers(head)
-        if b"from" not in headers:
-            raise LetterRefused("From", "is missing")
-        names = [name for name in (*OVERSIGNED, *SIGNED) if name in headers]
-        digest = base64.b64encode(hashlib.sha256(_simple_body(body)).digest())
-        unsigned = self._tags([*names, *OVERSIGNED], digest, at)
-        # Oversigned names that have no further instance hash as nothing (3.5, h=).
-        hashed = b"".join(headers[name] + b"\r\n" for name in names)
-        hashed += _relaxed(unsigned)
-        signature = base64.b64encode(self.key.sign(hashed, _PADDING, _HASH))
-        return unsigned + _fold(signature) + b"\r\n"
+        return self.ready(head, (), at=at).sign({}, body)
 
-    def _tags(self, names: list[bytes], digest: bytes, at: datetime) -> bytes:
+    def ready(self, shared: bytes, own: Collection[bytes], *, at: datetime) -> Ready:
+        """Do once what the signatures of many letters share.
+
+        Args:
+            shared: the header lines that all letters have, without an empty line.
+            own: names, in lower case, of the signed headers that each letter brings itself.
+            at: UTC; ``t=`` of every signature.
+
+        Raises:
+            LetterRefused: no From, or a header that is signed occurs twice.
+        """
+        headers = _canonical_headers(shared)
+        if twice := headers.keys() & set(own):
+            raise LetterRefused(min(twice).decode("ascii", "replace"), "stands twice")
+        if b"from" not in headers and b"from" not in own:
+            raise LetterRefused("From", "is missing")
+        names = [n for n in (*OVERSIGNED, *SIGNED) if n in headers or n in own]
+        # Oversigned names that have no further instance hash as nothing (3.5, h=).
+        tags = self._tags([*names, *OVERSIGNED], at)
+        hashed = tuple((n, headers[n] + b"\r\n" if n in headers else b"") for n in names)
+        return Ready(self.key, hashed, tags, _relaxed(tags))
+
+    def _tags(self, names: list[bytes], at: datetime) -> bytes:
         listed = _fold_names(names)
         return (
             b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple;\r\n\td=%s; s=%s; t=%d;\r\n"
-            b"\th=%s;\r\n\tbh=%s;\r\n\tb="
-            % (self.domain.encode(), self.selector.encode(), int(at.timestamp()), listed, digest)
+            b"\th=%s;\r\n\tbh="
+            % (self.domain.encode(), self.selector.encode(), int(at.timestamp()), listed)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A signer with everything computed that its letters share; made by ``Signer.ready``."""
+
+    key: rsa.RSAPrivateKey = field(repr=False)
+    hashed: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    tags: bytes
+    relaxed: bytes
+
+    def sign(self, own: Mapping[bytes, bytes], body: bytes) -> bytes:
+        """Return one letter's DKIM-Signature header, CRLF included.
+
+        Args:
+            own: each of the names given to ``ready``, and its whole header line without CRLF at
+                its end.
+            body: CRLF line ends, before dot-stuffing.
+        """
+        digest = base64.b64encode(hashlib.sha256(_simple_body(body)).digest())
+        parts = [line or _relaxed(own[name]) + b"\r\n" for name, line in self.hashed]
+        parts += (self.relaxed, digest, b"; b=")
+        signature = base64.b64encode(self.key.sign(b"".join(parts), _PADDING, _HASH))
+        return b"".join((self.tags, digest, b";\r\n\tb=", _fold(signature), b"\r\n"))
 
 
 def generate_key() -> rsa.RSAPrivateKey:
@@ -145,6 +182,8 @@ def _relaxed_line(line: bytes) -> tuple[bytes, bytes]:
 
 
 def _simple_body(body: bytes) -> bytes:
+    if body.endswith(b"\r\n") and not body.endswith(b"\r\n\r\n") and body != b"\r\n":
+        return body
     while body.endswith(b"\r\n"):
         body = body[:-2]
     return body + b"\r\n"

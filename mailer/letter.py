@@ -20,10 +20,13 @@ from mailer.footer import check_facts
 
 if TYPE_CHECKING:
     from mailer.compose import Compiled
-    from mailer.dkim import Signer
+    from mailer.dkim import Ready, Signer
 
 MAX_NAME = 80
 SENDER_ID = "trellis"  # last field of Feedback-ID; 5 to 15 letters
+
+# The signed headers that differ from letter to letter, in the order in which they stand.
+OWN = (b"to", b"message-id", b"list-unsubscribe")
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 _ID = re.compile(r"[a-z0-9-]{1,40}")
@@ -74,16 +77,33 @@ class Recipient:
     facts: Mapping[str, str] = field(repr=False)
 
 
+class Letter(bytes):
+    """A whole letter: CRLF line ends, proven where it was made; ``wire`` is it dot-stuffed.
+
+    Nine tenths of a letter are its slice's, so proving and stuffing those once saves a sender a
+    seventh of its time.
+    """
+
+    wire: bytes
+
+    @classmethod
+    def of(cls, whole: bytes, wire: bytes) -> Letter:
+        """Pair the two spellings of one letter."""
+        made = cls(whole)
+        made.wire = wire
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """All letters of one campaign that one partner sends in one messenger's name."""
 
     head: tuple[bytes, bytes]
     parts: tuple[bytes | _Slot, ...] = field(repr=False)
-    at: datetime
-    signer: Signer | None
+    stuffed: tuple[bytes | None, ...] = field(repr=False)
+    ready: Ready | None
 
-    def write(self, recipient: Recipient) -> bytes:
+    def write(self, recipient: Recipient) -> Letter:
         """Return one whole letter, signed if there is a signer, CRLF line ends.
 
         Raises:
@@ -92,13 +112,18 @@ class Slice:
             FactsRefused: a field has neither text nor fallback.
         """
         facts = check_facts({**recipient.facts, "stop_url": recipient.stop_url})
-        body = b"".join(
-            part if isinstance(part, bytes) else part.write(facts) for part in self.parts
-        )
-        message = self.head[0] + _own_headers(recipient) + self.head[1] + body
-        if self.signer is None:
-            return message
-        return self.signer.sign(message, at=self.at) + message
+        texts = [part if isinstance(part, bytes) else part.write(facts) for part in self.parts]
+        body = b"".join(texts)
+        own = _own_headers(recipient)
+        head = b"".join((self.head[0], *(line + b"\r\n" for line in own.values()), self.head[1]))
+        if self.ready is not None:
+            head = self.ready.sign(own, body) + head
+        # No line of a header begins with a dot.
+        wire = [
+            stuff(text) if ready is None else ready
+            for text, ready in zip(texts, self.stuffed, strict=True)
+        ]
+        return Letter.of(head + body, head + b"".join(wire))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +135,18 @@ class _Slot:
 
     def write(self, facts: Mapping[str, str]) -> bytes:
         return _quoted(self.escape(value(self.field, facts)), last=False)
+
+
+def stuff(text: bytes) -> bytes:
+    """Double each dot that begins a line (RFC 5321, 4.5.2); ``text`` itself begins one."""
+    # Few texts have such a line, and looking is ten times cheaper than replacing.
+    stuffed = text.replace(b"\r\n.", b"\r\n..") if b"\n." in text else text
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def lines_end_in_crlf(text: bytes) -> bool:
+    """Whether neither CR nor LF stands alone."""
+    return text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r")
 
 
 def prepare(
@@ -152,8 +189,18 @@ def prepare(
         parts += _encode(bind(pieces, known, escape), escape)
         parts.append(b"\r\n")
     parts.append(f"--{boundary}--\r\n".encode())
+    head = _shared_headers(compiled, sender, campaign, at, boundary)
+    merged = _merge(parts)
+    # Each part is stuffed alone, so each begins a line: what stands before a field ends one.
+    if not all(part.endswith(b"\r\n") for part in merged if isinstance(part, bytes)) or not all(
+        lines_end_in_crlf(text) for text in (*head, *merged) if isinstance(text, bytes)
+    ):
+        raise LetterRefused("body", "has a line end that is not CRLF")
     return Slice(
-        _shared_headers(compiled, sender, campaign, at, boundary), _merge(parts), at, signer
+        head,
+        merged,
+        tuple(stuff(part) if isinstance(part, bytes) else None for part in merged),
+        None if signer is None else signer.ready(b"".join(head)[:-4], OWN, at=at),
     )
 
 
@@ -190,17 +237,19 @@ def _lines(headers: list[str]) -> bytes:
     return "".join(f"{header}\r\n" for header in headers).encode("ascii")
 
 
-def _own_headers(recipient: Recipient) -> bytes:
+def _own_headers(recipient: Recipient) -> dict[bytes, bytes]:
+    """The header lines that differ from letter to letter, without CRLF at their ends."""
     if not _MESSAGE_ID.fullmatch(recipient.message_id):
         raise LetterRefused("Message-ID", "is not one of ours")
     if not _LINK.fullmatch(recipient.stop_url):
         raise LetterRefused("List-Unsubscribe", "has a link that is none")
-    return (
-        f"To: {envelope(recipient.address)}\r\n"
-        f"Message-ID: {recipient.message_id}\r\n"
-        f"List-Unsubscribe: <{recipient.stop_url}>,\r\n"
-        f" <mailto:{envelope(recipient.stop_mailto)}?subject=stop>\r\n"
-    ).encode("ascii")
+    stop = f"<{recipient.stop_url}>,\r\n <mailto:{envelope(recipient.stop_mailto)}?subject=stop>"
+    lines = (
+        f"To: {envelope(recipient.address)}",
+        f"Message-ID: {recipient.message_id}",
+        f"List-Unsubscribe: {stop}",
+    )
+    return {name: line.encode("ascii") for name, line in zip(OWN, lines, strict=True)}
 
 
 def _name(name: str) -> str:

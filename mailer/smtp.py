@@ -6,11 +6,13 @@ import base64
 import re
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from mailer.addresses import envelope
 from mailer.errors import LetterRefused
+from mailer.letter import Letter, lines_end_in_crlf, stuff
 from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Stage
 
 MAX_REPLY_LINE = 2048
@@ -41,6 +43,8 @@ class Server:
             without it; ``wrapped`` is TLS from the first byte.
         login: needs TLS, or a server on loopback.
         timeout: seconds for each answer. RFC 5321 asks for 600 after the final dot.
+        patience: seconds after which a letter's final dot no longer leaves. A worker that was held
+            up so long (or stopped, or its host asleep) may have been replaced meanwhile.
     """
 
     host: str
@@ -49,6 +53,7 @@ class Server:
     tls: Literal["off", "offered", "required", "wrapped"] = "offered"
     login: Login | None = None
     timeout: float = 60.0
+    patience: float = 60.0
     context: ssl.SSLContext | None = None
 
 
@@ -77,17 +82,24 @@ class SmtpTransport:
         self._socket: socket.socket | None = None
         self._unread = b""
         self._offers: dict[str, str] = {}
+        self._until = (0.0, 0.0)
 
     def __repr__(self) -> str:
         return f"SmtpTransport({self._server.host}:{self._server.port})"
 
     def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
         """Hand over one letter; see ``Transport.send``."""
-        if not message.count(b"\r\n") == message.count(b"\n") == message.count(b"\r"):
+        # A letter of our own making is proven already.
+        if not isinstance(message, Letter) and not lines_end_in_crlf(message):
             # A lax server ends a letter at LF dot LF, and takes what follows for commands.
             raise LetterRefused("message", "has a line end that is not CRLF")
         sender, recipient = envelope(sender), envelope(recipient)
         scrub = _Scrub(sender, recipient)
+        # Two clocks: one stands still while a host sleeps, the other may be set back.
+        self._until = (
+            time.monotonic() + self._server.patience,
+            time.time() + self._server.patience,
+        )
         try:
             return self._try(sender, recipient, message, scrub)
         except _Broken:
@@ -180,13 +192,18 @@ class SmtpTransport:
         return refused
 
     def _content(self, message: bytes, scrub: _Scrub) -> Outcome:
-        stuffed = _stuff(message)
+        wire = message.wire if isinstance(message, Letter) else stuff(message)
+        if not wire.endswith(b"\r\n"):
+            wire += b"\r\n"
         try:
-            self._write(stuffed, _MORE)
+            self._write(wire, _MORE)
         except _Broken as broken:
             # The dot had not left, so the server cannot have taken the letter.
             self._hang_up()
             return Deferred(0, broken.text, "body")
+        if time.monotonic() > self._until[0] or time.time() > self._until[1]:
+            self._hang_up()
+            return Deferred(0, "it took too long to hand over", "body")
         try:
             self._write(b".\r\n")
             code, text = self._reply()
@@ -345,7 +362,9 @@ class _Scrub:
                 text = re.sub(re.escape(word), "[address]", text, flags=re.IGNORECASE)
         if "@" in text:
             text = _ADDRESS.sub("[address]", text)
-        printable = "".join(letter if letter.isprintable() else " " for letter in text)
+        printable = text
+        if not text.isprintable():
+            printable = "".join(letter if letter.isprintable() else " " for letter in text)
         return " ".join(printable.split())[:200]
 
     def refusal(self, code: int, text: str, stage: Stage) -> Outcome:
@@ -358,15 +377,6 @@ class _Scrub:
 def _split(text: str) -> tuple[str, str]:
     found = _STATUS.match(text)
     return (found[0], text[found.end() :].lstrip()) if found else ("", text)
-
-
-def _stuff(message: bytes) -> bytes:
-    """Double each dot that begins a line (RFC 5321, 4.5.2), and end the last line."""
-    # Few letters have such a line, and looking is ten times cheaper than replacing.
-    stuffed = message.replace(b"\r\n.", b"\r\n..") if b"\n." in message else message
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
 
 
 def _broken(text: str, error: OSError) -> NoReturn:
