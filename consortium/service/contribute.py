@@ -61,8 +61,16 @@ def contribute(
     require(caller, "contribute", partner=str(offered.header.get("partner")))
     known = contributions.find(unit, id)
     if known is not None:
-        if (known.partner, known.rows_digest) != (caller.id, offered.rows_digest):
+        # The outputs part is deleted once it has been read; until then it must be the same, too.
+        outputs = known.outputs_digest or offered.outputs_digest
+        if (known.partner, known.rows_digest, outputs) != (
+            caller.id,
+            offered.rows_digest,
+            offered.outputs_digest,
+        ):
             raise Conflict(f"contribution {id} is taken")
+        if known.state == "withdrawn":
+            raise Conflict(f"contribution {id} was withdrawn; upload the list under a new id")
         return known.leaf
     race = races.first(unit)
     terms = agree.signed_terms(unit, race.id)

@@ -41,15 +41,7 @@ def bundle(
         if said.actor.id != caller.id:
             raise EntryMisfits("the entry is signed by another partner")
         leaf = enter.promise(unit, said, entry, openings, now=now)
-        contributions.change(
-            unit,
-            id,
-            state="withdrawn",
-            wrapped=None,
-            outputs_digest=None,
-            tokens_digest=None,
-            links_digest=None,
-        )
+        contributions.change(unit, id, state="withdrawn", wrapped=None)
         deliveries.drop_unsent(unit, id)
         return leaf, one
 
@@ -57,4 +49,7 @@ def bundle(
     for digest in (one.rows_digest, one.outputs_digest, one.tokens_digest, one.links_digest):
         if digest is not None and artefacts.exists(digest):
             artefacts.delete(digest)
+    # Only now: until the files are gone, the next call must still know their names.
+    gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
+    units.run("withdrawn", lambda unit: contributions.change(unit, id, **gone))
     return leaf

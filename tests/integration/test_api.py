@@ -503,6 +503,45 @@ def test_a_withdrawn_bundle_is_gone_and_its_key_first(any_server: Server) -> Non
     assert told["state"] == "withdrawn"
 
 
+def test_a_crash_in_the_middle_of_a_withdrawal_is_finished_by_the_next_call(
+    ready: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = ready.contribute("union")
+    ready.link(upload, ready.enrol(some_voters()), {0: 0})
+    others = len(files(ready)) - 3  # the roll's
+    delete = ready.artefacts.delete
+
+    def crash(digest: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ready.artefacts, "delete", crash)
+    said = withdrawal(upload)
+    path = f"/contributions/{upload.id}/withdraw"
+    assert ready.call("union", "POST", path, json=said).status_code == 500
+    assert kept(ready)[0].wrapped is None  # from here on nobody opens a row
+    monkeypatch.setattr(ready.artefacts, "delete", delete)
+    assert ready.call("union", "POST", path, json=said).status_code == 202
+    assert len(files(ready)) == others
+    assert kept(ready)[0].links_digest is None
+
+
+def test_a_withdrawn_bundle_does_not_come_back_under_its_id(ready: Server) -> None:
+    upload = ready.contribute("union")
+    path = f"/contributions/{upload.id}"
+    ready.call("union", "POST", f"{path}/withdraw", json=withdrawal(upload))
+    ready.put_parts(upload)
+    assert ready.call("union", "POST", path, json=upload.offer()).status_code == 409
+    assert kept(ready)[0].state == "withdrawn"
+
+
+def test_the_same_rows_with_other_outputs_are_a_conflict(ready: Server) -> None:
+    upload = ready.contribute("union")
+    upload.outputs = b"other outputs"
+    ready.put_parts(upload)
+    path = f"/contributions/{upload.id}"
+    assert ready.call("union", "POST", path, json=upload.offer()).status_code == 409
+
+
 def test_only_its_own_partner_withdraws_a_bundle(ready: Server) -> None:
     upload = ready.contribute("union")
     for who, signer in (("parks", "parks"), ("parks", "union"), ("cora", "cora")):
