@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         None, description="The MTA's log, from which doubts are settled; none: a person decides."
     )
     mailer_home: Path = Field(
-        Path("mailer"), description="Folder of the mailer's keys; only the mailer's process reads it."
+        Path("mailer"), description="The mailer's keys; only the mailer's process reads it."
     )
     hold_seconds: float = Field(
         60.0, ge=0, description="Seconds between 'schedule' and the first letter, to think again."

@@ -23,6 +23,7 @@ from consortium.jobs import relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
 from consortium.service import enter, look, send
+from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns, log
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
@@ -269,7 +270,7 @@ def _turn(post: send.PostOffice, id: str) -> None:
         send.send(post, id)
     except LeaseLost:
         pass  # another mailer is at it
-    except (CustodianProblem, TooFewCustodians, Missing) as error:
+    except (CustodianProblem, TooFewCustodians, Missing, ServiceRefused) as error:
         _say(id, str(error))
     except Exception as error:
         # Frames and the class only: the text of a strange error might quote what it met.

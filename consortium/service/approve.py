@@ -80,7 +80,6 @@ def _manifest(
     precincts: int,
 ) -> dict[str, Any]:
     sources = draft.live_sources(unit)
-    template = {name: one.template[name] for name in ("subject", "mjml", "text")}
     # Rows, not people: somebody on every list has a row in each, and ghosts come on top.
     rows = len(sources) * (counted.noisy + 6 * counted.sigma * counted.cells**0.5)
     ghosts = (
@@ -97,7 +96,7 @@ def _manifest(
         "definition": one.definition,
         "sources": sources,
         "agreement": races.get(unit, one.race).digest,
-        "template": hashlib.sha256(rfc8785.dumps(template)).hexdigest(),
+        "template": template_digest(one.template),
         "sender": {
             source: {
                 "from": terms.from_name.format(
@@ -114,6 +113,34 @@ def _manifest(
     }
     approvals.check_manifest(manifest)
     return manifest
+
+
+def template_digest(template: Mapping[str, Any]) -> str:
+    """Digest, in hex, of the letter's own words, as a manifest names it."""
+    words = {name: template[name] for name in ("subject", "mjml", "text")}
+    return hashlib.sha256(rfc8785.dumps(words)).hexdigest()
+
+
+def unchanged(one: campaigns.Campaign) -> None:
+    """Check that what would be sent is what was approved, whatever happened to the database since.
+
+    Custodians check that this manifest is the one in the log; here the words, the signer and the
+    window are held against it.
+
+    Raises:
+        EntryMisfits: names the part that differs.
+    """
+    manifest = one.manifest or {}
+    held = {
+        "digest": (one.digest, approvals.manifest_digest(manifest)),
+        "template": (template_digest(one.template), manifest.get("template")),
+        "messenger": (one.template["messenger"], manifest.get("messenger")),
+        "window": (one.template["window"], manifest.get("window")),
+        "definition": (one.definition, manifest.get("definition")),
+    }
+    for name, (here, approved) in held.items():
+        if here != approved:
+            raise EntryMisfits(f"the {name} is not what was approved; nothing is sent")
 
 
 def approve(

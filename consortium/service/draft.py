@@ -145,7 +145,8 @@ def letter_facts(
         "author_role": AUTHOR,
         "election_date": f"{terms.race.election_date:%B} {terms.race.election_date.day}",
         "postal_address": terms.postal_address,
-        "paid_for_by": terms.paid_for_by,
+        # Every letter says who paid; an agreement that names nobody means the sender.
+        "paid_for_by": terms.paid_for_by or party.name,
     }
 
 

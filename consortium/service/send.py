@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from consortium.service import agree, draft, hear_back, look, settle
+from consortium.service import agree, approve, draft, hear_back, look, settle
 from consortium.service.plan import loud, next_copy, plan
 from consortium.service.post_office import (
     RENEW_EVERY,
@@ -25,7 +25,7 @@ from consortium.service.post_office import (
     hold,
     lease,
 )
-from consortium.store import campaigns, contributions, deliveries, frames, races
+from consortium.store import actors, campaigns, contributions, deliveries, frames, races
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
@@ -90,6 +90,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
 
     Raises:
         LeaseLost: another worker has the campaign, or took it over.
+        EntryMisfits: what the database holds is not what was approved.
     """
     one = office.units.run("mail-look", lambda unit: campaigns.get(unit, id))
     if one.manifest is None:
@@ -122,6 +123,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         return
     if now < office.rest.get(id, now):
         return
+    approve.unchanged(one)
     plan(office, one, terms)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
@@ -542,6 +544,7 @@ def _evidence(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> dict[s
         "approvals": proofs([a.leaf for a in said if a.kind == "approve"]),
         "attestations": proofs([a.leaf for a in said if a.kind == "attest"]),
         "intent": proofs([one.intent_leaf])[0],
+        "browser_keys": actors.browser_keys(unit),
     }
 
 

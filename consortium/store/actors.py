@@ -94,12 +94,10 @@ def vouch_browser_key(unit: Unit, code: str, signature: str) -> None:
     row.signature = signature
 
 
-def browser_keys(unit: Unit, actor: str) -> list[str]:
-    """Public keys of an actor's enrolled browsers."""
-    return list(
-        unit.session.scalars(
-            select(BrowserKeyRow.public).where(
-                BrowserKeyRow.actor == actor, BrowserKeyRow.signature.is_not(None)
-            )
-        )
-    )
+def browser_keys(unit: Unit) -> list[dict[str, str]]:
+    """Every enrolled browser's key, its partner, and the signature that vouches for it."""
+    rows = unit.session.scalars(select(BrowserKeyRow).where(BrowserKeyRow.signature.is_not(None)))
+    return [
+        {"partner": row.actor, "public": row.public, "signature": str(row.signature)}
+        for row in rows
+    ]

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.custodian.errors import Refused
+from consortium.custodian.release import BROWSER_KEY
 from matching import group, locks
 from matching.crypto_errors import LockRefused, MessageRefused
 from matching.locks import RosterEntry, make_entry
 from matching.statement import Statement
 from tests.fakes.campaign import Campaign, intent, make_campaign, make_rows, put_roster
-from tests.fakes.custodians import EPOCH, World
+from tests.fakes.custodians import EPOCH, World, public
 
 ROWS = make_rows(5)
 ENTRIES = [make_entry(EPOCH, secret, r) for secret, r in ROWS]
@@ -173,6 +175,33 @@ def test_the_whole_evidence_opens_and_the_same_again_is_free(
     world.now += timedelta(days=4)
     with pytest.raises(Refused, match="outside-window"):
         answer_at(world, "ann")
+
+
+@pytest.mark.parametrize(
+    ("voucher", "partner"),
+    [("league", "league"), ("operator", "league"), ("union", "league"), ("league", "union")],
+)
+def test_a_browsers_yes_counts_only_under_a_key_its_own_partner_vouched_for(
+    world: World, statement: Statement, voucher: str, partner: str
+) -> None:
+    campaign = make_campaign(world, ENTRIES)
+    browser = Ed25519PrivateKey.generate()
+    world.keys["browser"] = browser
+    said = {"kind": "approve", "campaign": "c1", "digest": campaign.digest}
+    campaign.evidence["approvals"][0] = world.entry("browser", **said)  # instead of the league's
+    held = public(browser)
+    campaign.evidence["browser_keys"] = [
+        {
+            "partner": partner,
+            "public": held.hex(),
+            "signature": world.keys[voucher].sign(BROWSER_KEY + held).hex(),
+        }
+    ]
+    if (voucher, partner) == ("league", "league"):
+        open_at(world, campaign)
+        return
+    with pytest.raises(Refused, match="not-approved"):
+        open_at(world, campaign)
 
 
 def test_a_set_above_its_size_class_is_refused(world: World, statement: Statement) -> None:

@@ -185,7 +185,7 @@ class TestStore:
         units.run("start", lambda u: actors.start_browser_key(u, "union", "8" * 64, "code", NOON))
         with pytest.raises(Missing):
             units.run("by", lambda unit: actors.by_public(unit, "8" * 64))
-        assert units.run("keys", lambda unit: actors.browser_keys(unit, "union")) == []
+        assert units.run("keys", lambda unit: actors.browser_keys(unit)) == []
         assert units.run("code", lambda u: actors.browser_key(u, "code")) == ("union", "8" * 64)
         units.run("vouch", lambda unit: actors.vouch_browser_key(unit, "code", "s" * 128))
         assert units.run("by", lambda unit: actors.by_public(unit, "8" * 64)).id == "union"
