@@ -1,0 +1,222 @@
+"""A campaign through the JSON API, from draft to the log: each step once, by whom it belongs to."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from consortium.store import campaigns
+from tests.fakes.actors import made
+from tests.fakes.server import RACE, Server, body, some_voters
+
+MJML = (
+    "<mjml><mj-body><mj-section><mj-column>"
+    "<mj-text>Hi {{ first_name | friend }}, vote.</mj-text>"
+    "</mj-column></mj-section></mj-body></mjml>"
+)
+DRAFT: dict[str, Any] = {
+    "definition": {"places": {"precinct": ["44-1", "44-0", "44-0"]}},
+    "template": {"subject": "Vote on Tuesday", "mjml": MJML},
+    "messenger": {"name": "Ann Lee", "place": "Toledo"},
+    "window": {"opens": "2026-11-22T12:00:00Z", "closes": "2026-11-25T12:00:00Z"},
+}
+NO_ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def furnished(server: Server) -> Server:
+    """A server with a roll and two matched lists that are large enough to send to."""
+    server.sign_agreement()
+    return furnish(server)
+
+
+@pytest.fixture
+def furnished_anywhere(any_server: Server) -> Server:
+    """The same on each engine in turn."""
+    return furnish(any_server)
+
+
+def furnish(server: Server) -> Server:
+    links = {row: row for row in range(4000)}
+    roll = server.enrol(some_voters(4000))
+    for seed, partner in enumerate(("union", "parks"), 1):
+        server.link(server.contribute(partner, seed), roll, links)
+    return server
+
+
+def drafted(server: Server, **other: Any) -> str:
+    answer = server.call("cora", "POST", f"/races/{RACE}/campaigns", json={**DRAFT, **other})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["state"] == "draft"
+    return str(answer.json()["id"])
+
+
+def submitted(server: Server) -> tuple[str, str]:
+    """A campaign that waits for its partners; its id and its digest."""
+    id = drafted(server)
+    answer = server.call("cora", "POST", f"/campaigns/{id}/submit")
+    assert answer.status_code == 200, answer.text
+    return id, str(server.call("cora", "GET", f"/campaigns/{id}").json()["digest"])
+
+
+def approve(server: Server, who: str, id: str, digest: str, signer: str = "") -> Any:
+    entry = made(signer or who, "approval", kind="approve", campaign=id, digest=digest)
+    return server.call(who, "PUT", f"/campaigns/{id}/approval", json=body(entry))
+
+
+def test_a_draft_is_kept_in_its_normal_form_and_shown_to_its_author(furnished: Server) -> None:
+    id = drafted(furnished)
+    shown = furnished.call("cora", "GET", f"/campaigns/{id}").json()
+    assert (shown["state"], shown["manifest"], shown["approvals"]) == ("draft", None, [])
+    kept = furnished.units.run("get", lambda unit: campaigns.get(unit, id))
+    assert kept.definition == {"places": {"precinct": ["44-0", "44-1"]}}
+    page = furnished.call("cora", "GET", f"/campaigns/{id}/preview")
+    assert "Hi Alex, vote." in page.text
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_partners_see_no_draft(furnished: Server) -> None:
+    id = drafted(furnished)
+    assert furnished.call("union", "GET", f"/campaigns/{id}").status_code == 404
+    assert furnished.call("union", "GET", "/campaigns").json() == []
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "word"),
+    [
+        ({"window": {"opens": "2026-11-22T12:00:00Z"}}, 409, "window.closes"),
+        ({"window": {"opens": "tomorrow", "closes": "later"}}, 409, "window.opens"),
+        ({"window": {"opens": "2020-01-01T00:00:00Z", "closes": "2020-01-02T00:00:00Z"}}, 409, ""),
+        ({"messenger": {"name": "", "place": "Toledo"}}, 409, "name"),
+        ({"messenger": {"name": ["Ann"], "place": "Toledo"}}, 422, "messenger"),
+        ({"definition": {"places": {"precinct": ["nowhere"]}}}, 422, "places"),
+        ({"template": {"subject": "Vote", "mjml": "<mjml>"}}, 422, ""),
+        ({"template": {"subject": "{{ email }}", "mjml": MJML}}, 422, ""),
+        ({"template": {}}, 422, ""),
+        ({"more": 1}, 422, "not known"),
+    ],
+)
+def test_a_draft_that_misfits_is_refused_with_where(
+    furnished: Server, other: dict[str, Any], status: int, word: str
+) -> None:
+    answer = furnished.call("cora", "POST", f"/races/{RACE}/campaigns", json={**DRAFT, **other})
+    assert answer.status_code == status, answer.text
+    assert word in answer.json()["detail"]
+    assert furnished.call("cora", "GET", "/campaigns").json() == []
+
+
+def test_only_the_coordinator_drafts_and_submits(furnished: Server) -> None:
+    id = drafted(furnished)
+    for who in ("union", "stella", "ann", "mailer"):
+        assert (
+            furnished.call(who, "POST", f"/races/{RACE}/campaigns", json=DRAFT).status_code == 403
+        )
+        for verb in ("submit", "schedule"):
+            assert furnished.call(who, "POST", f"/campaigns/{id}/{verb}").status_code == 403
+
+
+def test_submitting_fixes_the_manifest_and_again_asks_nobody_twice(
+    furnished_anywhere: Server,
+) -> None:
+    id, digest = submitted(furnished_anywhere)
+    again = furnished_anywhere.call("cora", "POST", f"/campaigns/{id}/submit")
+    assert again.status_code == 200
+    for who in ("cora", "union", "parks"):
+        shown = furnished_anywhere.call(who, "GET", f"/campaigns/{id}").json()
+        assert (shown["state"], shown["digest"]) == ("submitted", digest)
+        assert shown["manifest"]["sources"] == ["parks", "union"]
+        assert [one["state"] for one in shown["approvals"]] == ["waiting", "waiting"]
+    assert furnished_anywhere.call("union", "GET", "/campaigns").json()[0]["id"] == id
+
+
+def test_an_audience_below_the_gate_asks_nobody(any_server: Server) -> None:
+    roll = any_server.enrol(some_voters(4000))
+    any_server.link(any_server.contribute("union"), roll, {row: row for row in range(5)})
+    id = drafted(any_server)
+    answer = any_server.call("cora", "POST", f"/campaigns/{id}/submit")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:trellis:problem:too-few")
+    assert any_server.call("cora", "GET", f"/campaigns/{id}").json()["state"] == "draft"
+
+
+def test_the_last_yes_approves_and_a_yes_again_is_the_same_yes(furnished_anywhere: Server) -> None:
+    id, digest = submitted(furnished_anywhere)
+    first = approve(furnished_anywhere, "union", id, digest)
+    assert first.status_code == 202
+    assert approve(furnished_anywhere, "union", id, digest).json() == first.json()
+    assert furnished_anywhere.call("cora", "GET", f"/campaigns/{id}").json()["state"] == "submitted"
+    assert approve(furnished_anywhere, "parks", id, digest).status_code == 202
+    shown = furnished_anywhere.call("cora", "GET", f"/campaigns/{id}").json()
+    assert shown["state"] == "approved"
+    assert [one["state"] for one in shown["approvals"]] == ["approved", "approved"]
+
+
+def test_a_yes_to_anything_else_is_no_yes(furnished: Server) -> None:
+    id, digest = submitted(furnished)
+    other = drafted(furnished)
+    refused = [
+        approve(furnished, "union", id, "0" * 64),
+        approve(furnished, "union", id, digest, signer="parks"),
+        approve(furnished, "union", id, digest, signer="mallory"),
+        approve(furnished, "union", other, digest),
+        approve(furnished, "cora", id, digest),
+        furnished.call(
+            "union",
+            "PUT",
+            f"/campaigns/{id}/approval",
+            json=body(made("union", "approval", kind="attest", campaign=id, digest=digest)),
+        ),
+        furnished.call(
+            "union",
+            "PUT",
+            f"/campaigns/{id}/approval",
+            json=body(made("union", "approval", kind="approve", campaign=NO_ID, digest=digest)),
+        ),
+    ]
+    assert {answer.status_code for answer in refused} <= {403, 404, 409, 422}
+    shown = furnished.call("cora", "GET", f"/campaigns/{id}").json()
+    assert [one["state"] for one in shown["approvals"]] == ["waiting", "waiting"]
+
+
+def test_an_audience_is_shown_to_its_sources_once_it_is_fixed(furnished: Server) -> None:
+    id, _ = submitted(furnished)
+    path = f"/campaigns/{id}/audience"
+    assert furnished.call("union", "GET", path).status_code == 409
+    for who in ("cora", "stella", "ann"):
+        assert furnished.call(who, "GET", path).status_code == 403
+
+
+def test_any_partner_can_pause_and_stop_and_stopped_is_for_good(furnished: Server) -> None:
+    id, digest = submitted(furnished)
+    assert furnished.call("union", "POST", f"/campaigns/{id}/pause").status_code == 409
+    for who in ("union", "parks"):
+        approve(furnished, who, id, digest)
+
+    def say(who: str, verb: str) -> Any:
+        return furnished.call(who, "POST", f"/campaigns/{id}/{verb}")
+
+    assert say("parks", "pause").json()["state"] == "paused"
+    assert say("cora", "pause").json()["state"] == "paused"
+    assert say("cora", "resume").json()["state"] == "approved"
+    assert say("cora", "resume").status_code == 409
+    assert say("cora", "schedule").json()["state"] == "approved"
+    assert say("union", "stop").json()["state"] == "stopped"
+    for verb, status in (("stop", 200), ("resume", 409), ("schedule", 409), ("pause", 409)):
+        assert say("cora", verb).status_code == status, verb
+    assert say("stella", "stop").status_code == 403
+
+
+def test_a_schedule_lets_people_think_again(furnished_anywhere: Server) -> None:
+    id, _ = submitted(furnished_anywhere)
+    assert furnished_anywhere.call("cora", "POST", f"/campaigns/{id}/schedule").status_code == 200
+    hold = timedelta(seconds=furnished_anywhere.settings.hold_seconds)
+    kept = furnished_anywhere.units.run("get", lambda unit: campaigns.get(unit, id))
+    assert kept.scheduled == furnished_anywhere.clock() + hold
+    furnished_anywhere.clock.now += timedelta(minutes=5)
+    furnished_anywhere.call("cora", "POST", f"/campaigns/{id}/schedule")  # again moves nothing
+    assert furnished_anywhere.units.run("get", lambda unit: campaigns.get(unit, id)) == kept
+
+
+def test_there_is_no_report_before_the_close(furnished: Server) -> None:
+    id, _ = submitted(furnished)
+    answer = furnished.call("cora", "GET", f"/campaigns/{id}/report")
+    assert answer.status_code in (403, 409)
