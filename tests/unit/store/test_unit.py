@@ -1,0 +1,81 @@
+"""Which database errors are a lost race, and which are a fault that would come again."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from consortium.store import errors
+from consortium.store.unit import Unit, Units, engine
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def units() -> Units:
+    return Units(engine("sqlite://"), lambda: NOON)
+
+
+def failing(times: int, error: Exception) -> object:
+    """Work that fails so often and then goes through."""
+    left = [times]
+
+    def work(_: Unit) -> str:
+        if left[0]:
+            left[0] -= 1
+            raise error
+        return "done"
+
+    return work
+
+
+def integrity(code: int) -> IntegrityError:
+    original = sqlite3.IntegrityError("constraint")
+    original.sqlite_errorcode = code
+    return IntegrityError("insert", {}, original)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("begin", {}, sqlite3.OperationalError("database is locked")),
+        integrity(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY),
+        integrity(sqlite3.SQLITE_CONSTRAINT_UNIQUE),
+    ],
+)
+def test_a_lost_race_is_run_again(
+    units: Units, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consortium.store.unit.time.sleep", lambda _: None)
+    assert units.run("work", failing(3, error)) == "done"  # type: ignore[arg-type]
+    assert units.runs == {"work": 4}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full")),
+        OperationalError("select", {}, sqlite3.OperationalError("no such table: x")),
+        integrity(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY),
+        integrity(sqlite3.SQLITE_CONSTRAINT_NOTNULL),
+        errors.Missing("nothing"),
+        ValueError("not ours"),
+    ],
+)
+def test_what_would_fail_again_is_not_run_again(units: Units, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        units.run("work", failing(1, error))  # type: ignore[arg-type]
+    assert units.runs == {"work": 1}
+
+
+def test_a_unit_is_told_the_time_once(units: Units) -> None:
+    assert units.run("time", lambda unit: unit.now) == NOON
+
+
+def test_foreign_keys_are_on_in_every_connection(units: Units) -> None:
+    def asked(unit: Unit) -> object:
+        return unit.session.execute(text("PRAGMA foreign_keys")).scalar()
+
+    assert [units.run("pragma", asked) for _ in range(2)] == [1, 1]
