@@ -1,0 +1,54 @@
+"""Whoever reads the public log, and asks the server about every leaf in it, learns kinds and hours.
+
+A leaf hash is public. What an entry says (whose list, how large, which campaign) is opened to who
+signed it; a partner asking about another partner's entry is answered like a stranger.
+"""
+
+from consortium.store import log
+from provenance.entry import parse
+from tests.fakes.actors import made, public
+from tests.fakes.server import Server, body
+
+
+def leaves(server: Server) -> dict[str, log.Promised]:
+    size = server.units.run("size", log.size)
+    found = [server.units.run("at", lambda u, n=n: log.at_index(u, n)) for n in range(size)]
+    return {one.leaf: one for one in found}
+
+
+def test_nobody_but_its_signer_opens_an_entry(any_server: Server) -> None:
+    upload = any_server.contribute("union")
+    any_server.publish()
+    tried = 0
+    for leaf, entry in leaves(any_server).items():
+        for who in (None, "union", "parks", "cora", "stella", "ann"):
+            answer = any_server.call(who, "GET", f"/log/entries/{leaf}")
+            if who == entry.actor:
+                assert answer.json()["state"] == "published"
+                continue
+            assert answer.status_code == 403
+            for said in (upload.id, "union", "parks", public("union").hex(), "salt"):
+                assert said not in answer.text
+            tried += 1
+    assert tried == 15  # two signatures and a bundle, five strangers each
+
+
+def test_a_key_is_for_everybody(any_server: Server) -> None:
+    """Who is told to trust a key must be able to see that it is in the log."""
+    entry = made("mailer", "key", kind="mailer", epoch="e", public="00", expires="2027")
+    posted = any_server.call(None, "POST", "/log/entries", json=body(entry))
+    any_server.publish()
+    shown = any_server.call(None, "GET", f"/log/entries/{posted.json()['leaf']}")
+    assert shown.json()["state"] == "published"
+
+
+def test_entries_of_every_size_of_list_look_alike(any_server: Server) -> None:
+    any_server.contribute("union")
+    any_server.publish()
+    entries = leaves(any_server).values()
+    assert {len(one.entry) for one in entries} == {1536}
+    for one in entries:
+        read = parse(one.entry)
+        assert (read.at.minute, read.at.second) == (0, 0)
+        for word in (b"union", b"parks", public("union").hex().encode()):
+            assert word not in one.entry
