@@ -108,13 +108,17 @@ def _salt(name: str, text: JSON) -> bytes:
 
 def unhex(text: JSON, length: int) -> bytes:
     """Lower-case hex of exactly ``length`` bytes, or ``CanonicalRefused``."""
-    if (
-        not isinstance(text, str)
-        or len(text) != 2 * length
-        or any(letter not in "0123456789abcdef" for letter in text)
-    ):
-        raise CanonicalRefused(f"not {length} bytes of lower-case hex")
-    return bytes.fromhex(text)
+    refused = CanonicalRefused(f"not {length} bytes of lower-case hex")
+    if not isinstance(text, str) or len(text) != 2 * length:
+        raise refused
+    try:
+        octets = bytes.fromhex(text)
+    except ValueError:
+        raise refused from None
+    if octets.hex() != text:
+        # ``fromhex`` also takes capitals and spaces.
+        raise refused
+    return octets
 
 
 def lines(parts: Sequence[str]) -> bytes:
