@@ -1,6 +1,7 @@
 """Every actor of a demonstration as its own process, with its own folder, and how to end them."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -11,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TRELLIS = (sys.executable, "-m", "consortium.cli.main")
+# From linux/prctl.h: the signal that a process gets when its parent ends.
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Fell(Exception):
@@ -44,6 +48,7 @@ class Cast:
                 stderr=words,
                 env=_environment(),
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self._words[name] = log
         if port is not None:
@@ -73,6 +78,7 @@ class Cast:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=_environment(),
+            preexec_fn=_end_with_parent,
             check=False,
         )
         with log.open("ab") as words:
@@ -94,6 +100,7 @@ class Cast:
                     stdout=words,
                     stderr=words,
                     env=_environment(),
+                    preexec_fn=_end_with_parent,
                 )
                 for command in commands
             ]
@@ -117,6 +124,15 @@ class Cast:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _end_with_parent() -> None:
+    """Die when the demo is killed outright, so that its next start finds every port free.
+
+    Every actor is safe to kill at any instant. Elsewhere than on Linux this does nothing.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
