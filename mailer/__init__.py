@@ -1,4 +1,4 @@
-"""From a sealed address to a delivered letter, and what comes back."""
+"""From a sealed address to a letter handed over, and what comes back."""
 
 from mailer.errors import MailerError, TemplateRefused, UnsealRefused
 from mailer.keys import KeyPair, generate

@@ -111,10 +111,11 @@ def test_every_setting_is_explained_where_servers_are() -> None:
 def test_there_is_one_environment_and_one_unit_per_process() -> None:
     processes = {"server", "worker", "mailer", "custodian", "witness"}
     assert {path.stem for path in ENVIRONMENTS} == processes
-    assert {path.stem.removeprefix("trellis-") for path in UNITS} == processes
+    # Returns reads no settings; it runs beside the mailer, as its user.
+    assert {path.stem.removeprefix("trellis-") for path in UNITS} == {*processes, "returns"}
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     services = set(re.findall(r"^  ([a-z]+):$", compose.split("\nvolumes:")[0], re.MULTILINE))
-    assert services == {*processes, "postgres", "redis"}
+    assert services == {*processes, "returns", "postgres", "redis"}
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
