@@ -190,6 +190,8 @@ class FakeWorld:
         self.calls.append(f"{request.method} {host}{path}")
         if host.split(".")[0] in self.down:
             raise httpx.ConnectError("down", request=request)
+        if host == "w.example":
+            return httpx.Response(404)  # a witness that is there
         if host != "server.example":
             return self._custodian(host.split(".")[0], path, json.loads(request.content))
         parts = path.removeprefix("/api/v1/").split("/")

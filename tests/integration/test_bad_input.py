@@ -123,7 +123,7 @@ def ragged(start: int) -> Rows:
     lines.insert(5, ["", "", "", "", "", ""])
     lines.insert(5, [*lines[0][:2], "", *lines[0][3:]])
     lines.insert(7, [*lines[0][:2], f"{CANARY} at nowhere", *lines[0][3:]])
-    lines.insert(9, [*lines[0][:2], f"{CANARY}b@example.org\x07", *lines[0][3:]])
+    lines.insert(9, [*lines[0][:2], f"{CANARY}b@example.org; {CANARY}c@example.org", *lines[0][3:]])
     return lines
 
 
