@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,12 +60,46 @@ def _figure(value: object) -> str:
     )
 
 
+def written(page: str, bench: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """The page with this bench's table put between its marks, the command and the day above it.
+
+    Raises:
+        click.ClickException: the page lacks the marks.
+    """
+    first, last = f"<!-- bench {bench} -->\n", f"<!-- end {bench} -->"
+    before, found, rest = page.partition(first)
+    _, ended, after = rest.partition(last)
+    if not found or not ended:
+        raise click.ClickException(f"the page lacks {first.strip()} and {last}")
+    lines = [
+        f"`trellis bench {bench} --json`, {now:%Y-%m-%d}, two shared cores:",
+        "",
+        "| what | ours | floor | unit | ratio | goal |",
+        "| --- | ---: | ---: | --- | ---: | ---: |",
+        *(
+            f"| {row['name']} | {row['ours']:,.3g} | {row['floor']:,.3g} | {row['unit']}"
+            f" | **{row['ratio']:.2f}** | {row['goal']:g} |"
+            for row in rows
+        ),
+        "",
+    ]
+    return before + first + "\n".join(lines) + last + after
+
+
 @click.command("bench")
 @click.argument("bench", type=click.Choice(BENCHES))
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def command(bench: str, as_json: bool) -> None:
+@click.option(
+    "--update",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A page whose table between this bench's two marks is to hold the new figures.",
+)
+def command(bench: str, as_json: bool, update: Path | None) -> None:
     """Measure one part, ours and its floor in the same run, on this machine, now."""
     rows = measured(bench)
+    if update is not None:
+        page = written(update.read_text(), bench, rows, datetime.now(UTC))
+        update.write_text(page)
     Console(stderr=as_json).print(table(bench, rows))
     if as_json:
         click.echo(json.dumps({"bench": bench, "rows": rows}))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 import pytest
 
 from consortium.cli import bench_log, bench_match, bench_send, bench_tokens
-from consortium.cli.bench import FIELDS
+from consortium.cli.bench import FIELDS, written
 
 # Deselected: a bench on a busy machine is slow even when it is small.
 pytestmark = pytest.mark.soak
@@ -18,7 +20,7 @@ SMALL: Mapping[str, Callable[[], Sequence[Mapping[str, Any]]]] = {
     "tokens": lambda: bench_tokens.rows(count=4, rounds=1),
     "match": lambda: bench_match.rows(2000, 500, repeats=1),
     "log": lambda: bench_log.rows(batch=20, tree=512),
-    "send": lambda: bench_send.rows(letters=3, rounds=2),
+    "send": lambda: bench_send.rows(letters=20, rounds=3),
 }
 ROWS = {"tokens": 6, "match": 1, "log": 4, "send": 3}
 
@@ -35,3 +37,17 @@ def test_a_bench_measures_both_sides_of_every_row(bench: str) -> None:
         assert row["goal"] >= 1
         assert row["unit"]
         assert math.isclose(row["ratio"], row["ours"] / row["floor"], rel_tol=0.3)
+
+
+def test_a_page_gets_the_new_figures_between_its_marks_and_keeps_the_rest() -> None:
+    page = "# Numbers\n<!-- bench log -->\nold\n<!-- end log -->\nAfter\n"
+    row = {"name": "one", "ours": 3.0, "floor": 2.0, "ratio": 1.5, "goal": 2, "unit": "us"}
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    new = written(page, "log", [row], now)
+    assert new.startswith("# Numbers\n<!-- bench log -->\n`trellis bench log --json`, 2026-11-21")
+    assert "| one | 3 | 2 | us | **1.50** | 2 |" in new
+    assert "old" not in new
+    assert new.endswith("<!-- end log -->\nAfter\n")
+    assert written(new, "log", [row], now) == new
+    with pytest.raises(click.ClickException, match="lacks"):
+        written("# Numbers\n", "log", [row], now)
