@@ -16,6 +16,7 @@ from policies import disclosure
 
 LOOK_AGAIN = timedelta(minutes=5)
 OVER = ("stopped", "closed")
+DOUBTS = "the mail server's log, or a person, to say whether the last letters were taken"
 
 
 def recover(office: PostOffice, one: campaigns.Campaign, fence: int) -> None:
@@ -101,8 +102,11 @@ def close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
         if late:
             return True
         left = deliveries.count(unit, one.id)
-        # A letter in doubt stays listed and a person decides about it; it holds nobody up.
         if any(left.get(state, 0) for state in (*UNSENT, "claimed")):
+            return False
+        if left.get("in_doubt", 0):
+            # Decided to be unsent, one must still be able to leave: open until the window closes.
+            campaigns.change(unit, one.id, waiting_for=DOUBTS)
             return False
         if now < _end(office, unit, one):
             campaigns.change(unit, one.id, progress=progress(office, unit, one), waiting_for="")
