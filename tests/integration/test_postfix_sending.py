@@ -1,0 +1,113 @@
+"""A campaign through a real Postfix; what is in doubt is settled from Postfix's own log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from consortium.clock import utc
+from consortium.store import deliveries
+from mailer import doubts
+from mailer.smtp import Server as Mta
+from mailer.smtp import SmtpTransport
+from mailer.transports import Outcome
+from tests.fakes.post import Post, post
+from tests.servers import Postfix
+
+__all__ = ["post"]
+
+
+class PostfixLog:
+    """As the mailer's own reading of a log that is not our sink's."""
+
+    def __init__(self, postfix: Postfix) -> None:
+        self._log = postfix.log
+
+    def accepted(self, verp: str) -> str | None:
+        return doubts.find_in_postfix(self._log, verp)
+
+    def complete_since(self, at: datetime) -> bool:
+        return doubts.postfix_complete_since(self._log, at)
+
+
+class Killed(BaseException):
+    """As SIGKILL."""
+
+
+class Dies(SmtpTransport):
+    """Dies around its n-th letter, before or after Postfix took it."""
+
+    def __init__(self, server: Mta, letter: int, *, taken: bool) -> None:
+        super().__init__(server)
+        self._left, self._taken = letter, taken
+
+    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        self._left -= 1
+        if self._left == 0 and not self._taken:
+            raise Killed
+        outcome = super().send(sender, recipient, message)
+        if self._left == 0:
+            raise Killed
+        return outcome
+
+
+def through(post: Post, postfix: Postfix, name: str, **other: Any) -> Any:
+    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=20)
+    whole = {"transport": lambda: SmtpTransport(server), "doubts": PostfixLog(postfix)}
+    return post.new_office(name, **{**whole, **other})
+
+
+def addresses(letters: list[bytes]) -> Counter[str]:
+    return Counter(
+        line.partition(b": ")[2].strip().decode()
+        for letter in letters
+        for line in letter.split(b"\n")
+        if line.startswith(b"Delivered-To: ")
+    )
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_after_a_death_postfix_own_log_says_what_it_took(
+    post: Post, postfix: Postfix, taken: bool
+) -> None:
+    members = [(n, f"m{n}@example.net") for n in range(1, 21)] + [(99, "gone@example.net")]
+    id = post.campaign("c1" if taken else "c2", post.bundle("union", 1, members))
+    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=20)
+    first = through(post, postfix, "first", transport=lambda: Dies(server, 8, taken=taken))
+    with pytest.raises(Killed):
+        post.go(id, first)
+    heir = through(post, postfix, "heir", dead=frozenset({"first"}))
+    post.go(id, heir)
+    post.later(seconds=31)
+    post.go(id, heir)
+    states = post.states(id)
+    # Postfix's times have no year: its log proves what it took, and never that it took nothing.
+    assert states["sent"] + states.get("failed", 0) == (8 if taken else 7)
+    assert states["in_doubt"] == 21 - (8 if taken else 7)
+    arrived = addresses(postfix.wait_for(states["sent"]))
+    assert sum(arrived.values()) == states["sent"]
+    assert max(arrived.values()) == 1
+    sent = {one.queue_id for one in post.letters(id) if one.state == "sent"}
+    assert None not in sent
+    assert len(sent) == states["sent"]
+
+
+def test_a_campaign_through_postfix_reaches_everybody_but_the_dead_address(
+    post: Post, postfix: Postfix
+) -> None:
+    members = [(n, f"p{n}@example.net") for n in range(1, 31)] + [(99, "gone.one@example.net")]
+    began = utc()
+    id = post.campaign("c3", post.bundle("union", 1, members))
+    office = through(post, postfix, "whole")
+    post.go(id, office)
+    assert post.states(id) == {"sent": 30, "failed": 1}
+    arrived = addresses(postfix.wait_for(30))
+    assert arrived == Counter({f"p{n}@example.net": 1 for n in range(1, 31)})
+    assert post.units.run("hard", lambda unit: deliveries.suppressions(unit, id, "hard")) == 1
+    for one in post.letters(id):
+        if one.state == "sent":
+            assert one.queue_id
+    assert not PostfixLog(postfix).complete_since(began + timedelta(days=1))
