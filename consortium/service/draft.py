@@ -76,7 +76,7 @@ def draft(
     require(caller, "draft", term=agree.term(unit, race, now))
     terms = agree.signed_terms(unit, race)
     known = choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
-    normal = definition.normal_form(definition_, known)
+    normal = definition.normal_form(definition_, known, ages=definition.AGES)
     compiled(terms, template)
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
@@ -120,12 +120,12 @@ def draft(
 
 
 def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:
-    """The letter as HTML, to a made-up person, from the first partner by id."""
+    """The letter as HTML, to a made-up person, from the caller or else the first partner by id."""
     require(caller, "see_campaign")
     one = campaigns.get(unit, campaign)
     terms = agree.terms(unit, one.race)
     sources = one.manifest["sources"] if one.manifest else [p.id for p in terms.parties]
-    party = terms.party(sorted(sources)[0])
+    party = terms.party(caller.id if caller.id in sources else sorted(sources)[0])
     facts = letter_facts(terms, one, party) | MADE_UP
     facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
     return compose.render(compiled(terms, one.template), facts).html

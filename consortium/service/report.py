@@ -42,7 +42,7 @@ def outcomes(
     require(caller, "see_report", sources=sources, closed=True)
     found = []
     for name in FIGURES:
-        question = hashlib.sha256(f"outcome {id} {name}".encode()).hexdigest()
+        question = _question(id, name)
 
         def pay(unit: Unit, question: str = question) -> ledger.Memo | None:
             choose.pay(unit, one.race, "C", question, caller.id, clock(), False)
@@ -63,6 +63,29 @@ def outcomes(
                     unit, one.race, "C", question, drawn
                 ),
             )
-        said = disclosure.shown(value, OUTCOME.sigma)
-        found.append(Figure(name, said.text, said.low, said.high))
+        found.append(_figure(name, value))
     return found
+
+
+def told(unit: Unit, caller: Caller, id: str) -> list[Figure]:
+    """The figures that somebody has paid for already; empty before. Spends nothing."""
+    one = campaigns.get(unit, id)
+    if one.state != "closed":
+        return []
+    require(caller, "see_report", sources=(one.manifest or {}).get("sources", []), closed=True)
+    found = []
+    for name in FIGURES:
+        memo = ledger.memo(unit, one.race, "C", _question(id, name))
+        if memo is None or memo.answer is None:
+            return []
+        found.append(_figure(name, memo.answer))
+    return found
+
+
+def _question(id: str, name: str) -> str:
+    return hashlib.sha256(f"outcome {id} {name}".encode()).hexdigest()
+
+
+def _figure(name: str, value: int) -> Figure:
+    said = disclosure.shown(value, OUTCOME.sigma)
+    return Figure(name, said.text, said.low, said.high)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from consortium.service import approve, choose, draft, hear_back, look, sign_in, withdraw
+from consortium.service import approve, choose, draft, hear_back, look, report, sign_in, withdraw
 from consortium.service.sign_in import SignedIn
 from consortium.store import actors
 from consortium.store.errors import Missing
@@ -135,6 +135,14 @@ class Desk:
         """Stop it for good."""
         now = self._state.clock()
         self._units.run("stop", lambda unit: approve.stop(unit, caller, id, now=now))
+
+    def figures(self, caller: Caller, id: str) -> Any:
+        """What became of it, as far as it was asked before."""
+        return self._units.run("figures", lambda unit: report.told(unit, caller, id))
+
+    def ask_figures(self, caller: Caller, id: str) -> None:
+        """Draw the figures of a closed campaign once; they are charged to the race."""
+        report.outcomes(self._units, caller, id, clock=self._state.clock)
 
     def contributions(self, caller: Caller) -> Any:
         """The caller's own lists."""

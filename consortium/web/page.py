@@ -126,7 +126,7 @@ def _trust(race: Any) -> str:
     if race.demo:
         return (
             f"This is a demonstration: all {spoken.number_word(count)} custodians run on one "
-            "machine."
+            "machine, so whoever runs it can open every address."
         )
     if race.trust == "operator":
         return (

@@ -29,7 +29,11 @@ MEANINGS = {
     "sending": "The mail machine hands letters to mail providers, one at a time.",
     "paused": "Nothing leaves while it is paused. Nothing is lost either.",
     "stopped": "Nothing more will ever be sent. What had gone cannot be called back.",
-    "closed": "All letters that could go have been handed to providers.",
+    "closed": (
+        "Sending is over. Whatever could go within the window was handed to mail providers. "
+        "Whoever had stopped, or had as many letters as the agreement allows, got none; that can "
+        "be everybody."
+    ),
 }
 LIST_STATES = {
     "received": ("Received", "warn"),

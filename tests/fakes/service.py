@@ -27,6 +27,7 @@ from consortium.service.look import (
     RecipientView,
     WitnessView,
 )
+from consortium.service.report import Figure
 from consortium.service.sign_in import SignedIn
 from consortium.store.errors import Missing
 from consortium.web.pages import routers
@@ -124,6 +125,7 @@ class FakeDesk:
         self.trust = "threshold"
         self.demo = True
         self.few = False
+        self.told: dict[str, list[Figure]] = {}
         self.letters = {
             SUBMITTED: _campaign(SUBMITTED, "submitted", "Where do you vote now?", ("growers",)),
             SENDING: _campaign(
@@ -279,6 +281,13 @@ class FakeDesk:
 
     def stop(self, caller: Caller, id: str) -> None:
         self._move("stop", caller, id, "stopped")
+
+    def figures(self, caller: Caller, id: str) -> list[Figure]:
+        return self.told.get(id, [])
+
+    def ask_figures(self, caller: Caller, id: str) -> None:
+        self.changed.append(("figures", id))
+        self.told[id] = [Figure("handed to providers", "About 1,150", 1100, 1200)]
 
     def contributions(self, caller: Caller) -> list[ContributionView]:
         return self.lists

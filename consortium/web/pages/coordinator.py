@@ -257,8 +257,21 @@ def campaign(request: Request, id: str, session: Reader) -> Response:
     caller = session.caller
     found = desk(request).campaign(caller, id)
     return render(
-        request, "campaign.html", session=session, campaign=found, moving=found.state in MOVING
+        request,
+        "campaign.html",
+        session=session,
+        campaign=found,
+        moving=found.state in MOVING,
+        figures=desk(request).figures(caller, id),
     )
+
+
+@router.post("/campaigns/{id}/figures")
+def figures(request: Request, id: str, session: Writer) -> Response:
+    """Ask what became of a closed email. Asked once, it is the same answer for good."""
+    caller = session.caller
+    desk(request).ask_figures(caller, id)
+    return go(f"/{'approvals' if caller.role == 'partner' else 'campaigns'}/{id}")
 
 
 @router.get("/campaigns/{id}/progress")

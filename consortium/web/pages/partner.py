@@ -83,6 +83,7 @@ def approval(request: Request, id: str, session: Reader) -> Response:
         mine=mine(found, caller.partner or ""),
         manifest_bytes=exact(found.manifest) if found.manifest else "",
         template_bytes=exact(signed_template(found)),
+        figures=desk(request).figures(caller, id),
     )
 
 

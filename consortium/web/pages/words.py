@@ -19,6 +19,13 @@ _EN = {
         "Who together could open your address: the mail machine, with {threshold} of these "
         "{count}: {custodians}."
     ),
+    "caps": (
+        "Through Trellis, one address gets at most {week} a week and {total} in this race, from "
+        "all organizations together; the mail machine limits that. The custodians limit how often "
+        "an address can be opened."
+    ),
+    "one_letter": "1 letter",
+    "letters": "{count} letters",
     "trail": "The trail",
     "log": "The public log",
     "log_note": (
@@ -80,6 +87,13 @@ _ES = {
         "Quiénes juntos podrían abrir su dirección: la máquina de correo, con {threshold} de estos "
         "{count}: {custodians}."
     ),
+    "caps": (
+        "Por Trellis, una dirección recibe como máximo {week} por semana y {total} en esta "
+        "contienda, de todas las organizaciones juntas; eso lo limita la máquina de correo. Los "
+        "custodios limitan cuántas veces se puede abrir una dirección."
+    ),
+    "one_letter": "1 carta",
+    "letters": "{count} cartas",
     "trail": "El recorrido (en inglés)",
     "log": "El registro público (en inglés)",
     "log_note": (

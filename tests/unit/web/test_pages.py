@@ -152,7 +152,7 @@ def test_no_token_is_ever_in_an_address(browser: TestClient, enter: Enter) -> No
 def test_the_trust_line_stands_on_every_page(
     desk: FakeDesk, browser: TestClient, enter: Enter
 ) -> None:
-    demo = "This is a demonstration: all three custodians run on one machine."
+    demo = "This is a demonstration: all three custodians run on one machine"
     for path, page in every_page(browser, enter):
         assert demo in page or path.endswith("/progress"), path
     desk.demo, desk.trust = False, "operator"
