@@ -14,7 +14,10 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from policies.authorise import Caller
+from tests.browser.installation import installation
 from tests.fakes.service import FakeDesk, application
+
+__all__ = ["installation"]
 
 FLAGS = [
     "--no-sandbox",

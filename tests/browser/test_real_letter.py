@@ -1,0 +1,117 @@
+"""A real letter's links, the public log and the front page, as strangers meet them."""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+import httpx
+from playwright.sync_api import Browser, expect
+
+from tests.browser.installation import Installation
+
+
+def links(installation: Installation, number: int) -> tuple[str, str]:
+    """The stop link and the why link of one letter that was really sent."""
+    letter = installation.letters()[number]
+    stop = str(letter["List-Unsubscribe"]).partition("<")[2].partition(">")[0]
+    body = letter.get_body(("html",))
+    assert body is not None
+    why = re.search(r'href="([^"]+/why/[^"]+)"', body.get_content())
+    assert why is not None
+    return stop, why[1]
+
+
+def test_a_recipient_reads_why_and_stops_over_tls_without_script(
+    installation: Installation, chromium: Browser
+) -> None:
+    context = chromium.new_context(java_script_enabled=False, ignore_https_errors=True)
+    page = context.new_page()
+    stop, why = links(installation, 3)
+    assert stop.startswith("https://")
+    page.goto(why)
+    # The agreement's own caps, and who could open the address, by name
+    expect(page.locator("[data-caps]")).to_contain_text("at most 1 letter a week")
+    expect(page.locator("main")).to_contain_text("2 of these 3: Custodian 1, Custodian 2")
+    page.get_by_role("link", name="Español").click()
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    expect(page.locator("[data-caps]")).to_contain_text("como máximo 1 carta por semana")
+    page.goto(stop)
+    page.get_by_text("Other ways to stop").click()
+    page.get_by_role("button", name="Stop all emails sent through Trellis").click()
+    expect(page.locator("h1")).to_have_text("Stopped")
+    page.goto(why)
+    expect(page.locator("main")).to_contain_text("Already stopped")
+    answer = page.goto(stop.rpartition("/")[0] + "/not-a-link")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.locator("h1")).to_have_text("This link does not work")
+    assert context.cookies() == []
+    context.close()
+
+
+def test_one_click_stops_by_one_post_without_cookie_or_redirect(
+    installation: Installation, chromium: Browser
+) -> None:
+    stop, why = links(installation, 5)
+    trusted = ssl.create_default_context(cafile=str(installation.folder / "server" / "tls.pem"))
+    with httpx.Client(verify=trusted, trust_env=False) as plain:
+        for _ in range(2):  # the second time changes nothing
+            answer = plain.post(stop, data={"List-Unsubscribe": "One-Click"})
+            assert (answer.status_code, answer.text) == (200, "Stopped.\n")
+            assert "set-cookie" not in answer.headers
+        assert "Already stopped" in plain.get(why).text
+        gone = plain.post(
+            stop.rpartition("/")[0] + "/nobody", data={"List-Unsubscribe": "One-Click"}
+        )
+        assert gone.status_code == 404
+
+
+def test_a_letter_reads_well_on_a_phone_in_light_and_dark(
+    installation: Installation, chromium: Browser
+) -> None:
+    body = installation.letters()[0].get_body(("html",))
+    assert body is not None
+    seen = set()
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(
+            viewport={"width": 390, "height": 844}, color_scheme=scheme, java_script_enabled=True
+        )
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.set_content(body.get_content())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        seen.add(page.evaluate("getComputedStyle(document.querySelector('p')).color"))
+        assert asked == []  # no picture, no tracker: opening a letter tells nobody
+        context.close()
+    assert len(seen) == 2
+
+
+def test_anybody_checks_the_log_in_the_browser(
+    installation: Installation, chromium: Browser
+) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(installation.base + "/audit")
+    expect(page.locator(".wit .tag")).to_have_text("3 of 3")
+    page.locator("td.mono a").nth(2).click()
+    page.get_by_role("button", name="Check this in my browser").click()
+    expect(page.locator("[data-verify]")).to_have_attribute("data-verified", "true")
+    page.goto(installation.base + "/audit?number=999999")
+    expect(page.locator("h1")).to_have_text("Everything recorded, in order")
+    context.close()
+
+
+def test_the_front_page_names_who_could_break_it(
+    installation: Installation, chromium: Browser
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(installation.base + "/")
+    said = page.locator("[data-break]")
+    expect(said).to_contain_text(
+        "mail machine together with 2 of these 3: Custodian 1, Custodian 2, Custodian 3"
+    )
+    expect(said).to_contain_text("1 of these 3 witnesses: witness-1, witness-2, witness-3")
+    context.close()
