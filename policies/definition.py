@@ -11,6 +11,8 @@ from policies.errors import DefinitionRefused
 
 KINDS = ("district", "precinct", "zip")
 VOTES = ("0", "1-2", "3-4")
+AGES = ("18-34", "35-49", "50-64", "65+")
+"""The bands in which a roll slice says how old somebody is."""
 MIN_REGISTERED = 500
 """Smallest place, in registered voters of the roll: public, so that refusing tells nothing."""
 MAX_PLACES = 200

@@ -119,7 +119,7 @@ def count(
     require(caller, "count", term=term)
     seen = units.run("count-look", snapshot)
     known = catalogue(artefacts, seen.attributes)
-    normal = definition.normal_form(raw, known)
+    normal = definition.normal_form(raw, known, ages=definition.AGES)
     cells = _cells(normal, seen, artefacts)
     if cells is not None:
         sums, fresh = _cube(units, caller, race, seen, cells, clock)

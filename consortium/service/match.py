@@ -111,6 +111,15 @@ def _pepper_bundles(bench: Bench) -> None:
 
         bench.units.run("bundle-logged", record)
         bench.artefacts.delete(one.outputs_digest)
+        _forget(bench, one.id, {tokens})
+
+
+def _forget(bench: Bench, id: str, digests: set[str | None]) -> None:
+    """Delete artefacts that a bundle no longer names: superseded, or withdrawn meanwhile."""
+    now = bench.units.run("forget", lambda unit: contributions.get(unit, id))
+    for digest in digests - {None, now.tokens_digest, now.links_digest}:
+        if digest is not None and bench.artefacts.exists(digest):
+            bench.artefacts.delete(digest)
 
 
 def _draw_ghosts(bench: Bench) -> None:
@@ -266,3 +275,4 @@ def _link(bench: Bench) -> None:
             )
 
         bench.units.run("linked", record)
+        _forget(bench, one.id, {links, one.links_digest})

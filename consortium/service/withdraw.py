@@ -8,6 +8,7 @@ from consortium.service import enter
 from consortium.service.errors import EntryMisfits
 from consortium.store import contributions, deliveries
 from consortium.store.artefacts import Artefacts
+from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
 from policies.authorise import Caller, require
 
@@ -35,7 +36,7 @@ def bundle(
     def record(unit: Unit) -> tuple[str, contributions.Contribution]:
         one = contributions.get(unit, id)
         if one.partner != caller.id:
-            raise EntryMisfits("this bundle is another partner's")
+            raise Missing(f"no contribution {id}")
         said = enter.read(unit, entry, openings, now=now)
         enter.expect(said, "withdrawal", kind="bundle", bundle=id)
         if said.actor.id != caller.id:
