@@ -1,0 +1,87 @@
+"""What comes back: each kind, once, about the right letter, and about nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from consortium.service import hear_back
+from consortium.store import deliveries
+from consortium.store.deliveries import Delivery
+from consortium.store.errors import Missing
+from mailer.transports import InDoubt
+from tests.fakes.post import Post
+
+
+def returned(post: Post, letter: str, kind: str) -> str:
+    return post.units.run(
+        "returned", lambda unit: hear_back.returned(unit, letter, kind, post.clock())
+    )
+
+
+def silenced(post: Post, letter: Delivery, *, person: bool) -> bool:
+    """Whether the letter's address, or its person elsewhere, would be left out now."""
+    return post.units.run(
+        "look",
+        lambda unit: deliveries.suppressed(
+            unit,
+            race="oh-house-44",
+            partner="parks",
+            epoch="2026-season",
+            stop_key=None if person else letter.stop_key,
+            address_token=None,
+            person=letter.person if person else None,
+        ),
+    )
+
+
+@pytest.fixture
+def sent(post: Post) -> Delivery:
+    """One letter that was taken, of three."""
+    members = [(n, f"m{n}@example.net") for n in (1, 2, 3)]
+    post.go(post.campaign("c1", post.bundle("union", 1, members)))
+    return post.sent_to("m1@example.net")
+
+
+@pytest.mark.parametrize(
+    ("kind", "done", "address", "person"),
+    [
+        ("hard", "suppressed", True, False),
+        ("complaint", "suppressed", True, True),
+        ("soft", "noted", False, False),
+        ("auto_reply", "ignored", False, False),
+        ("unknown", "ignored", False, False),
+    ],
+)
+def test_each_kind_of_return_does_what_it_may_and_no_more(
+    post: Post, sent: Delivery, kind: str, done: str, address: bool, person: bool
+) -> None:
+    assert {returned(post, sent.id, kind) for _ in range(3)} == {done}
+    assert silenced(post, sent, person=False) is address
+    assert silenced(post, sent, person=True) is person
+    for name in ("hard", "complaint", "soft"):
+        counted = post.units.run(
+            "count",
+            lambda unit, n=name: deliveries.suppressions(unit, "c1", n),  # type: ignore[misc]
+        )
+        assert counted == (name == kind)
+    others = [one for one in post.letters("c1") if one.id != sent.id]
+    assert not any(silenced(post, one, person=True) for one in others)
+
+
+def test_a_return_about_no_letter_of_ours_is_missing(post: Post, sent: Delivery) -> None:
+    with pytest.raises(Missing):
+        returned(post, "ab" * 16, "hard")
+    with pytest.raises(Missing):
+        post.units.run("stop", lambda unit: hear_back.stop(unit, "A" * 22, "race", post.clock()))
+
+
+def test_a_bounce_proves_that_a_letter_in_doubt_was_taken(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, [(1, "m1@example.net")]))
+    post.mta.answers["m1@example.net"] = [InDoubt("the connection ended")]
+    post.go(id)
+    [letter] = post.letters(id)
+    assert letter.state == "in_doubt"
+    returned(post, letter.id, "unknown")
+    assert post.states(id) == {"in_doubt": 1}
+    returned(post, letter.id, "soft")
+    assert post.states(id) == {"sent": 1}
