@@ -152,9 +152,20 @@ def seal_rows(
     # the mail machine and the custodians, for this computer too.
     dek = secrets.token_bytes(DEK_BYTES)
     wrapped, commitment = new_wrapped_key(keys.mailer, rfc8785.dumps(header), dek)
-    rows: list[BundleRow] = []
     kept: list[OwnRow] = []
-    for number, member in enumerate(members):
+    leaves: list[bytes] = []
+
+    def sealing() -> Iterator[BundleRow]:
+        """One row after the other, so that a long list is never sealed in memory."""
+        for number, member in enumerate(members):
+            row, secret = sealed_row(number, member)
+            leaves.append(row_commitment(row, secret))
+            kept.append(OwnRow(member.row, row.tag, secret, row.lock, member.zip, b""))
+            if not number % EVERY:
+                steps(number, len(members))
+            yield row
+
+    def sealed_row(number: int, member: Member) -> tuple[BundleRow, bytes]:
         secret, r = secrets.token_bytes(32), reduce(secrets.token_bytes(64))
         entry = make_entry(home.invite["epoch"], secret, r)
         sealed = seal(
@@ -165,25 +176,23 @@ def seal_rows(
             tag=entry.tag,
             lock=entry.lock,
         )
-        rows.append(BundleRow(number, entry.tag, entry.lock, entry.proof, sealed))
-        kept.append(OwnRow(member.row, entry.tag, secret, entry.lock, member.zip, b""))
-        if not number % EVERY:
-            steps(number, len(members))
-    steps(len(members), len(members))
-    keep_rows(home, own, kept)
-    (own.folder / "outputs.sealed").unlink(missing_ok=True)
-    more = {
-        "wrapped": base64.b64encode(wrapped).decode(),
-        "commitment": commitment.hex(),
-        "rows": len(rows),
-        "root": tree_root(
-            [row_commitment(r, k.secret) for r, k in zip(rows, kept, strict=True)]
-        ).hex(),
-    }
-    write_whole(own.folder / "sealed.json", json.dumps({"header": header, "more": more}).encode())
-    own.note(under=under)
+        return BundleRow(number, entry.tag, entry.lock, entry.proof, sealed), secret
+
     with part_of(own.folder / "rows.parquet") as part:
-        write_rows(part, rows)
+        write_rows(part, sealing())
+        steps(len(members), len(members))
+        keep_rows(home, own, kept)
+        (own.folder / "outputs.sealed").unlink(missing_ok=True)
+        more = {
+            "wrapped": base64.b64encode(wrapped).decode(),
+            "commitment": commitment.hex(),
+            "rows": len(kept),
+            "root": tree_root(leaves).hex(),
+        }
+        whole = {"header": header, "more": more}
+        write_whole(own.folder / "sealed.json", json.dumps(whole).encode())
+        own.note(under=under)
+        # Last of all the rows part gets its name: what stands before it belongs to it.
 
 
 def row_commitment(row: BundleRow, secret: bytes) -> bytes:
@@ -244,16 +253,20 @@ def tokenise(
 
 def _wanted(members: Sequence[Member]) -> list[tuple[int, int, bytes]]:
     """Every (row, recipe, input) of a list; a missing field makes no input."""
-    wanted: list[tuple[int, int, bytes]] = []
+    return list(_asked(members))
+
+
+def _asked(members: Sequence[Member]) -> Iterator[tuple[int, int, bytes]]:
     for number, member in enumerate(members):
-        wanted += [(number, at, one) for at, one in enumerate(member.inputs) if one is not None]
-        wanted.append((number, ADDRESS_RECIPE, member.address))
-    return wanted
+        for at, one in enumerate(member.inputs):
+            if one is not None:
+                yield number, at, one
+        yield number, ADDRESS_RECIPE, member.address
 
 
 def blinded(members: Sequence[Member]) -> tuple[int, int]:
     """How many points would go to each custodian, and in how many requests."""
-    points = len({one for _, _, one in _wanted(members)})
+    points = len({one for _, _, one in _asked(members)})
     return points, -(-points // BATCH)
 
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.installation import HEADER, Installation, Said, members, trellis
+from tests.installation import HEADER, Installation, Said, members, trellis, write_list
 
 CANARY = "Zqxcanary"
+PER_ROW = 8192
+"""Bytes of memory that one more row of a list may cost the partner's tool."""
 Rows = list[list[str]]
 
 
@@ -209,3 +214,30 @@ def test_a_dry_run_shows_the_very_bytes_that_leave_and_sends_none(
     asked = int(points[1].replace(",", "")) // 32
     spent_now = [installation.charged(n) for n in (1, 2, 3)]
     assert sorted(now - was for now, was in zip(spent_now, spent, strict=True)) == [0, asked, asked]
+
+
+def peak(installation: Installation, file: Path) -> int:
+    """Bytes of memory that a dry run of a list took at most."""
+    home = str(installation.partner(2))
+    words = ["partner", "upload", "--home", home, str(file), "--dry-run"]
+    with (file.parent / "said").open("wb") as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "consortium.cli.main", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+        _, code, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(code)
+    assert child.returncode == 0, (file.parent / "said").read_text()
+    return usage.ru_maxrss * 1024
+
+
+@pytest.mark.soak
+def test_200_000_rows_need_little_memory_for_each(
+    installation: Installation, tmp_path: Path
+) -> None:
+    small = peak(installation, write_list(tmp_path / "small.csv", 20_000))
+    large = peak(installation, write_list(tmp_path / "large.csv", 200_000))
+    assert large - small < 180_000 * PER_ROW
+    assert "200,000 rows can be used; 200,000 of them" in (tmp_path / "said").read_text()
