@@ -56,7 +56,7 @@ def test_every_command_that_is_shown_exists(path: Path) -> None:
             if not re.search(r"evaluate\|train", line):
                 wrong.append(f"{line} ({why})")
             continue
-        known = {name for option in found.params for name in option.opts}
+        known = {"--help", *(name for option in found.params for name in option.opts)}
         wrong += [
             f"{line} ({word})" for word in rest if word.startswith("--") and word not in known
         ]
