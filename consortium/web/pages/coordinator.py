@@ -1,7 +1,7 @@
 """The coordinator's screens: choose places, write a letter, ask the partners, watch it go."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Annotated, Any
 
@@ -22,6 +22,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Chosen = Annotated[list[str], Form(default_factory=list)]
 Asked = Annotated[list[str], Query(default_factory=list)]
 Text = Annotated[str, Form()]
+ALMOST = timedelta(minutes=1) - timedelta(microseconds=1)
+"""A form knows no seconds: the first moment that it can name is the next full minute."""
 MOVING = ("submitted", "approved", "frozen", "attested", "logged", "sending")
 
 
@@ -171,7 +173,7 @@ def _compose(
 ) -> Response:
     race = desk(request).race()
     if not written.get("opens") and race:
-        written = {**written, "opens": _local(race.opens, race.time_zone)}
+        written = {**written, "opens": _local(race.opens + ALMOST, race.time_zone)}
     if not written.get("closes") and race:
         written = {**written, "closes": _local(race.closes, race.time_zone)}
     return render(
