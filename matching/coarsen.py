@@ -59,31 +59,34 @@ def coarsen(
     *,
     on: date,
     generals: Iterable[date],
-    draw: Callable[[], int],
+    name: Callable[[str], int],
     k: int = 10,
 ) -> Coarsened:
-    """Reduce voters to coarse attributes under random row ids.
+    """Reduce voters to coarse attributes under ids that only the steward can trace.
 
     Args:
         voters: as the roll's reader yields them.
         on: the election's date; ages are counted in its year.
         generals: dates of general elections; the last four before ``on`` are counted.
-        draw: uniform 63-bit integers, from the operating system; ids and households come from it.
+        name: 63-bit integers from a keyed function of a label, so that a voter's row and a
+            household keep their ids in every later slice: stops, caps and ghosts hang on them.
         k: every (precinct, age band, votes) that occurs is shared by at least so many voters, and
             so is every (precinct, ZIP) and (precinct, district).
 
     Returns:
-        Rows sorted by their random id, so that the file's order is gone. Where too few share a
+        Rows sorted by their id, so that the file's order is gone. Where too few share a
         value it becomes "": first the votes of the smallest groups, then age, then the precinct.
     """
     last_four = tuple(sorted(day for day in set(generals) if day < on)[-4:])
     rows: list[Attributes] = []
     ids: dict[int, str] = {}
-    homes = _Households(draw)
+    homes = _Households(name)
     for voter in voters:
-        row_id = draw()
-        while row_id in ids:
-            row_id = draw()
+        label = f"voter|{voter.voter_id}"
+        row_id = name(label)
+        while row_id in ids:  # once in 2^63 a pair; the later one in the file moves
+            label += "|"
+            row_id = name(label)
         ids[row_id] = voter.voter_id
         rows.append(
             Attributes(
@@ -95,7 +98,7 @@ def coarsen(
                 zip=voter.zip,
                 age_band=_age_band(voter.birth_year, on),
                 votes=_votes_band(len(voter.votes.intersection(last_four))),
-                household=homes.of(voter.household),
+                household=homes.of(voter.household, voter.voter_id),
             )
         )
     merged: list[Merged] = []
@@ -121,21 +124,19 @@ def _votes_band(count: int) -> str:
 
 
 class _Households:
-    """A random id per address; a crowded one is split, so that no id marks a dormitory."""
+    """An id per address; a crowded one is split, so that no id marks a dormitory."""
 
-    def __init__(self, draw: Callable[[], int]) -> None:
-        self._draw = draw
-        self._open: dict[bytes, tuple[int, int]] = {}
+    def __init__(self, name: Callable[[str], int]) -> None:
+        self._name = name
+        self._sizes: dict[bytes, int] = {}
 
-    def of(self, address: str) -> int:
+    def of(self, address: str, voter_id: str) -> int:
         if not address:
-            return self._draw()
+            return self._name(f"alone|{voter_id}")
         key = hashlib.blake2b(address.encode(), digest_size=16).digest()
-        home, size = self._open.get(key, (0, MAX_HOUSEHOLD))
-        if size >= MAX_HOUSEHOLD:
-            home, size = self._draw(), 0
-        self._open[key] = (home, size + 1)
-        return home
+        size = self._sizes.get(key, 0)
+        self._sizes[key] = size + 1
+        return self._name(f"household|{key.hex()}|{size // MAX_HOUSEHOLD}")
 
 
 def _too_small(counts: Mapping[str, int], k: int) -> set[str]:

@@ -54,19 +54,22 @@ def mine(campaign: Mapping[str, Any], partner: str) -> str:
 
 
 def waiting_for(api: Api, step: str, states: tuple[str, ...]) -> list[Json]:
-    """Campaigns in which this partner is a source and has not done ``step`` yet."""
+    """Campaigns that wait for this partner's ``step``; every party attests, sources approve."""
     me = api.home.id
     return [
         one
         for one in campaigns(api)
         if one.get("state") in states
-        and me in ((one.get("manifest") or {}).get("sources") or ())
+        and (step == "attest" or me in ((one.get("manifest") or {}).get("sources") or ()))
         and mine(one, me) not in DONE[step]
     ]
 
 
-def examine(campaign: Json, signed: Signed, home: Home) -> Asked:
+def examine(campaign: Json, signed: Signed, home: Home, *, source: bool = True) -> Asked:
     """Check that a campaign is what its digest says, and that the signed agreement allows it.
+
+    Args:
+        source: whether this partner's own list must be used; its own sender is then checked too.
 
     Raises:
         ManifestRefused: malformed, or outside the agreement.
@@ -83,9 +86,10 @@ def examine(campaign: Json, signed: Signed, home: Home) -> Asked:
         )
     if manifest["campaign"] != campaign.get("id"):
         raise CheckRefused("the manifest is of another campaign; nothing signed")
-    if home.id not in manifest["sources"]:
+    if home.id in manifest["sources"]:
+        _own_sender(manifest["sender"][home.id], signed.agreement.party(home.id).domain)
+    elif source:
         raise CheckRefused("you are not a source of this campaign; there is nothing to sign")
-    _own_sender(manifest["sender"][home.id], signed.agreement.party(home.id).domain)
     return Asked(
         campaign["id"], str(campaign.get("state")), manifest, digest, _template(campaign, manifest)
     )

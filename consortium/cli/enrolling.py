@@ -1,7 +1,8 @@
 """A voter file's way in: coarsened, tokenised, shared tokens as decoys; the map back stays here."""
 
+import hashlib
+import hmac
 import json
-import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -97,18 +98,24 @@ def own_roll(home: Home, source: str) -> OwnList | None:
 
 
 def begin(api: Api, read: Read, *, on: date, k: int = K) -> tuple[OwnList, list[Merged]]:
-    """Coarsen under random row ids and keep attributes and map, durably; or go on with them.
+    """Coarsen and keep attributes and map, durably; or go on with them.
 
-    Row ids are drawn once: the custodians' answers to an interrupted run belong to them.
+    Row and household ids are keyed by this steward and season: the same person keeps hers in the
+    next slice, and nobody else can compute one.
     """
     home = api.home
     source = source_key(home, bytes.fromhex(read.source), on.isoformat(), str(k))
     known = own_roll(home, source)
     if known is not None:
         return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]
-    made = coarsen(
-        read.voters, on=on, generals=read.roll.generals, draw=lambda: secrets.randbits(63), k=k
-    )
+    key = home.secret("row-ids")
+    epoch = str(home.invite["epoch"])
+
+    def name(label: str) -> int:
+        mac = hmac.digest(key, f"{epoch}|{label}".encode(), hashlib.sha256)
+        return int.from_bytes(mac[:8], "big") >> 1
+
+    made = coarsen(read.voters, on=on, generals=read.roll.generals, name=name, k=k)
     own = OwnList(private_folder(home.path / "rolls" / str(uuid4())))
     home.vault.write(
         own.folder / "map.enc", {str(row): voter for row, voter in made.voter_ids.items()}

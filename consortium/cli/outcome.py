@@ -7,6 +7,7 @@ import email
 import email.policy
 import smtplib
 import ssl
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -119,12 +120,12 @@ def truth(world: World) -> Truth:
             voter = known.get((partner.slug, row.row), "")
             voters.setdefault((partner.slug, row.email.casefold()), set()).add(voter)
     roll = reader.open_roll(world.roll)
-    numbers = count()
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
     coarsened = coarsen.coarsen(
         list(roll.voters()),
         on=world.election,
         generals=roll.generals,
-        draw=lambda: next(numbers),
+        name=numbers.__getitem__,
     )
     meant = {
         coarsened.voter_ids[row.row_id] for row in coarsened.rows if _means(world.audience, row)

@@ -300,8 +300,11 @@ def attest(
     done, refused, counts = [], 0, {}
     for one in asked:
         try:
-            approving.examine(one, signed, api.home)
+            asked_of = approving.examine(one, signed, api.home, source=False)
             approved = digest or approving.approved_digest(api.home, str(one.get("id")))
+            if api.home.id not in asked_of.manifest["sources"]:
+                # Nothing was approved here: what is signed is that no own row is in the set.
+                approved = asked_of.digest
             if not approved:
                 raise HomeRefused(
                     "this computer did not approve that campaign. Did you approve it in the browser? "  # noqa: E501

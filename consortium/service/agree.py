@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from consortium.service.errors import NotReady
+from consortium.service.errors import EntryMisfits, NotReady
 from consortium.store import actors, races
 from consortium.store.unit import Unit
-from policies import agreement
+from policies import agreement, walls
 from policies.authorise import Term
 
 
@@ -17,7 +17,11 @@ def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
         Missing, Conflict: a party is not registered, or the race has another agreement.
     """
     terms = agreement.parse(document)
+    if terms.approval.rule != "all":
+        raise EntryMisfits("approval.rule: this version sends only what all sources approve: all")
     for party in terms.parties:
+        for message_class in terms.message_classes:
+            walls.may_carry(terms, party.id, message_class)
         actors.add(unit, actors.Actor(party.id, "partner", party.name, party.public))
     race = races.Race(terms.race.id, terms.race.name, epoch, document, agreement.digest(document))
     races.add(unit, race)
@@ -47,3 +51,8 @@ def term(unit: Unit, race: str, now: datetime) -> Term:
     found = terms(unit, race)
     everybody = {party.id for party in found.parties} <= set(races.signatures(unit, race))
     return Term(everybody, now, found.race.polls_close)
+
+
+def parties(unit: Unit, race: str) -> set[str]:
+    """Ids of everybody who signs the race's agreement."""
+    return {party.id for party in terms(unit, race).parties}

@@ -1,11 +1,11 @@
-"""Each source checks its own rows under the root and signs."""
+"""Each party checks its own rows under the root and signs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from consortium.service import enter
+from consortium.service import agree, enter
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.store import campaigns, frames
 from consortium.store.artefacts import Artefacts
@@ -34,7 +34,9 @@ def audience(units: Units, caller: Caller, id: str, artefacts: Artefacts) -> Aud
     """
     require(caller, "attest")
     one = units.run("audience", lambda unit: campaigns.get(unit, id))
-    if one.manifest is None or caller.id not in one.manifest["sources"]:
+    if one.manifest is None or caller.id not in units.run(
+        "audience-parties", lambda unit: agree.parties(unit, one.race)
+    ):
         raise Missing(f"no campaign {id}")
     if one.nonce is None or one.root is None or one.digest is None or not one.audience_digest:
         raise WrongState("the audience has not been fixed yet")
@@ -55,7 +57,12 @@ def attest(
     openings: Mapping[str, Any],
     now: datetime,
 ) -> str:
-    """Take in a source's word that its own rows under the root are what it approved."""
+    """Take in a party's word about its own rows under the root.
+
+    A source says that they are what it approved; a party that is no source says that none of its
+    rows is in the set. Locks carry no owner, so without everybody's word one willing partner
+    would do to have any other's rows released.
+    """
     require(caller, "attest")
     one = campaigns.get(unit, id)
     said = enter.read(unit, entry, openings, now=now)
@@ -67,11 +74,13 @@ def attest(
         return known[0].leaf
     if one.state != "frozen" or one.manifest is None:
         raise WrongState("this campaign's audience is not waiting to be checked")
+    if caller.id not in agree.parties(unit, one.race):
+        raise WrongState("only who signed the agreement checks its rows")
     leaf = enter.promise(unit, said, entry, openings, now=now)
     campaigns.approve(unit, campaigns.Approval(id, caller.id, "attest", leaf, now))
     unit.session.flush()
     done = {a.partner for a in campaigns.approvals(unit, id, "attest")}
-    if done >= set(one.manifest["sources"]):
+    if done >= agree.parties(unit, one.race):
         campaigns.change(unit, id, state="attested", waiting_for="the public log")
         unit.after("intend", campaign=id)
     return leaf

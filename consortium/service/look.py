@@ -189,24 +189,21 @@ def race(unit: Unit) -> RaceView:
 
 
 def campaign_list(unit: Unit, caller: Caller) -> list[CampaignView]:
-    """Every campaign that the caller may see; partners see those that ask for their list."""
+    """Every campaign that the caller may see; partners see all that ask any of them."""
     require(caller, "see_campaign")
     terms = agree.terms(unit, races.first(unit).id)
     return [
         _campaign(unit, terms, one)
         for one in campaigns.listed(unit)
-        if caller.role != "partner"
-        or (one.manifest is not None and caller.id in one.manifest["sources"])
+        if caller.role != "partner" or one.manifest is not None
     ]
 
 
 def campaign(unit: Unit, caller: Caller, id: str) -> CampaignView:
-    """One campaign, or ``Missing``; a partner sees only those that ask for its list."""
+    """One campaign, or ``Missing``; a partner sees it once it asks the partners."""
     require(caller, "see_campaign")
     one = campaigns.get(unit, id)
-    if caller.role == "partner" and (
-        one.manifest is None or caller.id not in one.manifest["sources"]
-    ):
+    if caller.role == "partner" and one.manifest is None:
         raise Missing(f"no campaign {id}")
     return _campaign(unit, agree.terms(unit, one.race), one)
 
@@ -214,6 +211,8 @@ def campaign(unit: Unit, caller: Caller, id: str) -> CampaignView:
 def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> CampaignView:
     yes = {(a.partner, a.kind): a.at for a in campaigns.approvals(unit, one.id)}
     sources: Sequence[str] = one.manifest["sources"] if one.manifest else ()
+    # Who is no source says that none of its rows is in the set.
+    others = [party.id for party in terms.parties] if one.manifest else []
     said = None if one.estimate is None else disclosure.shown(one.estimate, ADHOC.sigma)
     return CampaignView(
         id=one.id,
@@ -231,7 +230,7 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
                 yes.get((source, "approve")),
                 yes.get((source, "attest")),
             )
-            for source in sources
+            for source in sorted({*sources, *others})
         ],
         shown="" if said is None else said.text,
         low=0 if said is None else said.low,

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -115,8 +115,8 @@ def expected(world: World) -> Expected:
     """Work out who is linked, in the audience, and may be written to."""
     roll = reader.open_roll(world.roll)
     voters = list(roll.voters())
-    numbers = count(1)
-    slice_ = coarsen(voters, on=world.election, generals=roll.generals, draw=lambda: next(numbers))
+    numbers: defaultdict[str, int] = defaultdict(count(1).__next__)
+    slice_ = coarsen(voters, on=world.election, generals=roll.generals, name=numbers.__getitem__)
     meant = {
         slice_.voter_ids[row.row_id]
         for row in slice_.rows

@@ -1,7 +1,9 @@
 """Nobody stands alone in what the store keeps of the roll."""
 
+import hashlib
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -33,13 +35,22 @@ def _voters(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
     ]
 
 
+def named(key: str) -> Callable[[str], int]:
+    """Ids as a steward's tool makes them."""
+
+    def name(label: str) -> int:
+        return int.from_bytes(hashlib.sha256(f"{key}|{label}".encode()).digest()[:8], "big") >> 1
+
+    return name
+
+
 def _made(seed: int, k: int, sizes: dict[str, int]) -> Coarsened:
     chance = random.Random(seed)
     return coarsen(
         _voters(chance, sizes),
         on=date(2026, 11, 3),
         generals=GENERALS,
-        draw=lambda: chance.getrandbits(63),
+        name=named(str(seed)),
         k=k,
     )
 
@@ -66,7 +77,7 @@ def test_only_the_last_four_generals_count() -> None:
     voter = _voters(chance, {"1": 1})[0]
     old = Voter(**{name: getattr(voter, name) for name in Voter.__slots__} | {
         "votes": frozenset([date(2016, 11, 5), date(2023, 6, 1)]), "birth_year": 1991})  # fmt: skip
-    made = coarsen([old], on=date(2026, 11, 3), generals=GENERALS, draw=lambda: 5, k=1)
+    made = coarsen([old], on=date(2026, 11, 3), generals=GENERALS, name=lambda _: 5, k=1)
     assert (made.rows[0].votes, made.rows[0].age_band) == ("0", "35-49")
 
 
@@ -90,3 +101,18 @@ def test_decoys_leave_every_token_alone_and_are_stable() -> None:
     after = decoys(moved, steward_key=b"k" * 32, stable_ids=names)
     assert before[7][0] == after[70][0]
     assert decoys(moved, steward_key=b"j" * 32, stable_ids=names)[70][0] != after[70][0]
+
+
+def test_a_voter_and_a_household_keep_their_ids_in_the_next_slice() -> None:
+    chance = random.Random(9)
+    first = _voters(chance, {"1": 40})
+    later = [*reversed(first[5:]), *_voters(random.Random(10), {"2": 3})]
+
+    def made(voters: list[Voter]) -> dict[str, tuple[int, int]]:
+        slice_ = coarsen(voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), k=1)
+        return {slice_.voter_ids[r.row_id]: (r.row_id, r.household) for r in slice_.rows}
+
+    before, after = made(first), made(later)
+    both = before.keys() & after.keys()
+    assert len(both) >= 35
+    assert {v: before[v][0] for v in both} == {v: after[v][0] for v in both}
