@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -202,15 +203,18 @@ def test_every_real_page_fits_a_phone_in_light_and_dark(
         "coordinator": ("/", "/choose", "/campaigns", "/campaigns/new", f"/campaigns/{campaign}"),
         slug: ("/", "/lists", "/approvals", f"/approvals/{campaign}"),
     }
+    complaints: list[str] = []
     for actor, found in paths.items():
-        options = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+        options: dict[str, Any] = {
+            "viewport": {"width": 390, "height": 844},
+            "color_scheme": "dark",
+        }
         context = (
             installation.enter(chromium, actor, **options)
             if actor
             else chromium.new_context(**options)
         )
         page = context.new_page()
-        complaints: list[str] = []
         page.on("console", lambda said: complaints.append(said.text))
         for path in found:
             answer = page.goto(base + path)
@@ -220,5 +224,5 @@ def test_every_real_page_fits_a_phone_in_light_and_dark(
                 page.set_viewport_size({"width": width, "height": 844})
                 assert page.evaluate(OVERFLOW) <= 0, (path, width)
             expect(page.locator(".trust")).to_contain_text("This is a demonstration")
-        assert complaints == []
         context.close()
+    assert complaints == []

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -561,3 +562,36 @@ def test_an_address_that_makes_no_sense_is_a_page_too(browser: TestClient) -> No
     answer = browser.get("/audit/abc")
     assert answer.status_code == 422
     assert "That was not understood" in answer.text
+
+
+def test_figures_are_told_only_when_asked_and_only_after_the_close(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    enter(COORDINATOR)
+    assert "What became of it" not in browser.get(f"/campaigns/{SENDING}").text
+    desk.letters[SENDING] = replace(desk.letters[SENDING], state="closed", progress=100)
+    page = browser.get(f"/campaigns/{SENDING}").text
+    assert "Asking uses 3 of the figures" in page
+    assert "100%" not in page  # closed by its window, it may have gone to fewer
+    token = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert token is not None
+    browser.post(f"/campaigns/{SENDING}/figures", data={"csrf": token[1]})
+    assert ("figures", SENDING) in desk.changed
+    assert "1,150" in browser.get(f"/campaigns/{SENDING}").text
+
+
+def test_the_caps_on_the_page_are_the_agreements(desk: FakeDesk, browser: TestClient) -> None:
+    wanted = {"en": "at most 1 letter a week and 5 letters", "es": "1 carta por semana y 5 cartas"}
+    for lang, said in wanted.items():
+        assert said in browser.get(f"/why/{CAPABILITY}?lang={lang}").text
+
+
+def test_the_front_page_names_everybody_who_could_break_it(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    page = browser.get("/").text
+    race = desk.race()
+    told = page[page.index("data-break") :]
+    for name in (*race.custodians, *race.witnesses):
+        assert name in told
+    assert f"{race.threshold} of these {len(race.custodians)}" in told
