@@ -25,6 +25,7 @@ from mailer.seal import Payload, seal
 from mailer.transports import InDoubt, Outcome, Sent
 from matching import group, locks
 from matching.bundle import BundleRow, write_rows
+from policies import agreement
 from policies.approvals import manifest_digest
 from tests.databases import NOON
 from tests.fakes.dealer import split
@@ -239,7 +240,12 @@ class Post:
             "definition": {"places": {"precinct": ["44-1"]}},
             "sources": sources,
             "template": approve.template_digest(template),
-            "sender": {one: {"from": "Maria", "domain": f"{one}.example"} for one in sources},
+            "agreement": agreement.digest(self.server.agreement),
+            "links": [],
+            "sender": {
+                one: {"from": f"Maria Trujillo for {one.title()}", "domain": f"{one}.example"}
+                for one in sources
+            },
             "window": template["window"],
             "messenger": template["messenger"],
             "size_class": 256,
