@@ -8,6 +8,9 @@ from consortium.store.unit import Unit
 from policies import agreement, walls
 from policies.authorise import Term
 
+FROM_NAME = "{messenger} for {partner}"
+"""The one form in which letters name who signs and whose member the reader is."""
+
 
 def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
     """Offer an agreement to its parties; each must be a registered partner with that key.
@@ -19,6 +22,8 @@ def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
     terms = agreement.parse(document)
     if terms.approval.rule != "all":
         raise EntryMisfits("approval.rule: this version sends only what all sources approve: all")
+    if terms.from_name != FROM_NAME:
+        raise EntryMisfits(f"from_name: letters say {FROM_NAME}")
     for party in terms.parties:
         for message_class in terms.message_classes:
             walls.may_carry(terms, party.id, message_class)

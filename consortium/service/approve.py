@@ -1,7 +1,7 @@
 """Enough of the right people say yes to exactly these bytes."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,15 +97,7 @@ def _manifest(
         "sources": sources,
         "agreement": races.get(unit, one.race).digest,
         "template": template_digest(one.template),
-        "sender": {
-            source: {
-                "from": terms.from_name.format(
-                    messenger=one.template["messenger"]["name"], partner=terms.party(source).name
-                ),
-                "domain": terms.party(source).domain,
-            }
-            for source in sources
-        },
+        "sender": _senders(one, terms, sources),
         "links": sorted(set(draft.compiled(terms, one.template).links)),
         "window": one.template["window"],
         "size_class": min(size_class, terms.size_class_max),
@@ -115,13 +107,27 @@ def _manifest(
     return manifest
 
 
+def _senders(
+    one: campaigns.Campaign, terms: Agreement, sources: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Whose name and domain each source's letters carry, spelled as ``mailer.letter`` does."""
+    messenger = one.template["messenger"]["name"]
+    return {
+        source: {
+            "from": f"{messenger} for {terms.party(source).name}",
+            "domain": terms.party(source).domain,
+        }
+        for source in sources
+    }
+
+
 def template_digest(template: Mapping[str, Any]) -> str:
     """Digest, in hex, of the letter's own words, as a manifest names it."""
     words = {name: template[name] for name in ("subject", "mjml", "text")}
     return hashlib.sha256(rfc8785.dumps(words)).hexdigest()
 
 
-def unchanged(one: campaigns.Campaign) -> None:
+def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> None:
     """Check that what would be sent is what was approved, whatever happened to the database since.
 
     Custodians check that this manifest is the one in the log; here the words, the signer and the
@@ -137,6 +143,15 @@ def unchanged(one: campaigns.Campaign) -> None:
         "messenger": (one.template["messenger"], manifest.get("messenger")),
         "window": (one.template["window"], manifest.get("window")),
         "definition": (one.definition, manifest.get("definition")),
+        "agreement": (hashlib.sha256(race.agreement).hexdigest(), manifest.get("agreement")),
+        "sender": (
+            _senders(one, terms, manifest.get("sources", [])),
+            manifest.get("sender"),
+        ),
+        "links": (
+            sorted(set(draft.compiled(terms, one.template).links)),
+            manifest.get("links"),
+        ),
     }
     for name, (here, approved) in held.items():
         if here != approved:

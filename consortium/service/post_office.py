@@ -97,7 +97,7 @@ class PostOffice:
     sleep: Callable[[float], None] = time.sleep
     settled_after: timedelta = timedelta(seconds=60)
     dead: frozenset[str] = frozenset()
-    points: dict[str, dict[bytes, bytes]] = field(default_factory=dict, repr=False)
+    points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     rest: dict[str, datetime] = field(default_factory=dict)
     found: dict[str, datetime] = field(default_factory=dict)

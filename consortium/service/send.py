@@ -6,6 +6,7 @@ outcome written. A crash before the claim has sent nothing. A crash after it lea
 never arrived, or leaves them in doubt for a person.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -123,7 +124,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         return
     if now < office.rest.get(id, now):
         return
-    approve.unchanged(one)
+    approve.unchanged(one, terms, office.units.run("mail-agreed", lambda u: races.get(u, one.race)))
     plan(office, one, terms)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
@@ -509,22 +510,26 @@ def _progress(run: _Run, unit: Unit) -> bool:
 def _points(run: _Run) -> dict[bytes, bytes]:
     """The custodians' points for the whole released set, kept in this process's memory only."""
     office, one = run.office, run.one
-    if one.id in office.points:
-        return office.points[one.id]
     assert one.manifest is not None
     assert one.nonce is not None
     assert one.audience_digest is not None
+    agreement = office.units.run("mail-race", lambda unit: races.get(unit, one.race)).agreement
+    # Exactly what custodians accepted: a database changed afterwards finds no points here.
+    accepted = f"{one.digest} {one.root} {hashlib.sha256(agreement).hexdigest()}"
+    known = office.points.get(one.id)
+    if known is not None and known[0] == accepted:
+        return known[1]
     with office.artefacts.open(one.audience_digest) as path:
         locks = [row.lock for row in frames.read_audience(path)]
-    agreement = office.units.run("mail-race", lambda unit: races.get(unit, one.race)).agreement
-    office.points[one.id] = office.custodians.shared(
+    points = office.custodians.shared(
         one.manifest,
         agreement=agreement,
         evidence=office.units.run("mail-evidence", lambda unit: _evidence(office, unit, one)),
         nonce=bytes.fromhex(one.nonce),
         locks=locks,
     )
-    return office.points[one.id]
+    office.points[one.id] = (accepted, points)
+    return points
 
 
 def _evidence(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> dict[str, Any]:
