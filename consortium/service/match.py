@@ -51,6 +51,7 @@ def run(bench: Bench) -> None:
     """Do all that is due, in order; repeatable at any time."""
     _ready_rolls(bench)
     _pepper_bundles(bench)
+    _shred_outputs(bench)
     _draw_ghosts(bench)
     _extend_roster(bench)
     _link(bench)
@@ -83,13 +84,9 @@ def _ready_rolls(bench: Bench) -> None:
         tokens = _peppered(bench, roll.outputs_digest, roll.epoch, roll.id)
 
         def record(unit: Unit, id: str = roll.id, tokens: str = tokens) -> None:
-            contributions.change_roll(
-                unit, id, state="ready", tokens_digest=tokens, outputs_digest=None
-            )
+            contributions.change_roll(unit, id, state="ready", tokens_digest=tokens)
 
         bench.units.run("roll-ready", record)
-        # After the commit: a crash before this line leaves a sealed file, and no plain one.
-        bench.artefacts.delete(roll.outputs_digest)
 
 
 def _pepper_bundles(bench: Bench) -> None:
@@ -105,13 +102,37 @@ def _pepper_bundles(bench: Bench) -> None:
 
         def record(unit: Unit, id: str = one.id, tokens: str = tokens) -> None:
             if contributions.get(unit, id).state == "received":
-                contributions.change(
-                    unit, id, state="logged", tokens_digest=tokens, outputs_digest=None
-                )
+                contributions.change(unit, id, state="logged", tokens_digest=tokens)
 
         bench.units.run("bundle-logged", record)
-        bench.artefacts.delete(one.outputs_digest)
         _forget(bench, one.id, {tokens})
+
+
+def _shred_outputs(bench: Bench) -> None:
+    """Delete the sealed outputs of all that has been peppered.
+
+    The row names the file until it is gone, so a crash anywhere leaves the same work due again.
+    """
+
+    def due(unit: Unit) -> tuple[list[contributions.Contribution], list[contributions.Roll]]:
+        bundles = [c for c in contributions.listed(unit) if c.outputs_digest and c.tokens_digest]
+        rolls = [r for r in contributions.rolls(unit) if r.outputs_digest and r.tokens_digest]
+        return bundles, rolls
+
+    bundles, rolls = bench.units.run("outputs-due", due)
+    for one in (*bundles, *rolls):
+        assert one.outputs_digest is not None
+        if bench.artefacts.exists(one.outputs_digest):
+            bench.artefacts.delete(one.outputs_digest)
+
+    def note(unit: Unit) -> None:
+        for bundle in bundles:
+            contributions.change(unit, bundle.id, outputs_digest=None)
+        for roll in rolls:
+            contributions.change_roll(unit, roll.id, outputs_digest=None)
+
+    if bundles or rolls:
+        bench.units.run("outputs-gone", note)
 
 
 def _forget(bench: Bench, id: str, digests: set[str | None]) -> None:
