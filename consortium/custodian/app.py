@@ -24,10 +24,12 @@ from consortium.custodian.ledger import Key, Ledger
 from consortium.custodian.log import Log
 from consortium.custodian.release import Gate, read_asked, unpack
 from consortium.custodian.settings import Actor, Registry, Settings
+from consortium.custodian.trees import Trees
 from matching import evaluation, locks
 from matching.crypto_errors import CryptoRefused, LockRefused, MessageRefused, PointRefused
 from matching.envelope import close, open_, signer
 from matching.evaluation import moment
+from matching.statement import Statement
 from provenance.merkle import tree_root
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -57,7 +59,7 @@ class Custodian:
         rosters: Rosters | None = None,
     ) -> None:
         self._settings, self._ledger, self._registry = settings, ledger, registry
-        self._log, self._now, self._rosters = log, now, rosters
+        self._log, self._now, self._rosters = Trees(log, ledger), now, rosters
 
     # -- tokens -----------------------------------------------------------------------------------
 
@@ -125,15 +127,16 @@ class Custodian:
 
     def add_roster(self, chunk: int, body: Mapping[str, Any]) -> dict[str, Any]:
         """Take in one chunk of the roster that the log vouches for."""
-        return self._add_roster(chunk, unpack(body.get("entries"), 1), body.get("evidence"))
+        raw = unpack(body.get("entries"), 1)
+        return self._add_roster(chunk, raw, body.get("evidence"), self._log.newest)
 
-    def _add_roster(self, chunk: int, raw: bytes, evidence: object) -> dict[str, Any]:
+    def _add_roster(self, chunk: int, raw: bytes, evidence: object, since: int) -> dict[str, Any]:
         digest, epoch = hashlib.sha256(raw).hexdigest(), self._registry.invite["epoch"]
         if self._ledger.has_chunk(epoch, chunk, digest):
             return {"chunk": chunk, "known": True}
         entries = list(locks.entries(raw))
         whole = [entry.to_bytes() for entry in entries]
-        logged = self._log.believe(evidence)
+        logged = self._log.believe(evidence, since=since)
         wanted = {
             "kind": "roster",
             "epoch": epoch,
@@ -162,12 +165,14 @@ class Custodian:
         if self._rosters is None:
             return 0
         known = self._ledger.chunks(self._registry.invite["epoch"])
+        since = self._log.newest  # before we ask: what is proved now cannot be under less
         missing = [one for one in self._rosters.roster() if int(one["chunk"]) not in known]
         refused: Refused | CryptoRefused | None = None
         for one in missing:
             number = int(one["chunk"])
             try:
-                self._add_roster(number, self._rosters.roster_chunk(number), one["evidence"])
+                raw = self._rosters.roster_chunk(number)
+                self._add_roster(number, raw, one["evidence"], since)
             except (Refused, CryptoRefused) as error:
                 # One bad chunk must not keep everybody else's rows shut.
                 refused = refused or error
@@ -199,7 +204,7 @@ class Custodian:
         if (said.get("digest"), said.get("locks")) != digests:
             raise Refused("not-signed", "the mailer signed another manifest or other locks", 400)
         key = self._seal_key()
-        gate = self._gate(len(key.statement.ids))
+        gate = self._gate(key.statement)
         if self._ledger.stopped(str(asked.manifest["campaign"])):
             raise Refused("stopped", "a partner stopped this campaign")
         opened = str(asked.manifest["campaign"])
@@ -213,8 +218,8 @@ class Custodian:
         chunks = -(-len(asked.locks) // (32 * locks.CHUNK_LOCKS))
         return {"campaign": opened, "chunks": chunks, "index": self._index(key)}
 
-    def _gate(self, custodians: int) -> Gate:
-        return Gate(self._registry, self._log, self._now, self._settings.fresh, custodians)
+    def _gate(self, key: Statement) -> Gate:
+        return Gate(self._registry, self._log, self._now, self._settings.fresh, key)
 
     def _seal_key(self) -> Key:
         key = self._ledger.key("seal", self._registry.invite["epoch"])
@@ -249,7 +254,7 @@ class Custodian:
         if self._ledger.stopped(campaign):
             raise Refused("stopped", "a partner stopped this campaign")
         key = self._seal_key()
-        self._gate(len(key.statement.ids)).check_window(release.opens, release.closes)
+        self._gate(key.statement).check_window(release.opens, release.closes)
         quorum = self._quorum(body.get("quorum"), key)
         start, step = chunk * locks.CHUNK_LOCKS * 32, locks.CHUNK_LOCKS * 32
         part = release.locks[start : start + step]

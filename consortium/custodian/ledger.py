@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS keys (purpose TEXT, epoch TEXT, sid TEXT NOT NULL UNI
 CREATE TABLE IF NOT EXISTS ceremonies (sid TEXT PRIMARY KEY, secret TEXT, aborted TEXT);
 CREATE TABLE IF NOT EXISTS messages (sid TEXT, round TEXT, sender TEXT, message TEXT NOT NULL,
     PRIMARY KEY (sid, round, sender)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trees (size INTEGER, root BLOB, checkpoint TEXT NOT NULL,
+    PRIMARY KEY (size, root)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL, leaf TEXT);
 """
 
@@ -83,10 +85,22 @@ class Ledger:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._sql.execute(f"PRAGMA {pragma}")
         self._sql.executescript(_SCHEMA)
+        self._empty_wal()  # what a crash kept us from forgetting is forgotten now
 
     def close(self) -> None:
         """Close the database."""
         self._sql.close()
+
+    def _empty_wal(self) -> None:
+        """Write the log of changes into the database and cut it to nothing.
+
+        Deleting overwrites a row in the database (``secure_delete``), but its earlier page stays
+        in the ``-wal`` file until that is cut: a forgotten secret could be read there. Another
+        process that reads at this instant is waited for; should it never stop, the next start
+        does it.
+        """
+        with self._guard:
+            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -350,6 +364,7 @@ class Ledger:
                 ),
             )
             sql.execute("UPDATE ceremonies SET secret=NULL WHERE sid=?", (stated.sid,))
+        self._empty_wal()
 
     def key(self, purpose: str, epoch: str) -> Key | None:
         """Return the share for a purpose in an epoch, if there is one."""
@@ -387,6 +402,7 @@ class Ledger:
                 "UPDATE ceremonies SET secret=NULL, aborted=? WHERE sid=?",
                 (json.dumps([culprit, reason]), sid),
             )
+        self._empty_wal()
 
     def aborted(self, sid: str) -> tuple[str, str] | None:
         """Return culprit and reason of an aborted ceremony."""
@@ -434,6 +450,35 @@ class Ledger:
         rows = self._rows("SELECT leaf FROM drafts WHERE name=?", name)
         return str(rows[0][0]) if rows and rows[0][0] else None
 
+    # -- trees of the log -------------------------------------------------------------------------
+
+    def newest_tree(self) -> int:
+        """Return the size of the largest cosigned tree seen, 0 if none was."""
+        return int(self._rows("SELECT coalesce(max(size), 0) FROM trees")[0][0])
+
+    def saw_tree(self, size: int, root: bytes, checkpoint: str) -> bool:
+        """Remember a cosigned tree for good; false when this size was seen with another root.
+
+        Both checkpoints are kept then: together they prove that the log was split.
+        """
+        query = "SELECT root FROM trees WHERE size=?"
+        if (root,) not in self._rows(query, size):
+            with self._write() as sql:
+                row = (size, root, checkpoint)
+                sql.execute("INSERT OR IGNORE INTO trees VALUES (?, ?, ?)", row)
+        return len(self._rows(query, size)) == 1
+
+    def splits(self) -> list[tuple[int, list[str]]]:
+        """Return each size that was shown with several roots, and the signed checkpoints."""
+        query = "SELECT size FROM trees GROUP BY size HAVING count(*) > 1 ORDER BY size"
+        return [
+            (
+                size,
+                [row[0] for row in self._rows("SELECT checkpoint FROM trees WHERE size=?", size)],
+            )
+            for (size,) in self._rows(query)
+        ]
+
     # -- status -----------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
@@ -450,4 +495,6 @@ class Ledger:
             "opens": self._rows("SELECT count(*) FROM opens")[0][0],
             "campaigns": self._rows("SELECT count(*) FROM releases")[0][0],
             "stopped": self._rows("SELECT count(*) FROM stops")[0][0],
+            "tree": self.newest_tree(),
+            "splits": [size for size, _ in self.splits()],
         }

@@ -22,11 +22,15 @@ class Logged:
     Attributes:
         actor: the key that signed it.
         cosigned_at: when the quorum had cosigned the tree it was proved in.
+        size, root: that tree; ``checkpoint`` is its signed and cosigned note, verbatim.
     """
 
     actor: bytes
     facts: dict[str, Any] = field(repr=False)
     cosigned_at: datetime
+    size: int
+    root: bytes
+    checkpoint: str = field(repr=False)
 
 
 class Log(Protocol):
@@ -92,10 +96,13 @@ class ApiLog:
     def believe(self, evidence: object) -> Logged:
         """Check place, openings and signature; a failed check is a refusal by name."""
         try:
-            checked = check(Evidence.from_json(evidence), self._policy)
+            shown = Evidence.from_json(evidence)
+            checked = check(shown, self._policy)
         except ProvenanceError as error:
             raise Refused("not-logged", f"evidence does not hold: {error}") from error
-        return Logged(checked.actor, checked.facts, checked.cosigned_at)
+        note = shown.proof.partition("\n\n")[2]
+        at, size, root = checked.cosigned_at, checked.size, checked.root
+        return Logged(checked.actor, checked.facts, at, size, root, note)
 
     def roster(self) -> list[dict[str, Any]]:
         """Return the chunks the operator has published: number and evidence each."""

@@ -16,6 +16,7 @@ from consortium.custodian.errors import CustodianError, LogUnreachable
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import ApiLog
 from consortium.custodian.settings import Registry, Settings, read_settings
+from consortium.custodian.trees import Trees
 from matching import group
 from matching.crypto_errors import CryptoRefused
 from matching.statement import Statement
@@ -122,7 +123,7 @@ def take_part(
         parts.registry.session(purpose, attempt),
         parts.settings.id,
         ledger=parts.ledger,
-        log=parts.log,
+        log=Trees(parts.log, parts.ledger),
         peers=peers,
         sign=parts.settings.key.sign,
     )

@@ -8,7 +8,6 @@ rosters it checked, and every promise from an entry in the log with a quorum of 
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,16 +16,19 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from consortium.custodian.agreed import check_terms, read_terms
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Release
-from consortium.custodian.log import Log, Logged
+from consortium.custodian.log import Logged
 from consortium.custodian.settings import Registry
+from consortium.custodian.trees import Trees
 from matching.envelope import canonical
 from matching.evaluation import moment
 from matching.locks import audience_leaves
+from matching.statement import Statement
+from policies.agreement import Agreement
 from provenance.merkle import tree_root
 
-OPENS_PER_WEEK = 2
 BROWSER_KEY = b"trellis/browser-key/v1\n"
 _AHEAD = timedelta(minutes=5)  # clocks of witnesses may run ahead of ours by this much
 
@@ -84,7 +86,9 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
         )
         sources = asked.manifest["sources"]
         fits = isinstance(sources, list) and sources and len(set(sources)) == len(sources)
-        asked.manifest["window"]["opens"], asked.manifest["campaign"], asked.manifest["race"]
+        window, size = asked.manifest["window"], asked.manifest["size_class"]
+        named = (window["opens"], window["closes"], asked.manifest["campaign"])
+        texts = (*named, asked.manifest["race"], asked.manifest["agreement"], *sources)
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(
             "malformed", "the release lacks a field, or has one misshapen", 400
@@ -92,6 +96,8 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
     each = {asked.locks[n : n + 32] for n in range(0, len(asked.locks), 32)}
     if not fits or not each or len(each) * 32 != len(asked.locks):
         raise Refused("malformed", "sources and locks are lists without repeats", 400)
+    if type(size) is not int or not all(isinstance(one, str) for one in texts):
+        raise Refused("malformed", "the manifest has a field of the wrong kind", 400)
     return asked
 
 
@@ -100,10 +106,10 @@ class Gate:
     """The checks of one custodian, in the order in which they are made."""
 
     registry: Registry
-    log: Log
+    log: Trees
     now: Callable[[], datetime]
     fresh: timedelta
-    custodians: int
+    key: Statement
 
     def check(self, asked: Asked, mailer: str) -> tuple[Release, int]:
         """Check everything but roster, retirement and opens, which need the ledger.
@@ -112,34 +118,37 @@ class Gate:
             The release to open, and how often a week the agreement lets one lock be opened.
 
         Raises:
-            Refused: ``not-logged``, ``not-fresh``, ``wrong-manifest``, ``not-agreed``,
-            ``not-approved``,
-                ``not-attested``, ``outside-window``, ``too-large``, ``wrong-root``,
-                ``trust-operator``.
+            Refused: ``not-logged``, ``rolled-back``, ``split-view``, ``not-fresh``,
+                ``wrong-manifest``, ``not-agreed``, ``agreement-unreadable``, ``not-approved``,
+                ``not-attested``, ``outside-window``, ``too-large``, ``wrong-root``, and what
+                `check_terms` raises.
         """
         self._intent(asked)
-        per_week = self._agreement(asked)
+        terms = self._agreement(asked)
+        parties = [party.id for party in terms.parties]
         digest, campaign, root = asked.digest, asked.manifest["campaign"], asked.root
-        self._by_every_source(
-            asked,
-            "approvals",
+        self._by_each(
+            asked.manifest["sources"],
+            asked.evidence.get("approvals"),
             {"kind": "approve", "campaign": campaign, "digest": digest},
             Refused("not-approved", "a source has not approved exactly this manifest"),
             self._vouched(asked),
         )
-        self._by_every_source(
-            asked,
-            "attestations",
+        # A party that is no source attests too: that none of its rows are in the set. Nobody else
+        # can tell whose rows these are, the custodian least of all.
+        self._by_each(
+            parties,
+            asked.evidence.get("attestations"),
             {"kind": "attest", "campaign": campaign, "digest": digest, "root": root},
-            Refused("not-attested", "a source has not attested its rows under exactly this root"),
+            Refused("not-attested", "a party has not attested its rows under exactly this root"),
         )
         window = asked.manifest["window"]
         self.check_window(str(window["opens"]), str(window["closes"]))
-        if len(asked.locks) // 32 > int(asked.manifest["size_class"]):
+        if len(asked.locks) // 32 > asked.manifest["size_class"]:
             raise Refused("too-large", "more locks than the manifest's size class")
         opens, closes = str(window["opens"]), str(window["closes"])
         release = Release(campaign, digest, root, opens, closes, asked.locks, mailer)
-        return release, per_week
+        return release, terms.caps.opens_per_week
 
     def check_window(self, opens: str, closes: str) -> None:
         """Check that this custodian's own clock is inside the window.
@@ -155,7 +164,7 @@ class Gate:
             raise Refused("outside-window", "the campaign is not open at this time")
 
     def _intent(self, asked: Asked) -> None:
-        logged = self._believe(asked.evidence.get("intent"))
+        logged = self._believe(asked.evidence.get("intent"), since=self.log.newest)
         now = self.now()
         if not now - self.fresh <= logged.cosigned_at <= now + _AHEAD:
             raise Refused("not-fresh", "the intent is not under a recent cosigned checkpoint")
@@ -182,24 +191,17 @@ class Gate:
         if facts.get("root") != asked.root:
             raise Refused("wrong-root", "these locks do not lead to the root in the log")
 
-    def _agreement(self, asked: Asked) -> int:
+    def _agreement(self, asked: Asked) -> Agreement:
         digest = hashlib.sha256(asked.agreement).hexdigest()
-        not_agreed = Refused("not-agreed", "a source has not signed exactly this agreement")
-        if digest != asked.manifest.get("agreement"):
+        not_agreed = Refused("not-agreed", "a party has not signed exactly this agreement")
+        if digest != asked.manifest["agreement"]:
             raise not_agreed
-        wanted = {"kind": "sign", "race": asked.manifest["race"], "digest": digest}
-        self._by_every_source(asked, "agreement", wanted, not_agreed)
-        try:
-            terms = json.loads(asked.agreement)
-            per_week = terms.get("caps", {}).get("opens_per_week", OPENS_PER_WEEK)
-            trust = terms.get("trust")
-        except (ValueError, AttributeError) as error:
-            raise Refused("malformed", "the agreement is not a JSON object", 400) from error
-        if self.custodians == 1 and trust != "operator":
-            raise Refused("trust-operator", "a single custodian needs every partner's word for it")
-        if not isinstance(per_week, int) or per_week < 0:
-            raise Refused("malformed", "caps.opens_per_week is no number", 400)
-        return per_week
+        terms = read_terms(asked.agreement)
+        check_terms(terms, asked.manifest, self.registry.invite, self.key)
+        wanted = {"kind": "sign", "race": terms.race.id, "digest": digest}
+        parties = [party.id for party in terms.parties]
+        self._by_each(parties, asked.evidence.get("agreement"), wanted, not_agreed)
+        return terms
 
     def _vouched(self, asked: Asked) -> dict[str, set[bytes]]:
         """Keys in browsers by partner, each vouched for under that partner's own key.
@@ -220,28 +222,29 @@ class Gate:
             found.setdefault(partner, set()).add(public)
         return found
 
-    def _by_every_source(
+    def _by_each(
         self,
-        asked: Asked,
-        part: str,
+        partners: Iterable[str],
+        part: object,
         wanted: Mapping[str, Any],
         missing: Refused,
         also: Mapping[str, set[bytes]] | None = None,
     ) -> None:
+        """Find what is wanted under each partner's own key, or one that it vouched for."""
         said = {
             logged.actor
-            for logged in self._believe_all(asked.evidence.get(part))
+            for logged in self._believe_all(part)
             if all(logged.facts.get(k) == v for k, v in wanted.items())
         }
-        for source in asked.manifest["sources"]:
-            own = {self.registry.actor(source, "partner").public}
-            if not said & (own | (also or {}).get(source, set())):
+        for partner in partners:
+            own = {self.registry.actor(partner, "partner").public}
+            if not said & (own | (also or {}).get(partner, set())):
                 raise missing
 
     def _believe_all(self, part: object) -> Iterable[Logged]:
         return [self._believe(one) for one in part] if isinstance(part, list) else []
 
-    def _believe(self, evidence: object) -> Logged:
+    def _believe(self, evidence: object, *, since: int = 0) -> Logged:
         if not isinstance(evidence, Mapping):
             raise Refused("not-logged", "evidence is missing")
-        return self.log.believe(evidence)
+        return self.log.believe(evidence, since=since)

@@ -23,7 +23,14 @@ from matching import group, locks
 from matching.crypto_errors import LockRefused, MessageRefused
 from matching.locks import RosterEntry, make_entry
 from matching.statement import Statement
-from tests.fakes.campaign import Campaign, intent, make_campaign, make_rows, put_roster
+from tests.fakes.campaign import (
+    Campaign,
+    intent,
+    make_agreement,
+    make_campaign,
+    make_rows,
+    put_roster,
+)
 from tests.fakes.custodians import EPOCH, World, public
 
 ROWS = make_rows(5)
@@ -84,7 +91,9 @@ def attested_under_another_root(world: World, campaign: Campaign) -> None:
 
 
 def another_agreement(_: World, campaign: Campaign) -> None:
-    campaign.agreement = campaign.agreement.replace(b'"opens_per_week": 2', b'"opens_per_week": 9')
+    changed = campaign.agreement.replace(b'"opens_per_week":2', b'"opens_per_week":9')
+    assert changed != campaign.agreement
+    campaign.agreement = changed
 
 
 def intent_by_a_partner(world: World, campaign: Campaign) -> None:
@@ -342,8 +351,11 @@ def test_a_single_custodian_needs_every_partners_word(tmp_path: Path) -> None:
     world = World(tmp_path / "alone", ids=("ann",), threshold=1)
     world.deal("seal")
     put_roster(world, ENTRIES)
+    absent = {"id": "bea", "public": "ab" * 32}  # who would make it two, and holds no share
+    said = {"id": "ann", "public": public(world.keys["ann"]).hex()}
+    two = make_agreement(world, custodians=[said, absent], threshold=2, trust="threshold")
     with pytest.raises(Refused, match="trust-operator"):
-        open_at(world, make_campaign(world, ENTRIES))
-    open_at(world, make_campaign(world, ENTRIES, name="c2", trust="operator"))
+        open_at(world, make_campaign(world, ENTRIES, agreement=two))
+    open_at(world, make_campaign(world, ENTRIES, name="c2"))
     world.client.close()
     world.hosts["ann"].ledger.close()

@@ -2,18 +2,19 @@
 
 import base64
 import hashlib
-import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from matching import group, locks
 from matching.envelope import canonical
 from matching.evaluation import stamp
 from matching.locks import RosterEntry
+from policies import agreement as agreements
 from provenance.merkle import tree_root
-from tests.fakes.custodians import EPOCH, RACE, World
+from tests.fakes.custodians import EPOCH, RACE, World, public
 
 
 @dataclass
@@ -89,27 +90,83 @@ def intent(world: World, campaign: Campaign, **other: Any) -> dict[str, Any]:
     return world.entry("operator", **{**facts, **other})
 
 
+def parties_of(world: World) -> list[str]:
+    """The partners of the world's registry."""
+    actors: Any = world.invite["actors"]
+    return sorted(one["id"] for one in actors if one["role"] == "partner")
+
+
+def make_agreement(
+    world: World, *, parties: Sequence[str] | None = None, race: str = RACE, **terms: Any
+) -> bytes:
+    """A real agreement over the world's own keys; ``terms`` replace keys of the document."""
+    polls = max(world.now, datetime.now(UTC)) + timedelta(days=60)
+    made = agreements.default(
+        race={
+            "id": race,
+            "name": "Kent 44",
+            "office": "State Representative",
+            "state": "OH",
+            "jurisdiction": "Ohio",
+            "election_date": polls.date().isoformat(),
+            "polls_close": stamp(polls),
+            "time_zone": "America/New_York",
+        },
+        parties=[
+            {
+                "id": one,
+                "name": one.title(),
+                "domain": f"{one}.example",
+                "relation": "member",
+                "public": public(world.keys[one]).hex(),
+            }
+            for one in (parties or parties_of(world))
+        ],
+        **{
+            "custodians": [
+                {"id": one, "public": public(world.keys[one]).hex()} for one in world.ids
+            ],
+            "threshold": world.threshold,
+            "opens": world.now - timedelta(days=1),
+            "closes": world.now + timedelta(days=30),
+            "postal_address": "1 Main Street, Kent OH 44240",
+            "trust": "operator" if world.threshold == 1 else "threshold",
+            **terms,
+        },
+    )
+    return agreements.to_bytes(made)
+
+
 def make_campaign(
     world: World,
     entries: list[RosterEntry],
     *,
     name: str = "c1",
     size_class: int = 16,
-    opens_per_week: int = 2,
-    trust: str = "custodians",
+    sources: Sequence[str] = ("league", "union"),
+    agreement: bytes | None = None,
+    signers: Sequence[str] | None = None,
+    attesters: Sequence[str] | None = None,
+    days: tuple[float, float] = (-1 / 24, 3),
 ) -> Campaign:
-    """Agreement, approvals, attestations and intent of a campaign over these rows."""
-    terms = {"caps": {"opens_per_week": opens_per_week}, "trust": trust}
-    agreement = json.dumps(terms).encode()
+    """Agreement, approvals, attestations and intent of a campaign over these rows.
+
+    Args:
+        agreement: its bytes, if not the default one.
+        signers, attesters: who signs the agreement and attests; every partner unless told.
+        days: when the window opens and closes, counted from the world's now.
+    """
+    agreement = agreement or make_agreement(world)
+    everyone = parties_of(world)
     window = {
-        "opens": stamp(world.now - timedelta(hours=1)),
-        "closes": stamp(world.now + timedelta(days=3)),
+        "opens": stamp(world.now + timedelta(days=days[0])),
+        "closes": stamp(world.now + timedelta(days=days[1])),
     }
     manifest = {
         "campaign": name,
         "race": RACE,
         "definition": {"places": {"precinct": ["44-1204"]}},
-        "sources": ["league", "union"],
+        "sources": list(sources),
         "agreement": hashlib.sha256(agreement).hexdigest(),
         "template": "ab" * 32,
         "window": window,
@@ -119,12 +176,12 @@ def make_campaign(
     campaign = Campaign(manifest, agreement, {}, os.urandom(32), each)
     said = {"campaign": name, "digest": campaign.digest}
     signed = {"race": RACE, "digest": manifest["agreement"]}
-    both = ("league", "union")
     campaign.evidence = {
-        "agreement": [world.entry(one, kind="sign", **signed) for one in both],
-        "approvals": [world.entry(one, kind="approve", **said) for one in both],
+        "agreement": [world.entry(one, kind="sign", **signed) for one in signers or everyone],
+        "approvals": [world.entry(one, kind="approve", **said) for one in sources],
         "attestations": [
-            world.entry(one, kind="attest", root=campaign.root, **said) for one in both
+            world.entry(one, kind="attest", root=campaign.root, **said)
+            for one in attesters or everyone
         ],
         "intent": intent(world, campaign),
     }

@@ -33,6 +33,7 @@ IDS = ("ann", "bea", "cyd")
 ROLES = {
     "union": "partner",
     "league": "partner",
+    "parks": "partner",
     "clerk": "steward",
     "mailer": "mailer",
     "operator": "operator",

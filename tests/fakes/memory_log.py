@@ -34,6 +34,10 @@ class Shared:
         for leaf in self.entries:
             self.published.setdefault(leaf, self.now)
 
+    def tree(self) -> tuple[int, bytes]:
+        """Size and root of what is published now."""
+        return len(self.published), hashlib.sha256("".join(self.published).encode()).digest()
+
     def evidence(self, leaf: str) -> dict[str, Any]:
         """What a caller would bring."""
         return {"leaf": leaf}
@@ -63,4 +67,5 @@ class MemoryLog:
             raise Refused("not-logged", "evidence does not hold")
         leaf = evidence["leaf"]
         actor, facts = self.shared.entries[leaf]
-        return Logged(actor, facts, self.shared.published[leaf])
+        size, root = self.shared.tree()
+        return Logged(actor, facts, self.shared.published[leaf], size, root, f"{size} {root.hex()}")
