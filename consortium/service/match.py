@@ -120,14 +120,13 @@ def _shred_outputs(bench: Bench) -> None:
         return bundles, rolls
 
     bundles, rolls = bench.units.run("outputs-due", due)
-    for one in (*bundles, *rolls):
-        assert one.outputs_digest is not None
-        if bench.artefacts.exists(one.outputs_digest):
-            bench.artefacts.delete(one.outputs_digest)
+    for digest in [c.outputs_digest for c in bundles] + [r.outputs_digest for r in rolls]:
+        if digest is not None and bench.artefacts.exists(digest):
+            bench.artefacts.delete(digest)
 
     def note(unit: Unit) -> None:
-        for bundle in bundles:
-            contributions.change(unit, bundle.id, outputs_digest=None)
+        for list_ in bundles:
+            contributions.change(unit, list_.id, outputs_digest=None)
         for roll in rolls:
             contributions.change_roll(unit, roll.id, outputs_digest=None)
 

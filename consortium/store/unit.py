@@ -82,16 +82,25 @@ def _lost_a_race(error: DBAPIError) -> bool:
 
 
 def engine(url: str) -> Engine:
-    """Open a database: SQLite in WAL with full syncs, or PostgreSQL at SERIALIZABLE."""
+    """Open a database: SQLite in WAL with full syncs, or PostgreSQL at SERIALIZABLE.
+
+    Errors do not quote the values of a statement: they end in logs.
+    """
     if url.startswith("sqlite"):
-        made = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+        made = create_engine(
+            url,
+            hide_parameters=True,
+            connect_args={"timeout": 30, "check_same_thread": False},
+        )
         event.listen(made, "connect", _sqlite_connect)
         event.listen(made, "begin", _sqlite_begin)
         return made
     scheme, _, rest = url.partition("://")
     if scheme in ("postgres", "postgresql"):
         url = f"postgresql+psycopg://{rest}"
-    return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    return create_engine(
+        url, isolation_level="SERIALIZABLE", pool_pre_ping=True, hide_parameters=True
+    )
 
 
 def _sqlite_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

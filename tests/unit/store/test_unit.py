@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from consortium.store import errors
+from consortium.store.tables import Base, SignInRow
 from consortium.store.unit import Unit, Units, engine
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -79,3 +80,17 @@ def test_foreign_keys_are_on_in_every_connection(units: Units) -> None:
         return unit.session.execute(text("PRAGMA foreign_keys")).scalar()
 
     assert [units.run("pragma", asked) for _ in range(2)] == [1, 1]
+
+
+def test_an_error_of_the_database_quotes_no_value(units: Units) -> None:
+    Base.metadata.create_all(units.engine)
+
+    def break_it(unit: Unit) -> None:
+        unit.session.add(
+            SignInRow(hash="h" * 64, actor="canary-actor-7731", expires=NOON, used=None)
+        )
+        unit.session.flush()
+
+    with pytest.raises(IntegrityError) as refused:
+        units.run("break", break_it)
+    assert "canary-actor-7731" not in str(refused.value)
