@@ -1,15 +1,19 @@
 """Every knob of every process, each with its unit and its default."""
 
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Read from the environment (``TRELLIS_...``) and from ``<home>/trellis.env``."""
 
-    model_config = SettingsConfigDict(env_prefix="TRELLIS_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TRELLIS_", extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(Path("server"), description="Folder of the operator's own files.")
     database: str = Field(
@@ -34,6 +38,15 @@ class Settings(BaseSettings):
         86400.0, gt=0, description="Seconds between two match runs; the demo uses seconds."
     )
     smtp: str = Field("127.0.0.1:2525", description="host:port that takes the letters.")
+    smtp_tls: Literal["required", "offered", "wrapped", "off"] = Field(
+        "required",
+        description="TLS to the mail server: required (STARTTLS), wrapped (from the first byte);"
+        " offered and off are for a server on this machine's loopback alone.",
+    )
+    smtp_login: Path | None = Field(
+        None,
+        description="File of mode 0600 with a name and a password, one a line; none: no AUTH.",
+    )
     smtp_log: Path | None = Field(
         None, description="The MTA's log, from which doubts are settled; none: a person decides."
     )
@@ -47,16 +60,26 @@ class Settings(BaseSettings):
         50.0, gt=0, description="Pace of sending; duration then tells only the noised size."
     )
     settled_seconds: float = Field(
-        60.0,
+        600.0,
         ge=0,
-        description="Seconds after a mailer's death until the MTA's log surely has its letters.",
+        description="Seconds after a mailer's death until the MTA's log surely has its letters;"
+        " Postfix lets a silent session stand for 300 and then still writes; our sink needs 60.",
     )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
 
-    @field_validator("smtp_log", mode="before")
+    @field_validator("smtp_log", "smtp_login", mode="before")
     @classmethod
-    def _no_log(cls, given: object) -> object:
+    def _no_file(cls, given: object) -> object:
         return given or None
+
+    @model_validator(mode="after")
+    def _letters_travel_sealed(self) -> "Settings":
+        if self.smtp_tls in ("off", "offered") and not on_loopback(self.smtp):
+            raise ValueError(
+                f"smtp_tls={self.smtp_tls} is for a mail server on loopback; letters to"
+                f" {self.smtp} would travel in the clear: set TRELLIS_SMTP_TLS=required or wrapped"
+            )
+        return self
 
     def database_url(self) -> str:
         """The database's URL, SQLite in the home folder when nothing is set."""
@@ -65,3 +88,14 @@ class Settings(BaseSettings):
     def artefacts_url(self) -> str:
         """Where artefacts live, a folder in the home when nothing is set."""
         return self.artefacts or str(self.home.absolute() / "artefacts")
+
+
+def on_loopback(address: str) -> bool:
+    """Whether a host:port surely never leaves this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may come to mean any machine

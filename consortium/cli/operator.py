@@ -69,6 +69,7 @@ def init(
     demo: bool,
 ) -> None:
     """Make keys, database, agreement, invite and the log's public files. Safe to repeat."""
+    from consortium.settings import on_loopback
     from consortium.wiring import Process, settings_of
 
     try:
@@ -93,10 +94,12 @@ def init(
             "publish_seconds": publish_seconds or world.intervals.publish_seconds,
             "match_seconds": match_seconds or world.intervals.match_seconds,
             "smtp": smtp,
+            # A server on this machine (the sink, or a Postfix beside us) is reached over loopback.
+            "smtp_tls": "off" if on_loopback(smtp) else "required",
             "smtp_log": smtp_log,
             "hold_seconds": hold_seconds,
             "letters_per_second": letters_per_second,
-            "settled_seconds": 3 if demo else 60,
+            "settled_seconds": 3 if demo else 60 if smtp_log.endswith(".jsonl") else 600,
             "demo": demo,
         },
         home,
@@ -207,6 +210,12 @@ def mailer(home: Path) -> None:
     """Open what was approved, and send it. The only process with the mailer's keys."""
     os.environ["TRELLIS_HOME"] = str(home.absolute())
     from consortium.cli.hardening import no_core_dumps
+    from consortium.wiring import settings_of
+
+    try:
+        settings_of(home)
+    except ValueError as refused:
+        raise click.ClickException(str(refused)) from refused
     from consortium.jobs import mailing, returns
 
     no_core_dumps()

@@ -31,7 +31,7 @@ from consortium.wiring import pen, read_key
 from mailer import doubts, keys, unseal
 from mailer.dkim import Signer, from_pem
 from mailer.seal import Payload
-from mailer.smtp import Server, SmtpTransport
+from mailer.smtp import Login, Server, SmtpTransport
 from matching.statement import Statement
 from provenance.evidence import check
 
@@ -165,6 +165,12 @@ class MtaLog:
         return self._path.suffix == ".jsonl"
 
 
+def login(path: Path) -> Login:
+    """Read the name and the password, on two lines, that the mail server wants."""
+    name, _, password = path.read_text(encoding="utf-8").rstrip("\n").partition("\n")
+    return Login(name, password)
+
+
 _kept: list[int] = []
 
 
@@ -199,7 +205,12 @@ def office() -> send.PostOffice:
     here = process()
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     home, host = here.settings.mailer_home, here.settings.smtp
-    server = Server(host.rpartition(":")[0], int(host.rpartition(":")[2]), tls="off")
+    server = Server(
+        host.rpartition(":")[0].strip("[]"),
+        int(host.rpartition(":")[2]),
+        tls=here.settings.smtp_tls,
+        login=None if here.settings.smtp_login is None else login(here.settings.smtp_login),
+    )
     signers = {
         path.stem: Signer(
             (path.with_suffix(".domain")).read_text().strip(), SELECTOR, from_pem(path.read_bytes())

@@ -1,0 +1,80 @@
+"""What the mail machine is told of its mail server, and what it makes of that server's log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
+
+from consortium.cli.operator import command
+from consortium.jobs import mailing
+from consortium.settings import Settings
+from consortium.wiring import settings_of
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(_env_file=None, **given)  # type: ignore[call-arg]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRELLIS_SMTP", "TRELLIS_SMTP_TLS", "TRELLIS_SMTP_LOGIN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# TLS
+
+
+def test_tls_is_required_unless_somebody_says_otherwise() -> None:
+    assert settings(smtp="smtp.example.org:25").smtp_tls == "required"
+
+
+@pytest.mark.parametrize("tls", ["off", "offered"])
+def test_no_letter_goes_to_another_machine_in_the_clear(tls: str) -> None:
+    for away in (
+        "smtp.example.org:25",
+        "10.0.0.9:25",
+        "localhost.example.org:25",
+        "[2001:db8::1]:25",
+    ):
+        with pytest.raises(ValidationError, match="TRELLIS_SMTP_TLS=required") as refused:
+            settings(smtp=away, smtp_tls=tls, database="postgresql://u:secret@db/t")
+        assert "secret" not in str(refused.value)
+    for here in ("127.0.0.1:25", "localhost:25", "[::1]:25", "127.8.0.1:2525"):
+        assert settings(smtp=here, smtp_tls=tls).smtp_tls == tls
+
+
+def test_a_mailer_told_to_send_in_the_clear_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "trellis.env").write_text(
+        "TRELLIS_SMTP=smtp.example.org:25\nTRELLIS_SMTP_TLS=off\n"
+    )
+    ran = CliRunner().invoke(command, ["mailer", "--home", str(tmp_path)])
+    assert ran.exit_code == 1
+    assert "TRELLIS_SMTP_TLS=required" in ran.output
+
+
+@pytest.mark.parametrize("tls", ["required", "wrapped"])
+def test_the_transport_is_given_what_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str
+) -> None:
+    (tmp_path / "dkim").mkdir()
+    for name in ("delivery", "stop", "choice", "hpke"):
+        (tmp_path / f"{name}.key").write_text("ab" * 32)
+    (tmp_path / "smtp.login").write_text("us\na word: with colons\n")
+    (tmp_path / "trellis.env").write_text(
+        f"TRELLIS_SMTP=smtp.example.org:465\nTRELLIS_SMTP_TLS={tls}\n"
+        f"TRELLIS_SMTP_LOGIN={tmp_path / 'smtp.login'}\nTRELLIS_MAILER_HOME={tmp_path}\n"
+    )
+    nothing = SimpleNamespace(
+        settings=settings_of(tmp_path), units=None, artefacts=None, log_files=None, clock=None
+    )
+    monkeypatch.setattr(mailing, "process", lambda: nothing)
+    monkeypatch.setattr(mailing, "SmtpTransport", lambda server: server)
+    monkeypatch.setattr(mailing, "_kept", [])
+    server: Any = mailing.office.__wrapped__().transport()
+    assert (server.host, server.port, server.tls) == ("smtp.example.org", 465, tls)
+    assert (server.login.name, server.login.password) == ("us", "a word: with colons")
