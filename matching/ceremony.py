@@ -12,7 +12,7 @@ Source:
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from matching import group, knowledge
-from matching.crypto_errors import CeremonyAborted, CryptoRefused, StatementRefused
-from matching.envelope import canonical
+from matching.crypto_errors import (
+    CeremonyAborted,
+    CryptoRefused,
+    MessageRefused,
+    StatementRefused,
+)
+from matching.envelope import Message, canonical, open_, signer
 from matching.oprf import SUITE
 from matching.statement import Statement, check_numbers
 from matching.threshold import committed, polynomial
@@ -81,6 +86,20 @@ class Session:
             raise StatementRefused(f"custodian {id} has no seat in this ceremony")
         return self.ids.index(id) + 1
 
+    def said(self, round: str, id: str, message: object) -> dict[str, Any]:
+        """Return the body of a message of this ceremony's round, signed by the custodian ``id``.
+
+        Raises:
+            MessageRefused: another round, ceremony or signer.
+        """
+        publics = {seat.id: seat.public for seat in self.seats}
+        if id not in publics or signer(message) != id:
+            raise MessageRefused(f"not a message by {id}")
+        body = open_(f"ceremony-{round}", message, public=publics[id])
+        if body.get("sid") != self.sid:
+            raise MessageRefused("a message of another ceremony")
+        return body
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -125,16 +144,42 @@ class Reveal:
         """SHA-256(A || proof), hex: what round 1 promised."""
         return hashlib.sha256(b"".join(self.commitments) + self.proof).hexdigest()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is signed as this custodian's reveal."""
+        return {
+            "commitments": [point.hex() for point in self.commitments],
+            "proof": self.proof.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, id: str, body: Mapping[str, Any]) -> "Reveal":
+        """Read what `to_json` wrote.
+
+        Raises:
+            CeremonyAborted: it is malformed.
+        """
+        try:
+            points = tuple(bytes.fromhex(point) for point in body["commitments"])
+            return cls(id, points, bytes.fromhex(body["proof"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CeremonyAborted(id, "sent a malformed reveal") from error
+
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """Round 4, only if something is wrong: the complainer opens its per-ceremony key for
-    anybody.
+    anybody, and shows the very messages that the accused signed for it.
+
+    Attributes:
+        shares, reveal: the accused's signed messages, as the complainer got them. A judge that
+            fetched its own might be given others.
     """
 
     by: str
     against: str
-    hpke_private: bytes
+    hpke_private: bytes = field(repr=False)
+    shares: Message = field(repr=False)
+    reveal: Message = field(repr=False)
 
 
 def begin(session: Session, id: str, uniform: bytes, hpke_private: bytes) -> tuple[Secret, Commit]:
@@ -205,6 +250,36 @@ def deal(session: Session, id: str, secret: Secret, keys: Mapping[str, bytes]) -
     }
 
 
+def dealt_body(dealt: Mapping[str, bytes], commits: Mapping[str, Message]) -> dict[str, Any]:
+    """Return what a dealer signs as its shares: each, and whose signed key it was encrypted to.
+
+    Without the second, who complains could show judges another key than it gave the dealer.
+    """
+    shares = {to: raw.hex() for to, raw in dealt.items()}
+    return {"shares": shares, "commits": {to: dict(commits[to]) for to in dealt}}
+
+
+def sealed_share(
+    session: Session, dealer: str, receiver: str, body: Mapping[str, Any]
+) -> tuple[bytes, Message]:
+    """Return one share from what a dealer signed, and the receiver's commit that it dealt to.
+
+    Raises:
+        CeremonyAborted: the dealer left the share out, or dealt to a key that the receiver
+            never signed.
+    """
+    try:
+        sealed, commit = bytes.fromhex(body["shares"][receiver]), body["commits"][receiver]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CeremonyAborted(dealer, f"left out {receiver}'s share") from error
+    try:
+        session.said("commit", receiver, commit)
+    except MessageRefused as error:
+        reason = f"dealt to a key that {receiver} never signed"
+        raise CeremonyAborted(dealer, reason) from error
+    return sealed, commit
+
+
 def open_share(
     session: Session, shown: Reveal, receiver: str, hpke_private: bytes, sealed: bytes
 ) -> bytes:
@@ -252,34 +327,67 @@ def receive(
     return total
 
 
-def complain(id: str, secret: Secret, aborted: CeremonyAborted) -> Complaint:
-    """Publish the per-ceremony key, so that the dealer's guilt or innocence is plain to all."""
-    return Complaint(id, aborted.culprit, secret.hpke_private)
-
-
-def judge(
-    session: Session, complaint: Complaint, promised: Commit, shown: Reveal, sealed: bytes
-) -> CeremonyAborted:
-    """Decide who spoke falsely, from public bytes.
+def complain(
+    id: str, secret: Secret, aborted: CeremonyAborted, *, shares: Message, reveal: Message
+) -> Complaint:
+    """Publish the per-ceremony key, so that the dealer's guilt or innocence is plain to all.
 
     Args:
-        promised: the complainer's round 1; ``shown`` and ``sealed`` are the accused's.
+        shares, reveal: the accused's signed messages, exactly as they came.
+    """
+    return Complaint(id, aborted.culprit, secret.hpke_private, shares, reveal)
+
+
+def judge(session: Session, complaint: Complaint, seen: Sequence[Message] = ()) -> CeremonyAborted:
+    """Decide who spoke falsely, from the bytes that the accused signed.
+
+    Nothing is taken from the accused or the complainer at the time of judging: either could show
+    each judge something else.
+
+    Args:
+        seen: messages of this ceremony by the accused or the complainer that the judge got itself.
+            One that differs from its signed counterpart in the complaint convicts its signer.
 
     Returns:
         The abort to raise: the accused if the share is bad, the complainer if it is good.
     """
+    by, against = complaint.by, complaint.against
     try:
-        private = X25519PrivateKey.from_private_bytes(complaint.hpke_private)
-        fits = private.public_key().public_bytes_raw() == promised.hpke_public
-    except ValueError:
-        fits = False
-    if not fits or promised.id != complaint.by or shown.id != complaint.against:
-        return CeremonyAborted(complaint.by, "complained with a key that is not its own")
+        dealt = session.said("shares", against, complaint.shares)
+        revealed = session.said("reveal", against, complaint.reveal)
+    except CryptoRefused:
+        return CeremonyAborted(by, f"complained with messages that {against} did not sign")
     try:
-        open_share(session, shown, complaint.by, complaint.hpke_private, sealed)
+        shown = Reveal.from_json(against, revealed)
+        sealed, commit = sealed_share(session, against, by, dealt)
+        for shown_before in (complaint.shares, complaint.reveal, commit):
+            _check_same(session, shown_before, seen)
+        if not _opens(complaint.hpke_private, session.said("commit", by, commit)):
+            return CeremonyAborted(by, "complained with a key that is not its own")
+        open_share(session, shown, by, complaint.hpke_private, sealed)
     except CeremonyAborted as aborted:
         return aborted
-    return CeremonyAborted(complaint.by, f"complained falsely about {complaint.against}")
+    return CeremonyAborted(by, f"complained falsely about {against}")
+
+
+def _check_same(session: Session, one: Message, seen: Sequence[Message]) -> None:
+    """Convict whoever signed two different messages of one round and ceremony."""
+    id, round = signer(one), str(one["kind"]).removeprefix("ceremony-")
+    for other in seen:
+        try:
+            body = session.said(round, id, other)
+        except CryptoRefused:
+            continue  # another round or signer, or nobody's word at all
+        if body != one["body"]:
+            raise CeremonyAborted(id, f"signed two different messages of the round {round}")
+
+
+def _opens(private: bytes, commit: Mapping[str, Any]) -> bool:
+    try:
+        public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    except ValueError:
+        return False
+    return public.hex() == commit.get("hpke")
 
 
 def conclude(session: Session, reveals: Mapping[str, Reveal]) -> Statement:

@@ -19,7 +19,7 @@ from consortium.custodian.log import Log
 from matching import ceremony as rounds
 from matching.ceremony import Commit, Complaint, Reveal, Secret, Session
 from matching.crypto_errors import CeremonyAborted, CryptoRefused
-from matching.envelope import Message, Signer, close, open_, signer
+from matching.envelope import Message, Signer, close
 from matching.statement import Statement, check_signature, check_statement, signed_bytes
 
 ROUNDS = ("commit", "reveal", "shares", "signature", "statement", "complaint")
@@ -104,20 +104,20 @@ class Ceremony:
     def _run(self) -> Statement:
         secret = self._secret()
         commits = self._commits(secret)
-        self._hear_complaints(commits)
-        self._say("reveal", _reveal_body(rounds.reveal(self.session, self.id, secret)))
+        self._hear_complaints()
+        self._say("reveal", rounds.reveal(self.session, self.id, secret).to_json())
         reveals = self._reveals(commits)
         keys = {one: commit.hpke_public for one, commit in commits.items()}
         if self._ledger.message(self._sid, "shares", self.id) is None:
             dealt = rounds.deal(self.session, self.id, secret, keys)
-            self._say("shares", {"shares": {to: raw.hex() for to, raw in dealt.items()}})
-        sealed = {one: self._share_of(one, self.id) for one in self.session.ids}
+            signed = {one: self._kept("commit", one) for one in self.session.ids}
+            self._say("shares", rounds.dealt_body(dealt, signed))
+        bodies = {one: self._hear("shares", one) for one in self.session.ids}
         try:
+            sealed = {one: self._dealt_to_me(one, bodies[one]) for one in self.session.ids}
             share = rounds.receive(self.session, self.id, secret, reveals, sealed)
         except CeremonyAborted as aborted:
-            complaint = rounds.complain(self.id, secret, aborted)
-            said = {"against": complaint.against, "hpke": complaint.hpke_private.hex()}
-            self._say("complaint", said)
+            self._complain(secret, aborted)
             raise
         statement = rounds.conclude(self.session, reveals)
         rounds.check_share(statement, self.id, share)
@@ -174,35 +174,36 @@ class Ceremony:
         reveals = {}
         for one in self.session.ids:
             body = self._hear("reveal", one)
-            try:
-                points = tuple(bytes.fromhex(point) for point in body["commitments"])
-                shown = Reveal(one, points, bytes.fromhex(body["proof"]))
-            except (KeyError, TypeError, ValueError) as error:
-                raise CeremonyAborted(one, "sent a malformed reveal") from error
+            shown = Reveal.from_json(one, body)
             rounds.check_reveal(self.session, commits[one].digest, shown)
             reveals[one] = shown
         return reveals
 
-    def _share_of(self, dealer: str, receiver: str) -> bytes:
-        body = self._hear("shares", dealer)
-        try:
-            return bytes.fromhex(body["shares"][receiver])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CeremonyAborted(dealer, "left out a share") from error
+    def _dealt_to_me(self, dealer: str, body: Mapping[str, Any]) -> bytes:
+        return rounds.sealed_share(self.session, dealer, self.id, body)[0]
 
-    def _hear_complaints(self, commits: Mapping[str, Commit]) -> None:
+    def _complain(self, secret: Secret, aborted: CeremonyAborted) -> None:
+        """Say who dealt falsely, with the very messages that it signed for us."""
+        shares, reveal = (self._kept(one, aborted.culprit) for one in ("shares", "reveal"))
+        made = rounds.complain(self.id, secret, aborted, shares=shares, reveal=reveal)
+        said = {"against": made.against, "hpke": made.hpke_private.hex()}
+        self._say("complaint", {**said, "shares": made.shares, "reveal": made.reveal})
+
+    def _hear_complaints(self) -> None:
         for one in self.session.ids:
             try:
                 body = self._hear("complaint", one)
             except _Waiting:
                 continue
             try:
-                complaint = Complaint(one, str(body["against"]), bytes.fromhex(body["hpke"]))
-                accused = self._reveals(commits)[complaint.against]
+                against, opened = str(body["against"]), bytes.fromhex(body["hpke"])
+                complaint = Complaint(one, against, opened, body["shares"], body["reveal"])
             except (KeyError, TypeError, ValueError) as error:
                 raise CeremonyAborted(one, "sent a malformed complaint") from error
-            sealed = self._share_of(complaint.against, one)
-            raise rounds.judge(self.session, complaint, commits[one], accused, sealed)
+            pairs = [("shares", against), ("reveal", against), ("commit", one)]
+            found = [self._ledger.message(self._sid, round, id) for round, id in pairs]
+            seen = [message for message in found if message is not None]
+            raise rounds.judge(self.session, complaint, seen)
 
     # -- the statement
     # ------------------------------------------------------------------------------
@@ -253,6 +254,13 @@ class Ceremony:
             message = close(f"ceremony-{round}", said, by=self.id, sign=self._sign)
             self._ledger.put_message(self._sid, round, self.id, message)
 
+    def _kept(self, round: str, id: str) -> Message:
+        """Return a message that was heard before."""
+        message = self._ledger.message(self._sid, round, id)
+        if message is None:
+            raise _Waiting(f"{id} to send its {round}")
+        return message
+
     def _hear(self, round: str, id: str) -> dict[str, Any]:
         message = self._ledger.message(self._sid, round, id)
         if message is None and id != self.id:
@@ -266,9 +274,7 @@ class Ceremony:
 
     def _checked(self, round: str, id: str, message: Message) -> dict[str, Any]:
         try:
-            body = open_(f"ceremony-{round}", message, public=self._publics[id])
-            if signer(message) == id and body.get("sid") == self._sid:
-                return body
+            return self.session.said(round, id, message)
         except CryptoRefused:
             pass
         # Not an abort: whoever sits between us could send this, and must not be able to blame.
@@ -278,7 +284,3 @@ class Ceremony:
 def _public_of(secret: Secret) -> bytes:
     private = X25519PrivateKey.from_private_bytes(secret.hpke_private)
     return private.public_key().public_bytes_raw()
-
-
-def _reveal_body(shown: Reveal) -> dict[str, Any]:
-    return {"commitments": [point.hex() for point in shown.commitments], "proof": shown.proof.hex()}

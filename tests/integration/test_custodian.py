@@ -14,10 +14,11 @@ from consortium.cli.tokenise import (
     TooFewCustodians,
     evaluate_inputs,
 )
+from consortium.custodian.ceremony import Peers
 from consortium.release_client import ReleaseClient
 from matching import group, locks, oprf
 from matching.crypto_errors import CeremonyAborted
-from matching.envelope import close
+from matching.envelope import Message, close
 from matching.locks import make_entry
 from matching.statement import Statement
 from matching.threshold import lagrange
@@ -61,8 +62,17 @@ def run_ceremony(world: World, purpose: str = "match", rounds: int = 12) -> list
 def test_hosts_make_a_key_together_and_tokens_come_out_alike_from_any_quorum(
     world: World, tmp_path: Path
 ) -> None:
+    for one in world.ids:
+        world.ceremony(one).advance()
+    sid = world.ceremony("ann").session.sid
+    drawn = [host.ledger.ceremony_secret(sid) for host in world.hosts.values()]
     statements = run_ceremony(world)
     assert len({str(one.to_json()) for one in statements}) == 1
+    for kept, host in zip(drawn, world.hosts.values(), strict=True):
+        assert kept is not None
+        files = [path.read_bytes() for path in host.settings.home.glob("custodian.sqlite*")]
+        for secret in (*kept["coefficients"], kept["hpke"]):
+            assert not [raw for raw in files if secret.encode() in raw]
     for host in world.hosts.values():
         key = host.ledger.key("match", EPOCH)
         assert key is not None
@@ -121,6 +131,48 @@ def test_a_dishonest_share_stops_the_ceremony_everywhere_and_names_the_dealer(
     assert named >= {("ann", "cyd"), ("bea", "cyd")}
     assert {culprit for _, culprit in named} == {"cyd"}
     assert all(host.ledger.key("match", EPOCH) is None for host in world.hosts.values())
+
+
+class TwoFaced:
+    """Peers as one custodian sees them, when a dealer sends it other messages than everybody."""
+
+    def __init__(self, peers: Peers, sent: dict[tuple[str, str], Message]) -> None:
+        self._peers, self._sent = peers, sent
+
+    def fetch(self, id: str, sid: str, round: str) -> Message | None:
+        return self._sent.get((id, round)) or self._peers.fetch(id, sid, round)
+
+
+def test_a_dealer_that_tells_the_judges_another_story_is_named_by_all(world: World) -> None:
+    drivers = {one: world.ceremony(one) for one in world.ids}
+    sid, dealer = drivers["ann"].session.sid, world.hosts["cyd"]
+    for _ in range(2):
+        for driver in drivers.values():
+            driver.advance()
+    honest = dealer.ledger.message(sid, "shares", "cyd")
+    assert honest is not None
+    shares = {**honest["body"]["shares"], "bea": os.urandom(80).hex()}
+    false = close(
+        "ceremony-shares",
+        {**honest["body"], "shares": shares},
+        by="cyd",
+        sign=dealer.settings.key.sign,
+    )
+    bea = world.ceremony("bea")
+    bea._peers = TwoFaced(bea._peers, {("cyd", "shares"): false})
+    with world.hosts["bea"].ledger._write() as sql:
+        sql.execute("DELETE FROM messages WHERE round='shares' AND sender='cyd'")
+        sql.execute("DELETE FROM messages WHERE round IN ('signature', 'statement')")
+    drivers["bea"] = bea
+    named = {}
+    for _ in range(3):
+        for one in ("bea", "ann", "cyd"):
+            try:
+                drivers[one].advance()
+            except CeremonyAborted as aborted:
+                named[one] = aborted.culprit
+    assert named == {"ann": "cyd", "bea": "cyd", "cyd": "cyd"}
+    assert world.hosts["ann"].ledger.message(sid, "shares", "cyd") == honest  # and yet: convicted
 
 
 def test_an_interrupted_run_goes_on_without_a_second_charge(world: World, tmp_path: Path) -> None:

@@ -2,15 +2,18 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from matching import ceremony as rounds
 from matching import group, knowledge, oprf
-from matching.ceremony import Commit, Reveal, Seat, Secret, Session
+from matching.ceremony import Commit, Complaint, Reveal, Seat, Secret, Session
 from matching.crypto_errors import CeremonyAborted, StatementRefused
+from matching.envelope import Message, close
 from matching.statement import Statement, check_statement, signed_bytes
 from matching.threshold import lagrange
 
@@ -33,6 +36,32 @@ class Table:
         self.reveals = {one: rounds.reveal(self.session, one, self.secrets[one]) for one in ids}
         hpke = {one: commit.hpke_public for one, commit in self.commits.items()}
         self.dealt = {one: rounds.deal(self.session, one, self.secrets[one], hpke) for one in ids}
+
+    def signed(self, round: str, by: str, body: Mapping[str, Any]) -> Message:
+        said = {"sid": self.session.sid, **body}
+        return close(f"ceremony-{round}", said, by=by, sign=self.keys[by].sign)
+
+    def commit(self, one: str, hpke: bytes | None = None) -> Message:
+        key = hpke or self.commits[one].hpke_public
+        return self.signed("commit", one, {"hpke": key.hex(), "leaf": "00"})
+
+    def shares(self, dealer: str, dealt: Mapping[str, bytes] | None = None) -> Message:
+        """What a dealer signs: its own shares, or others."""
+        signed = {one: self.commit(one) for one in self.session.ids}
+        return self.signed("shares", dealer, rounds.dealt_body(dealt or self.dealt[dealer], signed))
+
+    def reveal(self, one: str) -> Message:
+        return self.signed("reveal", one, self.reveals[one].to_json())
+
+    def complaint(self, by: str, against: str, shares: Message | None = None) -> Complaint:
+        """A complaint with the accused's own messages."""
+        return rounds.complain(
+            by,
+            self.secrets[by],
+            CeremonyAborted(against, "looks at me strangely"),
+            shares=shares or self.shares(against),
+            reveal=self.reveal(against),
+        )
 
     def receive(self, one: str) -> bytes:
         for shown in self.reveals.values():
@@ -112,15 +141,7 @@ def test_a_bad_share_names_its_dealer_and_the_complaint_convinces_anybody() -> N
     with pytest.raises(CeremonyAborted) as aborted:
         table.receive("ann")
     assert aborted.value.culprit == "cyd"
-    complaint = rounds.complain("ann", table.secrets["ann"], aborted.value)
-    verdict = rounds.judge(
-        table.session,
-        complaint,
-        table.commits["ann"],
-        table.reveals["cyd"],
-        table.dealt["cyd"]["ann"],
-    )
-    assert verdict.culprit == "cyd"
+    assert rounds.judge(table.session, table.complaint("ann", "cyd")).culprit == "cyd"
 
 
 def test_a_share_that_does_not_open_names_its_dealer() -> None:
@@ -133,18 +154,71 @@ def test_a_share_that_does_not_open_names_its_dealer() -> None:
 
 def test_a_false_complaint_names_the_complainer() -> None:
     table = Table()
-    accused = CeremonyAborted("bea", "looks at me strangely")
-    complaint = rounds.complain("ann", table.secrets["ann"], accused)
-    sealed = table.dealt["bea"]["ann"]
-    verdict = rounds.judge(
-        table.session, complaint, table.commits["ann"], table.reveals["bea"], sealed
-    )
-    assert verdict.culprit == "ann"
+    complaint = table.complaint("ann", "bea")
+    assert rounds.judge(table.session, complaint).culprit == "ann"
     forged = replace(complaint, hpke_private=os.urandom(32))
-    verdict = rounds.judge(
-        table.session, forged, table.commits["ann"], table.reveals["bea"], sealed
-    )
-    assert verdict.culprit == "ann"
+    assert rounds.judge(table.session, forged).culprit == "ann"
+    short = replace(complaint, hpke_private=b"short")
+    assert rounds.judge(table.session, short).culprit == "ann"
+
+
+def test_a_dealer_that_shows_each_judge_a_good_share_is_convicted_by_its_own_signature() -> None:
+    table = Table()
+    good = table.shares("ann")
+    bad = table.shares("ann", {**table.dealt["ann"], "bea": os.urandom(80)})
+    complaint = table.complaint("bea", "ann", bad)
+    # A judge who fetched nothing, one who was given the good message, one who was given the bad.
+    for seen in ([], [good], [bad], [good, table.reveal("ann"), table.commit("bea")]):
+        assert rounds.judge(table.session, complaint, seen).culprit == "ann"
+    # Two signed messages convict, even when the one that is shown holds.
+    harmless = table.complaint("bea", "ann", good)
+    verdict = rounds.judge(table.session, harmless, [bad])
+    assert (verdict.culprit, "two different" in str(verdict)) == ("ann", True)
+
+
+def test_a_dealer_cannot_be_framed_with_words_it_never_signed() -> None:
+    table = Table()
+    made = table.shares("ann", {**table.dealt["ann"], "bea": os.urandom(80)})
+    for forged in (
+        {**made, "signature": table.shares("ann")["signature"]},
+        table.signed("shares", "bea", made["body"]),
+        {**table.signed("shares", "bea", made["body"]), "by": "ann"},
+        {},
+    ):
+        complaint = table.complaint("bea", "ann", forged or {"kind": "nothing"})
+        assert rounds.judge(table.session, complaint).culprit == "bea"
+    # Nor with what it signed in another ceremony.
+    old = replace(table.session, attempt=2)
+    complaint = table.complaint("bea", "ann", made)
+    assert rounds.judge(old, complaint).culprit == "bea"
+
+
+def test_who_gives_the_dealer_one_key_and_the_judges_another_convicts_itself() -> None:
+    table = Table()
+    other = table.secrets["cyd"].hpke_private  # any key that is not the one dealt to
+    complaint = replace(table.complaint("bea", "ann"), hpke_private=other)
+    told_judges = table.commit("bea", table.commits["cyd"].hpke_public)
+    for seen in ([], [told_judges]):
+        assert rounds.judge(table.session, complaint, seen).culprit == "bea"
+
+
+def test_a_dealer_that_deals_to_an_invented_key_or_not_at_all_is_named() -> None:
+    table = Table()
+    honest = table.shares("ann")["body"]
+    invented = table.signed("commit", "ann", {"hpke": os.urandom(32).hex(), "leaf": "00"})
+    for part, value in (("commits", {"bea": invented}), ("commits", {}), ("shares", {})):
+        message = table.signed("shares", "ann", {**honest, part: value})
+        complaint = table.complaint("bea", "ann", message)
+        assert rounds.judge(table.session, complaint).culprit == "ann"
+
+
+def test_a_dealer_that_revealed_two_polynomials_is_convicted() -> None:
+    table = Table()
+    other = rounds.reveal(table.session, "ann", Table(2, IDS).secrets["ann"])
+    second = table.signed("reveal", "ann", other.to_json())
+    complaint = replace(table.complaint("bea", "ann"), reveal=second)
+    for seen in ([], [table.reveal("ann")]):
+        assert rounds.judge(table.session, complaint, seen).culprit == "ann"
 
 
 def test_a_statement_that_contradicts_itself_or_lacks_a_signature_is_refused() -> None:
