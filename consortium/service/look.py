@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -91,6 +91,8 @@ class CampaignView:
     waiting_for: str
     at: datetime
     scheduled: datetime | None
+    others: list[ApprovalView] = field(default_factory=list)
+    """Parties whose lists are not used: each checks that none of its rows is in the set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
     yes = {(a.partner, a.kind): a.at for a in campaigns.approvals(unit, one.id)}
     sources: Sequence[str] = one.manifest["sources"] if one.manifest else ()
     # Who is no source says that none of its rows is in the set.
-    others = [party.id for party in terms.parties] if one.manifest else []
+    others = {party.id for party in terms.parties} - set(sources) if one.manifest else set()
     said = None if one.estimate is None else disclosure.shown(one.estimate, ADHOC.sigma)
     return CampaignView(
         id=one.id,
@@ -230,7 +232,7 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
                 yes.get((source, "approve")),
                 yes.get((source, "attest")),
             )
-            for source in sorted({*sources, *others})
+            for source in sources
         ],
         shown="" if said is None else said.text,
         low=0 if said is None else said.low,
@@ -239,6 +241,10 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
         waiting_for=one.waiting_for,
         at=one.at,
         scheduled=one.scheduled,
+        others=[
+            ApprovalView(id, terms.party(id).name, None, yes.get((id, "attest")))
+            for id in sorted(others)
+        ],
     )
 
 

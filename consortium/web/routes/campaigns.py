@@ -69,7 +69,7 @@ def _view(one: look.CampaignView) -> dict[str, Any]:
                 "partner": a.partner,
                 "state": "attested" if a.attested else "approved" if a.approved else "waiting",
             }
-            for a in one.approvals
+            for a in (*one.approvals, *one.others)
         ],
         "progress": one.progress,
         "shown": one.shown,
