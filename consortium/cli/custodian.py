@@ -1,6 +1,5 @@
 """Take part in a key ceremony; serve; consent; say what was spent and opened."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ import click
 
 from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
 from consortium.cli.errors import ToolError
-from consortium.cli.home import Home
+from consortium.cli.home import Home, read_invite
 from consortium.clock import utc
 from consortium.custodian.errors import CustodianError, LogUnreachable
 from consortium.custodian.ledger import Ledger
@@ -62,10 +61,16 @@ def init(home: Path, id_: str, listen: str, name: str | None, url: str | None) -
 @click.option(
     "--consent-steward", is_flag=True, help="Agree to the bulk run of every steward it names."
 )
-def join(home: Path, invite: Path, consent_steward: bool) -> None:
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Take changed keys and lower numbers too; only after asking the others.",
+)
+def join(home: Path, invite: Path, consent_steward: bool, accept_changes: bool) -> None:
     """Keep the invite as this custodian's own registry of who is who."""
     mine = Home(home)
-    mine.join(json.loads(invite.read_text("utf-8")))
+    changed = mine.join(read_invite(invite), accept_changes=accept_changes)
+    say(*(f"changed: {one}" for one in changed))
     if consent_steward:
         stewards = [one["id"] for one in mine.invite["actors"] if one["role"] == "steward"]
         _consent(home, stewards)
@@ -140,4 +145,6 @@ def status(home: Path) -> None:
         f"{counts['opens']:,} opens counted in {counts['campaigns']:,} campaigns, "
         f"{counts['stopped']:,} stopped",
     )
+    for size in counts["splits"]:
+        say(f"the log showed two roots for {size:,} entries: both checkpoints are in the ledger")
     last_line({"id": settings.id, **counts})

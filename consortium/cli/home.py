@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.cli.differences import differences
 from consortium.cli.errors import HomeRefused
 from consortium.cli.vault import Vault, derived, private_folder, write_whole
 
@@ -144,11 +145,19 @@ class Home:
         """Where unfinished work is kept, mode 0700."""
         return private_folder(self.path / "state")
 
-    def join(self, invite: Json) -> None:
+    def join(self, invite: Json, *, accept_changes: bool = False) -> tuple[str, ...]:
         """Keep the invite, after checking its shape and that it names this actor with this key.
 
+        Args:
+            accept_changes: take it even when it changes a key that is believed here, leaves
+                somebody out, or lets fewer agree. Another log is never taken.
+
+        Returns:
+            What it changes of the invite joined before, in words.
+
         Raises:
-            HomeRefused: the shape is wrong, this actor is missing, or another invite was joined.
+            HomeRefused: the shape is wrong, this actor is missing, another log was joined, or
+                there are changes that nobody accepted; the invite joined before stays.
         """
         checked = checked_invite(invite)
         mine = [actor for actor in checked["actors"] if actor["id"] == self.id]
@@ -159,13 +168,19 @@ class Home:
                 f"the invite names {self.id} with another key or role: send the operator "
                 "your identity.json and ask for a new invite"
             )
+        changed: tuple[str, ...] = ()
         if (self.path / "invite.json").exists():
             known = self.read_json("invite.json")
             if known.get("log_vkey") != checked["log_vkey"]:
                 # A second log would be a second truth; changing it is never a detail.
                 raise HomeRefused("this home has joined another log already")
+            found = differences(checked_invite(known), checked)
+            if found.grave and not accept_changes:
+                raise HomeRefused(_UNASKED.format("\n  ".join(found.grave)))
+            changed = (*found.grave, *found.shown)
         self.write_json("invite.json", checked)
         self.__dict__.pop("invite", None)
+        return changed
 
     def actor(self, *, role: str, id: str | None = None) -> Json:
         """Return the invite's only actor of a role, or the one with this id.
@@ -183,6 +198,12 @@ class Home:
         return cast(Json, found[0])
 
 
+_UNASKED = (
+    "this invite changes what this home believes; nothing was changed here:\n  {}\n"
+    "Ask the others by phone, not by way of the operator. If all of you agreed on exactly this, "
+    "the same command with --accept-changes takes it."
+)
+
 _MISSING = {
     "identity.json": "run init first",
     "signing.key": "run init first",
@@ -195,6 +216,17 @@ _LISTS: dict[str, tuple[str, ...]] = {
     "custodians": ("id", "url", "public"),
     "actors": ("id", "role", "name", "public"),
 }
+
+
+def read_invite(path: Path) -> Json:
+    """Read an invite file; raises HomeRefused."""
+    try:
+        read = json.loads(path.read_bytes())
+    except ValueError:
+        raise HomeRefused("the invite is not JSON; ask the operator for a fresh copy") from None
+    if not isinstance(read, dict):
+        raise HomeRefused("the invite does not hold an object; ask the operator for a fresh copy")
+    return read
 
 
 def checked_invite(invite: Json) -> Json:
@@ -221,9 +253,13 @@ def checked_invite(invite: Json) -> Json:
                 raise HomeRefused(
                     f"the invite's {key!r}, number {number}: a key has 64 hex characters"
                 )
-        first = wanted[0]
-        if len({entry[first] for entry in entries}) != len(entries):
-            raise HomeRefused(f"the invite's {key!r} names one {first} twice")
+        # One witness or custodian under two names would count twice.
+        for part in (
+            wanted[0],
+            *({"witnesses": ("vkey",), "custodians": ("public",)}.get(key, ())),
+        ):
+            if len({entry[part] for entry in entries}) != len(entries):
+                raise HomeRefused(f"the invite's {key!r} names one {part} twice")
     for key, of in (("quorum", "witnesses"), ("threshold", "custodians")):
         count = invite.get(key)
         if type(count) is not int or not 1 <= count <= len(invite[of]):

@@ -1,6 +1,5 @@
 """What the tools of partner, steward and coordinator share as words: --home, --wait, join."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ import httpx
 
 from consortium.cli.api import Api
 from consortium.cli.desk import json_option, last_line, say
-from consortium.cli.errors import HomeRefused
-from consortium.cli.home import Home
+from consortium.cli.home import Home, read_invite
 from consortium.clock import Clock, utc
 
 
@@ -60,22 +58,25 @@ wait_option = click.option(
 )
 
 
+_accept = click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Take changed keys and lower numbers too; only after asking the others.",
+)
+
+
 @click.command("join")
 @home_option
 @click.option(
     "--invite", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
+@_accept
 @json_option
-def join_command(home: Path, invite: Path) -> None:
+def join_command(home: Path, invite: Path, accept_changes: bool) -> None:
     """Keep the operator's invite: which server, log, witnesses and custodians to believe."""
-    try:
-        read = json.loads(invite.read_bytes())
-    except ValueError:
-        raise HomeRefused("the invite is not JSON; ask the operator for a fresh copy") from None
-    if not isinstance(read, dict):
-        raise HomeRefused("the invite does not hold an object; ask the operator for a fresh copy")
+    read = read_invite(invite)
     who = Home(home)
-    who.join(read)
+    say(*(f"Changed: {one}" for one in who.join(read, accept_changes=accept_changes)))
     count, quorum = len(read["witnesses"]), read["quorum"]
     ids = ", ".join(custodian["id"] for custodian in read["custodians"])
     say(

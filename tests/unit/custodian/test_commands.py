@@ -1,6 +1,8 @@
 """What a custodian types: init, join, consent, status; each refusal in words."""
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,13 @@ def public() -> str:
     return Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
 
 
+CLERK = public()
+
+
 def invite(home: Path) -> dict[str, Any]:
     mine = json.loads((home / "identity.json").read_text())
     actors = [{key: mine[key] for key in ("id", "role", "name", "public")}]
-    actors.append({"id": "clerk", "role": "steward", "name": "Clerk", "public": public()})
+    actors.append({"id": "clerk", "role": "steward", "name": "Clerk", "public": CLERK})
     return {
         "api": "http://127.0.0.1:1",
         "origin": "log.test",
@@ -73,6 +78,117 @@ def test_joining_consents_to_no_steward_unless_asked(home: Path) -> None:
     assert not consented(home)
     assert joined(home, "--consent-steward").exit_code == 0
     assert consented(home)
+
+
+def again(home: Path, change: Callable[[dict[str, Any]], None], *more: str) -> Result:
+    """Join once, then with an invite that was changed."""
+    assert joined(home).exit_code == 0
+    made = json.loads((home / "invite.json").read_text())
+    made["witnesses"].append({"name": "w2", "vkey": "w2+0+x", "url": "http://127.0.0.1:2"})
+    made["quorum"] = 2
+    (home / "invite.json").write_text(json.dumps(made))  # as if it had begun with two
+    other = copy.deepcopy(made)
+    change(other)
+    file = home.parent / "other.json"
+    file.write_text(json.dumps(other))
+    return run("join", "--home", str(home), "--invite", str(file), *more)
+
+
+def another_steward_key(invite: dict[str, Any]) -> None:
+    invite["actors"][1]["public"] = public()
+
+
+def another_role(invite: dict[str, Any]) -> None:
+    invite["actors"][1]["role"] = "mailer"
+
+
+def nobody_else(invite: dict[str, Any]) -> None:
+    del invite["actors"][1]
+
+
+def a_second_mailer(invite: dict[str, Any]) -> None:
+    one = {"id": "m2", "role": "mailer", "name": "m2", "public": public()}
+    invite["actors"].append(one)
+
+
+def another_witness_key(invite: dict[str, Any]) -> None:
+    invite["witnesses"][0]["vkey"] = "w+1+y"
+
+
+def one_witness_is_enough(invite: dict[str, Any]) -> None:
+    invite["quorum"] = 1
+
+
+def two_witnesses_of_ones_own(invite: dict[str, Any]) -> None:
+    for n in (3, 4):
+        one = {"name": f"w{n}", "vkey": f"w{n}+0+x", "url": "http://127.0.0.1:1"}
+        invite["witnesses"].append(one)
+
+
+def another_custodian_key(invite: dict[str, Any]) -> None:
+    invite["custodians"][0]["public"] = public()
+
+
+GRAVE = [
+    (another_steward_key, "key of clerk"),
+    (another_role, "clerk was steward, is mailer"),
+    (nobody_else, "clerk is gone"),
+    (a_second_mailer, "m2 is new mailer"),
+    (another_witness_key, "key of w "),
+    (one_witness_is_enough, "quorum was 2, is 1"),
+    (two_witnesses_of_ones_own, "quorum was 2, is 2 of 4, 2 of them new"),
+    (another_custodian_key, "key of ann"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), GRAVE, ids=[one.__name__ for one, _ in GRAVE])
+def test_joining_again_replaces_no_key_and_lowers_no_number_unless_asked(
+    home: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    said = again(home, change)
+    assert said.exit_code == 1
+    assert words in said.output
+    assert "--accept-changes" in said.output
+    before = json.loads((home / "invite.json").read_text())
+    assert (before["quorum"], len(before["witnesses"])) == (2, 2)
+    accepted = run(
+        *("join", "--home", str(home), "--invite", str(home.parent / "other.json")),
+        "--accept-changes",
+    )
+    assert accepted.exit_code == 0, accepted.output
+    assert words in accepted.output
+    after = json.loads((home / "invite.json").read_text())
+    assert after == json.loads((home.parent / "other.json").read_text())
+
+
+def test_a_newcomer_and_a_new_address_are_shown_and_taken(home: Path) -> None:
+    def change(invite: dict[str, Any]) -> None:
+        one = {"id": "union", "role": "partner", "name": "Union", "public": public()}
+        invite["actors"].append(one)
+        invite["witnesses"][0]["url"] = "http://127.0.0.1:9"
+        invite["epoch"] = "2027"
+
+    said = again(home, change)
+    assert said.exit_code == 0, said.output
+    for words in ("union is new partner", "is at http://127.0.0.1:9", "epoch was 2026, is 2027"):
+        assert words in said.output
+    assert (
+        "changed"
+        not in run(
+            *("join", "--home", str(home), "--invite", str(home.parent / "other.json"))
+        ).output
+    )
+
+
+@pytest.mark.parametrize(("part", "name"), [("witnesses", "name"), ("custodians", "id")])
+def test_one_key_under_two_names_is_no_invite(home: Path, part: str, name: str) -> None:
+    made = invite(home)
+    made[part].append({**made[part][0], name: "other"})
+    file = home.parent / "invite.json"
+    file.write_text(json.dumps(made))
+    said = run("join", "--home", str(home), "--invite", str(file))
+    assert said.exit_code == 1
+    assert "twice" in said.output
 
 
 def test_consent_can_be_given_later_to_a_steward_and_to_nobody_else(home: Path) -> None:

@@ -1,0 +1,83 @@
+"""What a new invite changes of what a home believes, and which of it nobody may change silently.
+
+Whoever writes the invite names every key that is believed later. Joining once is an act of trust;
+joining again must not be a way round it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_PLAIN = ("api", "origin", "log_url", "epoch", "race")
+_OPENS = ("operator", "mailer")  # a second one of these is no newcomer like another
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Sentences about two invites.
+
+    Attributes:
+        shown: said, and taken.
+        grave: a changed or missing key, or less agreement than before; taken only when asked.
+    """
+
+    shown: tuple[str, ...] = ()
+    grave: tuple[str, ...] = ()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
+    """Compare two invites whose shape has been checked."""
+    found = [*_plain(old, new)]
+    found += _listed(old, new, "witnesses", "name", "vkey")
+    found += _listed(old, new, "custodians", "id", "public")
+    found += _listed(old, new, "actors", "id", "public")
+    found += _counted(old, new, "quorum", "witnesses", "name")
+    found += _counted(old, new, "threshold", "custodians", "id")
+    return Differences(
+        tuple(words for grave, words in found if not grave),
+        tuple(words for grave, words in found if grave),
+    )
+
+
+def _plain(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
+    for name in _PLAIN:
+        if old[name] != new[name]:
+            yield False, f"{name} was {old[name]}, is {new[name]}"
+
+
+def _listed(
+    old: Mapping[str, Any], new: Mapping[str, Any], part: str, name: str, key: str
+) -> Iterator[tuple[bool, str]]:
+    was, now = ({one[name]: one for one in invite[part]} for invite in (old, new))
+    for one in sorted(was.keys() - now.keys()):
+        yield True, f"{part}: {one} is gone"
+    for one in sorted(now.keys() - was.keys()):
+        role = now[one].get("role", "")
+        yield role in _OPENS, f"{part}: {one} is new {role}, key {_short(now[one][key])}".strip()
+    for one in sorted(was.keys() & now.keys()):
+        before, after = was[one], now[one]
+        if before[key] != after[key]:
+            keys = f"was {_short(before[key])}, is {_short(after[key])}"
+            yield True, f"{part}: the key of {one} {keys}"
+        if before.get("role") != after.get("role"):
+            yield True, f"{part}: {one} was {before.get('role')}, is {after.get('role')}"
+        if before.get("url") != after.get("url"):
+            yield False, f"{part}: {one} was at {before.get('url')}, is at {after.get('url')}"
+
+
+def _counted(
+    old: Mapping[str, Any], new: Mapping[str, Any], count: str, part: str, name: str
+) -> Iterator[tuple[bool, str]]:
+    """Compare how many must agree; each newcomer could be the operator's, so it counts for none."""
+    known = {one[name] for one in old[part]}
+    fresh = sum(one[name] not in known for one in new[part])
+    if new[count] - fresh < old[count]:
+        others = f", {fresh} of them new" if fresh else ""
+        words = f"{count} was {old[count]}, is {new[count]} of {len(new[part])}{others}"
+        yield True, words
+    elif new[count] != old[count]:
+        yield False, f"{count} was {old[count]}, is {new[count]}"
+
+
+def _short(key: str) -> str:
+    return key if len(key) <= 24 else f"{key[:12]}...{key[-8:]}"
