@@ -74,6 +74,23 @@ def places(home: Path, kind: str | None) -> None:
     last_line(chosen)
 
 
+@command.command()
+@home_option
+@click.option("--name", required=True, help="The volunteer's name as letters will say it.")
+@click.option("--place", required=True, help="Where the volunteer lives.")
+@json_option
+def messenger(home: Path, name: str, place: str) -> None:
+    """Ask a volunteer to lend their name; prints the link on which they alone answer."""
+    api = line(home)
+    answer: Json = api.post(_race(api, "messengers"), {"name": name, "place": place}, again=False)
+    say(
+        f"Hand this link to {name} and to nobody else; it is not shown again:",
+        str(answer["link"]),
+        "Letters can be written in their name once they have confirmed there.",
+    )
+    last_line(answer)
+
+
 def audience_options(function: Any) -> Any:
     """Add the options that cut an audience."""
     for option in (
@@ -160,7 +177,7 @@ def count(
     help="Its plain text; otherwise made from the MJML.",
 )
 @click.option("--subject", required=True)
-@click.option("--messenger", required=True, help="Who signs: a volunteer who agreed to.")
+@click.option("--messenger", required=True, help="Who signs: a volunteer who confirmed it.")
 @click.option("--messenger-place", required=True, help="Where the messenger lives.")
 @click.option("--opens", required=True, help="UTC, 2026-10-20T15:00:00Z: no letter before it.")
 @click.option("--closes", required=True, help="UTC: no letter after it.")

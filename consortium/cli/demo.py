@@ -295,6 +295,7 @@ class Demo:
         self.facts["estimate"] = counted["estimate"]
         now = datetime.now(UTC).replace(microsecond=0)
         if "campaign" not in self.facts:
+            self._ask_volunteer(base)
             drafted = self.last(
                 self.cast.do(
                     "coordinator", "draft", *base, "--definition", chosen, "--template", LETTER,
@@ -310,6 +311,16 @@ class Demo:
         campaign = self.facts["campaign"]
         self.cast.do("coordinator", "submit", *base, campaign, log=home / "log")
         self.cast.do("coordinator", "schedule", *base, campaign, log=home / "log")
+
+    def _ask_volunteer(self, base: tuple[str | Path, ...]) -> None:
+        """The coordinator names who signs; the volunteer reads what that means, and confirms."""
+        if "volunteer" not in self.facts:
+            who = self.world.messenger
+            asked = self.cast.do("coordinator", "messenger", *base, "--name", who.name,
+                                 "--place", who.place, log=self.home("coordinator") / "log")  # fmt: skip
+            self.facts["volunteer"] = self.last(asked)["link"]
+            self.remember()
+        outcome.confirm(self.facts["volunteer"], self.server / "tls.pem", self.world.messenger.name)
 
     def approve(self) -> None:
         """Every partner signs exactly what will be sent."""

@@ -64,6 +64,16 @@ def stop_one(maildir: Path, authority: Path) -> int:
     return 1
 
 
+def confirm(link: str, authority: Path, name: str) -> None:
+    """Answer as the volunteer would: read what will be signed, then lend the name to it."""
+    context = ssl.create_default_context(cafile=str(authority))
+    with httpx.Client(verify=context, trust_env=False) as browser:
+        page = browser.get(link).raise_for_status()
+        if name not in page.text:
+            raise ValueError("the volunteer's page does not say whose name will be signed")
+        browser.post(link, data={"answer": "yes"}).raise_for_status()
+
+
 def bounce_one(maildir: Path, listener: str) -> None:
     """Say, as a mailbox host would (RFC 3464), that the last letter's mailbox does not exist."""
     last = next(iter(reversed([*letters(maildir)])), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import rfc8785
 
-from consortium.service import agree, choose, draft, enter
+from consortium.service import agree, choose, draft, enter, lend
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.store import campaigns, frames, races
 from consortium.store.artefacts import Artefacts
@@ -43,6 +43,7 @@ def submit(
         return one.digest
     if one.state != "draft":
         raise WrongState("only a draft can be submitted")
+    units.run("submit-signer", lambda unit: lend.lent(unit, one.race, one.template["messenger"]))
     counted = choose.count(
         units, caller, one.race, one.definition, artefacts=artefacts, clock=clock, gate=True
     )
@@ -56,6 +57,7 @@ def submit(
         still = campaigns.get(unit, id)
         if still.state != "draft":
             raise WrongState("only a draft can be submitted")
+        lend.lent(unit, still.race, still.template["messenger"])
         manifest = _manifest(unit, terms, still, counted, precincts)
         digest = approvals.manifest_digest(manifest)
         campaigns.change(
@@ -228,6 +230,7 @@ def resume(unit: Unit, caller: Caller, id: str) -> str:
     require(caller, "resume", term=agree.term(unit, one.race, unit.now))
     if one.state != "paused" or one.before_pause is None:
         raise WrongState("this campaign is not paused")
+    lend.lent(unit, one.race, one.template["messenger"])
     campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for="")
     for task in ("freeze", "intend", "mail"):
         unit.after(task, campaign=id)

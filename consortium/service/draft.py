@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from consortium.service import agree, choose
+from consortium.service import agree, choose, lend
 from consortium.service.errors import WrongState
 from consortium.store import campaigns
 from consortium.store.artefacts import Artefacts
@@ -81,15 +81,14 @@ def draft(
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
-    name, place = str(messenger.get("name", "")), str(messenger.get("place", ""))
-    if not name or not place:
-        raise WrongState("a letter needs the name and the place of who signs it")
+    signs = {key: lend.plain(str(messenger.get(key, ""))) for key in ("name", "place")}
+    lend.lent(unit, race, signs)
     new = str(uuid.uuid4())
     kept = {
         "subject": template["subject"],
         "mjml": template["mjml"],
         "text": template.get("text"),
-        "messenger": {"name": name, "place": place},
+        "messenger": signs,
         "window": {"opens": stamp(opens), "closes": stamp(closes)},
     }
     campaigns.add(

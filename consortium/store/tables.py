@@ -278,6 +278,8 @@ class MessengerRow(Base):
     name: Mapped[str] = mapped_column(String(120))
     place: Mapped[str] = mapped_column(String(120))
     confirmed: Mapped[datetime | None]
+    refused: Mapped[datetime | None]
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
 
 
 class ChargeRow(Base):

@@ -6,7 +6,17 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from consortium.service import approve, choose, draft, hear_back, look, report, sign_in, withdraw
+from consortium.service import (
+    approve,
+    choose,
+    draft,
+    hear_back,
+    lend,
+    look,
+    report,
+    sign_in,
+    withdraw,
+)
 from consortium.service.sign_in import SignedIn
 from consortium.store import actors
 from consortium.store.errors import Missing
@@ -95,6 +105,33 @@ class Desk:
                 now=now,
             ),
         )
+
+    def invite_messenger(self, caller: Caller, race: str, *, name: str, place: str) -> str:
+        """Name who might sign; the link to hand them, shown once."""
+        now, url = self._state.clock(), str(self._state.settings.public_url)
+        _, token = self._units.run(
+            "invite-messenger",
+            lambda unit: lend.invite(unit, caller, race, name=name, place=place, now=now),
+        )
+        return f"{url}/messenger/{token}"
+
+    def messengers(self, caller: Caller) -> Any:
+        """Who was asked to sign letters, and what they said."""
+        return self._units.run("messengers", lambda unit: lend.asked(unit, caller))
+
+    def lending(self, token: str) -> Any:
+        """What whoever holds this link is asked to lend, or ``Missing``."""
+        return self._units.run("lending", lambda unit: lend.show(unit, token))
+
+    def lend(self, token: str) -> None:
+        """They lend their name, or ``Missing``."""
+        now = self._state.clock()
+        self._units.run("lend", lambda unit: lend.confirm(unit, token, now))
+
+    def refuse_to_lend(self, token: str) -> None:
+        """They say no, or take it back, or ``Missing``."""
+        now = self._state.clock()
+        self._units.run("refuse-to-lend", lambda unit: lend.refuse(unit, token, now))
 
     def preview(self, caller: Caller, id: str) -> str:
         """The letter to a made-up person."""

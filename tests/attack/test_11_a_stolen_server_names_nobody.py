@@ -100,6 +100,7 @@ def a_season(server: Server) -> list[str]:
         "messenger": {"name": "Ann Lee", "place": "Toledo"},
         "window": {"opens": "2026-11-22T12:00:00Z", "closes": "2026-11-25T12:00:00Z"},
     }
+    server.lend("Ann Lee", "Toledo")
     ask("cora", "POST", f"/races/{RACE}/campaigns", json=draft)
     window = {"opens": someone, "closes": someone}
     ask("cora", "POST", f"/races/{RACE}/campaigns", json={**draft, "window": window})

@@ -297,6 +297,8 @@ class FakeWorld:
             case ["POST", "races", _, "counts"]:
                 about = {"shown": "About 1,200", "low": 1100, "high": 1300}
                 return _ok({**about, "fresh": True, "looks_left": 39, "asked": body["definition"]})
+            case ["POST", "races", _, "messengers"]:
+                return _ok({"id": "m1", "link": f"https://t.example/messenger/{body['name']}"}, 201)
             case ["POST", "races", _, "campaigns"]:
                 self.campaigns["new"] = {"id": "new", "state": "draft", "approvals": [], **body}
                 return _ok({"id": "new", "state": "draft"}, 201)

@@ -183,6 +183,17 @@ class Server:
             entry = made(one, "agreement", kind="sign", race=RACE, digest=digest)
             assert self.call(one, "POST", "/log/entries", json=body(entry)).status_code == 202
 
+    def lend(self, name: str, place: str) -> str:
+        """A volunteer is asked and confirms on their own page; the path of that page."""
+        asked = self.call(
+            "cora", "POST", f"/races/{RACE}/messengers", json={"name": name, "place": place}
+        )
+        assert asked.status_code == 201, asked.text
+        path = f"/messenger/{asked.json()['link'].rpartition('/')[2]}"
+        answered = self.client.post(path, data={"answer": "yes"}, follow_redirects=False)
+        assert answered.status_code == 303, answered.text
+        return path
+
     def publish(self) -> int:
         """Put what is pending into the log."""
         return publish.publish(self.units, self.sequencer, self.clock)

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from consortium.service.choose import Counted, Place
 from consortium.service.errors import NotReady, NotSignedIn, WrongState
+from consortium.service.lend import Asked, Lending
 from consortium.service.look import (
     ApprovalView,
     BudgetView,
@@ -122,6 +123,7 @@ class FakeDesk:
         self.links = dict(LINKS)
         self.asked: dict[str, Counted] = {}
         self.stops: set[str] = set()
+        self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
         self.trust = "threshold"
         self.demo = True
         self.few = False
@@ -241,6 +243,38 @@ class FakeDesk:
         )
         self.changed.append(("draft", made, parts["window"]["opens"]))
         return made
+
+    def messengers(self, caller: Caller) -> list[Asked]:
+        if caller.role != "coordinator":
+            raise Denied("draft", "only a coordinator asks volunteers")
+        return list(self.volunteers.values())
+
+    def invite_messenger(self, caller: Caller, race: str, *, name: str, place: str) -> str:
+        self.messengers(caller)
+        if not name or not place:
+            raise WrongState("a name and a place have 1 to 80 letters each")
+        token = f"for-{name.split()[0].lower()}"
+        self.volunteers[token] = Asked(name, place, "asked")
+        self.changed.append(("invite_messenger", token))
+        return f"https://trellis.example/messenger/{token}"
+
+    def lending(self, token: str) -> Lending:
+        if token not in self.volunteers:
+            raise Missing("nobody was asked with that link")
+        one, race = self.volunteers[token], self.race()
+        senders = tuple(f"{one.name} for {partner.name}" for partner in race.partners)
+        return Lending(one.name, one.place, race.name, race.closes, senders, one.state)
+
+    def _answer(self, token: str, state: str) -> None:
+        self.lending(token)
+        self.changed.append((state, token))
+        self.volunteers[token] = replace(self.volunteers[token], state=state)
+
+    def lend(self, token: str) -> None:
+        self._answer(token, "confirmed")
+
+    def refuse_to_lend(self, token: str) -> None:
+        self._answer(token, "refused")
 
     def preview(self, caller: Caller, id: str) -> str:
         self.campaign(caller, id)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from consortium.store import campaigns
+from consortium.service import lend
+from consortium.store import campaigns, messengers
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 
@@ -41,6 +42,7 @@ def furnish(server: Server) -> Server:
     roll = server.enrol(some_voters(4000))
     for seed, partner in enumerate(("union", "parks"), 1):
         server.link(server.contribute(partner, seed), roll, links)
+    server.lend("Ann Lee", "Toledo")
     return server
 
 
@@ -105,6 +107,82 @@ def test_a_draft_that_misfits_is_refused_with_where(
     assert furnished.call("cora", "GET", "/campaigns").json() == []
 
 
+def say(server: Server, path: str, answer: str) -> None:
+    said = server.client.post(path, data={"answer": answer}, follow_redirects=False)
+    assert said.status_code == 303
+
+
+def invited(server: Server, who: str = "cora", **other: str) -> Any:
+    asked = {"name": "Bo Ray", "place": "Toledo", **other}
+    return server.call(who, "POST", f"/races/{RACE}/messengers", json=asked)
+
+
+def test_nobody_signs_who_has_not_confirmed(furnished_anywhere: Server) -> None:
+    server = furnished_anywhere
+    bo = {**DRAFT, "messenger": {"name": "Bo Ray", "place": "Toledo"}}
+    asked = invited(server)
+    assert asked.status_code == 201
+
+    def draft() -> Any:
+        return server.call("cora", "POST", f"/races/{RACE}/campaigns", json=bo)
+
+    for _ in range(2):
+        refused = draft()
+        assert (refused.status_code, refused.json()["type"][-11:]) == (409, "wrong-state")
+        assert "has not confirmed" in refused.json()["detail"]
+        path = "/messenger/" + asked.json()["link"].rpartition("/")[2]
+        page = server.client.get(path)  # a scanner that opens links confirms nothing
+        assert page.status_code == 200
+        assert "Bo Ray for" in page.text
+    again = invited(server).json()
+    assert again["id"] == asked.json()["id"]
+    assert server.client.get(path).status_code == 404  # the first link ended
+    path = "/messenger/" + again["link"].rpartition("/")[2]
+    say(server, path, "yes")
+    id = str(draft().json()["id"])
+    assert invited(server).status_code == 409
+    say(server, path, "no")
+    refused = server.call("cora", "POST", f"/campaigns/{id}/submit")
+    assert (refused.status_code, "has not confirmed" in refused.json()["detail"]) == (409, True)
+    assert invited(server).status_code == 409
+    assert invited(server, place="Parma").status_code == 201
+    say(server, path, "yes")
+    assert server.call("cora", "POST", f"/campaigns/{id}/submit").status_code == 200
+
+
+def test_whoever_takes_a_name_back_holds_every_letter_in_it(furnished: Server) -> None:
+    path = furnished.lend("Bo Ray", "Toledo")
+    theirs = drafted(furnished, messenger={"name": "Bo Ray", "place": "Toledo"})
+    furnished.call("cora", "POST", f"/campaigns/{theirs}/submit")
+    other, digest = submitted(furnished)
+    say(furnished, path, "no")
+    say(furnished, path, "no")
+    held = furnished.call("cora", "GET", f"/campaigns/{theirs}").json()
+    assert (held["state"], held["waiting_for"]) == ("paused", lend.TAKEN_BACK)
+    assert approve(furnished, "union", theirs, held["digest"]).status_code == 409
+    for verb in ("resume", "schedule"):
+        answer = furnished.call("cora", "POST", f"/campaigns/{theirs}/{verb}")
+        assert answer.status_code == 409, verb
+    assert approve(furnished, "union", other, digest).status_code == 202
+    say(furnished, path, "yes")
+    resumed = furnished.call("cora", "POST", f"/campaigns/{theirs}/resume")
+    assert resumed.json()["state"] == "submitted"
+
+
+def test_only_the_coordinator_asks_volunteers_and_no_token_is_kept(furnished: Server) -> None:
+    for who in ("union", "stella", "ann", "mailer"):
+        assert invited(furnished, who).status_code == 403
+    for wrong in ({"name": " "}, {"place": "x" * 81}, {"name": "Bo\x07"}):
+        assert invited(furnished, **wrong).status_code == 409
+    token = invited(furnished).json()["link"].rpartition("/")[2]
+    kept = furnished.units.run("listed", lambda unit: messengers.listed(unit, RACE))
+    assert [(one.name, one.confirmed is None) for one in kept] == [
+        ("Ann Lee", False),
+        ("Bo Ray", True),
+    ]
+    assert token not in repr(kept)
+
+
 def test_only_the_coordinator_drafts_and_submits(furnished: Server) -> None:
     id = drafted(furnished)
     for who in ("union", "stella", "ann", "mailer"):
@@ -132,6 +210,7 @@ def test_submitting_fixes_the_manifest_and_again_asks_nobody_twice(
 def test_an_audience_below_the_gate_asks_nobody(any_server: Server) -> None:
     roll = any_server.enrol(some_voters(4000))
     any_server.link(any_server.contribute("union"), roll, {row: row for row in range(5)})
+    any_server.lend("Ann Lee", "Toledo")
     id = drafted(any_server)
     answer = any_server.call("cora", "POST", f"/campaigns/{id}/submit")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:trellis:problem:too-few")

@@ -16,7 +16,16 @@ from sqlalchemy import Engine, inspect, text
 
 import consortium.store.schema
 from consortium.clock import Standing
-from consortium.store import actors, campaigns, contributions, deliveries, ledger, log, texts
+from consortium.store import (
+    actors,
+    campaigns,
+    contributions,
+    deliveries,
+    ledger,
+    log,
+    messengers,
+    texts,
+)
 from consortium.store.schema import migrate
 from consortium.store.tables import Base
 from consortium.store.unit import Unit, Units, engine
@@ -121,6 +130,37 @@ def test_going_down_over_rows_leaves_nothing_and_up_again_works(empty: Engine) -
     assert set(inspect(empty).get_table_names()) <= {"alembic_version"}
     migrate(empty)
     units.run("plant", plant_everything)
+
+
+def test_messengers_of_the_first_schema_stay_and_hold_no_link(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(config(connection), "0001")
+        connection.execute(
+            text(
+                "INSERT INTO races (id, name, epoch, agreement, digest)"
+                " VALUES ('r', 'R', 'e', :agreement, 'd')"
+            ),
+            {"agreement": b"{}"},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO messengers (id, race, name, place) VALUES ('m', 'r', 'Ann', 'Toledo')"
+            )
+        )
+    migrate(empty)
+    kept = messengers.Messenger("m", "r", "Ann", "Toledo", None, None, None)
+    units = Units(empty, Standing(NOON))
+    assert units.run("listed", lambda unit: messengers.listed(unit, "r")) == [kept]
+    new = messengers.Messenger("n", "r", "Bo", "Toledo", NOON, None, "f" * 64)
+    units.run("add", lambda unit: messengers.add(unit, new))
+    with empty.begin() as connection:
+        command.downgrade(config(connection), "0001")
+        rows = connection.execute(text("SELECT * FROM messengers ORDER BY id")).mappings().all()
+    assert [(row["name"], row["confirmed"] is None) for row in rows] == [
+        ("Ann", True),
+        ("Bo", False),
+    ]
+    assert "token_hash" not in rows[0]
 
 
 def test_processes_that_start_together_take_turns(empty: Engine) -> None:

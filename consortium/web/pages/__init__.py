@@ -6,9 +6,17 @@ from fastapi import APIRouter
 def routers() -> list[APIRouter]:
     """Every screen's router, in the order in which they are mounted."""
     from consortium.web.assets import router as files
-    from consortium.web.pages import auditor, coordinator, partner, recipient, sign_in, signing
+    from consortium.web.pages import (
+        auditor,
+        coordinator,
+        messenger,
+        partner,
+        recipient,
+        sign_in,
+        signing,
+    )
 
-    screens = (sign_in, coordinator, partner, auditor, recipient, signing)
+    screens = (sign_in, coordinator, partner, auditor, recipient, messenger, signing)
     return [files, *(each.router for each in screens)]
 
 

@@ -106,8 +106,7 @@ def save(
     subject: Text = "",
     mjml: Text = "",
     text: Text = "",
-    name: Text = "",
-    messenger_place: Text = "",
+    signer: Text = "",
     opens: Text = "",
     closes: Text = "",
 ) -> Response:
@@ -117,8 +116,7 @@ def save(
         "subject": subject,
         "mjml": mjml.replace("\r\n", "\n"),
         "text": text.replace("\r\n", "\n"),
-        "name": name,
-        "messenger_place": messenger_place,
+        "signer": signer.replace("\r\n", "\n"),
         "opens": opens,
         "closes": closes,
     }
@@ -129,14 +127,14 @@ def save(
         for label, value in (
             ("Subject", subject),
             ("Letter", mjml),
-            ("Name", name),
-            ("Place", messenger_place),
+            ("Signed by", signer),
         )
         if not value.strip()
     ]
     if errors:
         return _compose(request, session, asked, written, errors=errors)
     template = {"subject": subject, "mjml": written["mjml"]}
+    name, _, place_name = written["signer"].partition("\n")
     if written["text"].strip():
         template["text"] = written["text"]
     try:
@@ -145,7 +143,7 @@ def save(
             race.id,
             definition=asked,
             template=template,
-            messenger={"name": name, "place": messenger_place},
+            messenger={"name": name, "place": place_name},
             window=window,
         )
     except TemplateRefused as refused:
@@ -186,7 +184,46 @@ def _compose(
         written=written,
         errors=errors,
         starters=sorted(starters()),
+        confirmed=[
+            one for one in desk(request).messengers(session.caller) if one.state == "confirmed"
+        ],
         race=race,
+    )
+
+
+@router.get("/messengers")
+def volunteers(request: Request, session: Reader) -> Response:
+    """Who was asked to sign letters and what they said, and a form to ask somebody."""
+    return _volunteers(request, session)
+
+
+@router.post("/messengers")
+def ask_volunteer(request: Request, session: Writer, name: Text = "", place: Text = "") -> Response:
+    """Make a volunteer's own link. It is shown on this answer and never again."""
+    race = desk(request).race()
+    try:
+        link = desk(request).invite_messenger(session.caller, race.id, name=name, place=place)
+    except WrongState as refused:
+        return _volunteers(request, session, refused=str(refused), status=422)
+    return _volunteers(request, session, link=link)
+
+
+def _volunteers(
+    request: Request,
+    session: SignedIn,
+    *,
+    link: str = "",
+    refused: str = "",
+    status: int = 200,
+) -> Response:
+    return render(
+        request,
+        "messengers.html",
+        session=session,
+        status=status,
+        asked=desk(request).messengers(session.caller),
+        link=link,
+        refused=refused,
     )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from consortium.service import choose
+from consortium.service import choose, lend
 from consortium.store import races
-from consortium.web.begin import AllUnits, Files, Now
+from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Slug
 from consortium.web.tokens import Bearer
 
@@ -20,6 +20,21 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     definition: dict[str, Any]
+
+
+class Volunteer(BaseModel):
+    """Who is asked to sign letters of this race."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    place: str
+
+
+class Invited(BaseModel):
+    """The volunteer's link; it is shown this once."""
+
+    id: str
+    link: str
 
 
 class Answer(BaseModel):
@@ -61,3 +76,17 @@ def count(
         fresh=found.fresh,
         looks_left=found.looks_left,
     )
+
+
+@router.post("/{race}/messengers", status_code=201)
+def invite_messenger(
+    race: Slug, volunteer: Volunteer, caller: Bearer, all_units: AllUnits, knobs: Knobs, now: Now
+) -> Invited:
+    """Name who might sign; they answer on a page of their own."""
+    id, token = all_units.run(
+        "invite-messenger",
+        lambda unit: lend.invite(
+            unit, caller, race, name=volunteer.name, place=volunteer.place, now=now()
+        ),
+    )
+    return Invited(id=id, link=f"{knobs.public_url}/messenger/{token}")

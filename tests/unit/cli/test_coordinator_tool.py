@@ -12,6 +12,8 @@ def test_a_letter_from_place_to_draft_to_stop(seat: Callable[[str], Desk], tmp_p
     assert desk.json("places", "--kind", "district")["district"][0]["code"] == "State House 44"
     counted = desk.json("count", "--district", "State House 44", "--age", "18-34")
     assert counted["asked"] == {"places": {"district": ["State House 44"]}, "age": ["18-34"]}
+    asked = desk.run("messenger", "--name", "Ana", "--place", "Parker")
+    assert "https://t.example/messenger/Ana\n" in asked.output
     letter = tmp_path / "letter.mjml"
     letter.write_text("<mjml></mjml>")
     written = desk.json(

@@ -26,12 +26,21 @@ from tests.fakes.service import (
 )
 
 Enter = Callable[[Caller], str]
-PUBLIC = ("/", "/audit", "/audit/3", f"/u/{CAPABILITY}", f"/why/{CAPABILITY}", "/sign-in/to-cora")
+PUBLIC = (
+    "/",
+    "/audit",
+    "/audit/3",
+    f"/u/{CAPABILITY}",
+    f"/why/{CAPABILITY}",
+    "/messenger/for-maria",
+    "/sign-in/to-cora",
+)
 COORDINATORS = (
     "/",
     "/campaigns",
     "/choose",
     "/campaigns/new",
+    "/messengers",
     f"/campaigns/{SUBMITTED}",
     f"/campaigns/{SENDING}",
     f"/campaigns/{SENDING}/progress",
@@ -137,7 +146,7 @@ def test_every_form_that_changes_something_carries_the_token(
     browser: TestClient, enter: Enter
 ) -> None:
     for path, page in every_page(browser, enter):
-        if path.startswith(("/u/", "/why/", "/sign-in")):
+        if path.startswith(("/u/", "/why/", "/messenger/", "/sign-in")):
             continue
         for form in re.findall(r'<form method="post".*?</form>', page, re.S):
             assert 'name="csrf" value="csrf-' in form, path
@@ -270,8 +279,7 @@ def letter(csrf: str, **other: str) -> dict[str, str]:
         "place": "zip:81003",
         "subject": "Hello",
         "mjml": MJML,
-        "name": "Maria Trujillo",
-        "messenger_place": "Bessemer",
+        "signer": "Maria Trujillo\r\nBessemer",
         "opens": "2026-10-24T10:00",
         "closes": "2026-11-03T08:00",
         **other,
@@ -287,6 +295,49 @@ def test_a_draft_is_kept_with_its_window_in_the_race_s_zone(
     page = browser.get(answer.headers["location"]).text
     assert "Sat, Oct 24, 2026, 10:00 am MDT" in page
     assert "8:00 am MST" in page  # the clocks went back on November 1
+
+
+def test_a_letter_is_signed_by_somebody_who_confirmed_and_nobody_else_is_offered(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    csrf = enter(COORDINATOR)
+    made = browser.post("/messengers", data={"csrf": csrf, "name": "Joe Gray", "place": "Aguilar"})
+    assert "https://trellis.example/messenger/for-joe" in made.text
+    assert "No answer yet" in made.text
+    assert "/messenger/for-joe" not in browser.get("/messengers").text
+    assert "Joe Gray" not in browser.get("/campaigns/new").text
+    browser.post("/messenger/for-joe", data={"answer": "yes"})
+    assert "Joe Gray, Aguilar" in browser.get("/campaigns/new").text
+    refused = browser.post("/messengers", data={"csrf": csrf, "name": "", "place": "Aguilar"})
+    assert (refused.status_code, "1 to 80 letters" in refused.text) == (422, True)
+
+
+def test_a_volunteer_reads_what_is_signed_before_saying_anything(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    desk.invite_messenger(COORDINATOR, "pueblo-recall", name="Joe Gray", place="Aguilar")
+    desk.changed.clear()
+    page = browser.get("/messenger/for-joe")
+    for said in (
+        "Joe Gray for Steel City Teachers",
+        "Joe Gray for Arkansas Valley Growers",
+        "Aguilar",
+        "Senate recall, Pueblo",
+        "Nov 3, 2026",
+        "take your name back",
+    ):
+        assert said in page.text
+    assert "<script" not in page.text
+    assert "set-cookie" not in page.headers
+    assert desk.changed == []
+    assert browser.post("/messenger/for-joe").status_code == 422
+    assert desk.changed == []
+    for answer, said in (("yes", "Letters may go in your name"), ("no", "No letter goes in your")):
+        went = browser.post("/messenger/for-joe", data={"answer": answer})
+        assert (went.status_code, went.headers["location"]) == (303, "/messenger/for-joe")
+        assert said in browser.get("/messenger/for-joe").text
+    assert browser.get("/messenger/for-nobody").status_code == 404
+    assert browser.post("/messenger/for-nobody", data={"answer": "yes"}).status_code == 404
 
 
 def test_template_errors_say_the_line_and_what_to_do_and_keep_what_was_typed(
@@ -308,7 +359,7 @@ def test_template_errors_say_the_line_and_what_to_do_and_keep_what_was_typed(
         ("opens", "2026-11-04T10:00", "is not later than the start"),
         ("closes", "", "is not a date and time"),
         ("subject", " ", "is empty"),
-        ("name", "", "is empty"),
+        ("signer", "", "is empty"),
     ],
 )
 def test_a_wrong_field_is_named(

@@ -1,0 +1,37 @@
+"""What a volunteer lends their name to; they confirm, refuse, or take it back. No script."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from consortium.web.desk import desk
+from consortium.web.page import PageRoute, go, render
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("/messenger/{token}")
+def ask(request: Request, token: str) -> Response:
+    """Everything that will be signed in their name. Opening it changes nothing."""
+    return _page(request, token, 200)
+
+
+@router.post("/messenger/{token}")
+def answer(request: Request, token: str, answer: Annotated[str, Form()] = "") -> Response:
+    """Confirm, or refuse and take back. The link itself is the authority: no cookie."""
+    if answer not in ("yes", "no"):
+        return _page(request, token, 422)
+    if answer == "yes":
+        desk(request).lend(token)
+    else:
+        desk(request).refuse_to_lend(token)
+    return go(f"/messenger/{token}")
+
+
+def _page(request: Request, token: str, status: int) -> Response:
+    shown = render(
+        request, "messenger.html", status=status, view=desk(request).lending(token), token=token
+    )
+    shown.headers["x-robots-tag"] = "noindex, nofollow, noarchive"
+    return shown
