@@ -139,7 +139,7 @@ class World:
     def quota(self, id: str, actor: str, points: int) -> None:
         """Set one actor's allowance with one custodian."""
         host = self.hosts[id]
-        host.settings = replace(host.settings, quota_of={actor: points})
+        host.settings = replace(host.settings, quota_of={**host.settings.quota_of, actor: points})
         host.custodian._settings = host.settings
 
     def deal(self, purpose: str = "match") -> Statement:
