@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from matching.errors import ArtefactRefused, BundleRefused
 
 __all__ = [
-    "BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_outputs",
-    "read_rows", "seal_file", "size_class", "write_links", "write_outputs", "write_rows",
+    "BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_links",
+    "read_outputs", "read_rows", "seal_file", "size_class", "write_links", "write_outputs",
+    "write_rows",
 ]  # fmt: skip
 
 FRAME = 4 << 20
@@ -120,6 +121,11 @@ def write_outputs(path: Path, outputs: Iterable[tuple[int, int, bytes]]) -> None
 def write_links(path: Path, links: Iterable[tuple[int, int, float]]) -> None:
     """Write links as ``engine.link`` does, for rows whose voter is known without matching."""
     _write(path, _LINKS, links)
+
+
+def read_links(path: Path) -> Iterator[tuple[int, int, float]]:
+    """Read links, sorted by row, as ``write_links`` and ``engine.link`` write them."""
+    yield from _read(path, _LINKS, "row")
 
 
 def read_outputs(path: Path) -> Iterator[OutputRow]:

@@ -25,7 +25,7 @@ from matching.recipes import ADDRESS_RECIPE
 from matching.score import Weights
 
 __all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "link",
-           "pepper_outputs", "places", "store_token"]  # fmt: skip
+           "pepper_outputs", "places", "precincts_of", "store_token"]  # fmt: skip
 
 BLOCK_CAP = 50
 """Members of one list who may share a token before it is taken to say nothing."""
@@ -208,6 +208,17 @@ def places(attributes: Path) -> dict[str, dict[str, int]]:
                 ).fetchall()
                 found[kind].update({code: int(count) for code, count in rows})
     return found
+
+
+def precincts_of(attributes: Path, rows: Sequence[int]) -> dict[int, str]:
+    """The precinct of those of ``rows`` that a roll has."""
+    with _base() as base:
+        found = base.execute(
+            "SELECT row_id, precinct FROM read_parquet(?)"
+            " WHERE row_id IN (SELECT unnest(?::BIGINT[]))",
+            [str(attributes), list(rows)],
+        ).fetchall()
+    return dict(found)
 
 
 _KEYS = {"places", "age", "votes"}

@@ -67,7 +67,7 @@ def stop_one(maildir: Path, authority: Path) -> int:
 def confirm(link: str, authority: Path, name: str) -> None:
     """Answer as the volunteer would: read what will be signed, then lend the name to it."""
     context = ssl.create_default_context(cafile=str(authority))
-    with httpx.Client(verify=context, trust_env=False) as browser:
+    with httpx.Client(verify=context, trust_env=False, follow_redirects=True) as browser:
         page = browser.get(link).raise_for_status()
         if name not in page.text:
             raise ValueError("the volunteer's page does not say whose name will be signed")

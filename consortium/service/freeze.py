@@ -12,6 +12,7 @@ from matching import engine, locks
 from provenance.merkle import tree_root
 
 GHOSTS = "ghosts"
+NO_GHOSTS = "the made-up rows among which people hide; they come with the voter file"
 
 
 def freeze(bench: match.Bench, id: str) -> None:
@@ -21,16 +22,24 @@ def freeze(bench: match.Bench, id: str) -> None:
     a function of the public definition alone. The mailer leaves them out.
     """
 
-    def look(unit: Unit) -> tuple[campaigns.Campaign, list[str], choose.Snapshot, roster.Ghosts]:
+    def look(
+        unit: Unit,
+    ) -> tuple[campaigns.Campaign, list[str], choose.Snapshot, roster.Ghosts] | None:
         one = campaigns.get(unit, id)
-        yes = [a.partner for a in campaigns.approvals(unit, id, "approve")]
+        if one.state != "approved":
+            return None
         drawn = roster.ghosts(unit, one.race)
-        assert drawn is not None
+        if drawn is None or not drawn.rostered:
+            campaigns.change(unit, id, waiting_for=NO_GHOSTS)
+            return None
+        yes = [a.partner for a in campaigns.approvals(unit, id, "approve")]
         return one, yes, choose.snapshot(unit, yes), drawn
 
-    one, yes, seen, ghosts = bench.units.run("freeze-look", look)
-    if one.state != "approved" or one.manifest is None:
+    due = bench.units.run("freeze-look", look)
+    if due is None:
         return
+    one, yes, seen, ghosts = due
+    assert one.manifest is not None  # what is approved has one
     sources = sorted(set(yes) & set(one.manifest["sources"]))
     nonce = secrets.token_bytes(32)
     with ExitStack() as stack:
@@ -60,7 +69,7 @@ def freeze(bench: match.Bench, id: str) -> None:
                 unit,
                 id,
                 state="stopped",
-                waiting_for="the audience grew beyond the size that was approved; draft it again",
+                waiting_for="the audience no longer fits what was approved; draft it again",
                 closed=bench.clock(),
             )
             return

@@ -7,14 +7,14 @@ unnamed artefact and the same work due again.
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from consortium.service import agree, enter
-from consortium.store import contributions, frames, log, races, roster
+from consortium.store import campaigns, contributions, frames, log, races, roster
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from mailer.seal import SEALED_BYTES
@@ -23,8 +23,8 @@ from matching.group import reduce
 from policies import disclosure
 from provenance.merkle import tree_root
 
-ROSTER_STEP = 1024
-"""A roster chunk is padded to a multiple of this many entries."""
+ROSTER_LEAST = 1024
+"""A roster chunk is padded to the next power of two, and to no less than this many entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,74 @@ def _ready_rolls(bench: Bench) -> None:
     for roll in due:
         assert roll.outputs_digest is not None
         tokens = _peppered(bench, roll.outputs_digest, roll.epoch, roll.id)
+        _make_ready(bench, roll, tokens)
 
-        def record(unit: Unit, id: str = roll.id, tokens: str = tokens) -> None:
-            contributions.change_roll(unit, id, state="ready", tokens_digest=tokens)
 
-        bench.units.run("roll-ready", record)
+def _make_ready(bench: Bench, roll: contributions.Roll, tokens: str) -> None:
+    """From here on bundles meet this roll; in the same moment the race's ghosts stand on it."""
+
+    def look(unit: Unit) -> tuple[roster.Ghosts | None, list[contributions.Roll]]:
+        drawn = roster.ghosts(unit, races.first(unit).id)
+        return drawn, contributions.rolls(unit, state="ready")
+
+    drawn, ready = bench.units.run("ghosts-look", look)
+    newest = not ready or roll.at > ready[0].at
+    moved = None if drawn is None or not newest else _moved(bench, drawn, roll, ready)
+
+    def record(unit: Unit) -> None:
+        if look(unit) != (drawn, ready):
+            return  # another worker was faster; the roll is due again
+        if drawn is not None and moved is not None:
+            roster.move_ghosts(unit, drawn.race, moved)
+        contributions.change_roll(unit, roll.id, state="ready", tokens_digest=tokens)
+
+    bench.units.run("roll-ready", record)
+    _forget_links(bench, {moved, drawn.links_digest if drawn else None})
+
+
+def _moved(
+    bench: Bench,
+    drawn: roster.Ghosts,
+    roll: contributions.Roll,
+    older: Sequence[contributions.Roll],
+) -> str:
+    """Links of the same ghosts to rows that this roll has; the digest of the artefact.
+
+    A ghost whose row is gone moves to a random row of the same precinct and keeps its lock: were
+    it left out, the ghosts would be fewer with each roll. If the precinct is gone too, any row
+    takes it.
+    """
+    with bench.artefacts.open(drawn.links_digest) as path:
+        on = {row: roll_row for row, roll_row, _ in bundle.read_links(path)}
+    with bench.artefacts.open(roll.attributes_digest) as path:
+        lost = sorted({*on.values()} - {*engine.precincts_of(path, [*on.values()])})
+        precincts = frames.precinct_rows(path) if lost else {}
+    if not lost:
+        return drawn.links_digest
+    stood: dict[int, str] = {}
+    for old in older:
+        with bench.artefacts.open(old.attributes_digest) as path:
+            stood = engine.precincts_of(path, lost) | stood
+    anywhere = [row for rows in precincts.values() for row in rows]
+    for row, roll_row in on.items():
+        if roll_row in lost:
+            on[row] = secrets.choice(precincts.get(stood.get(roll_row, ""), anywhere))
+    return _put_links(bench, on)
+
+
+def _put_links(bench: Bench, on: Mapping[int, int]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        links = Path(folder) / "links.parquet"
+        bundle.write_links(links, [(row, roll_row, 1.0) for row, roll_row in sorted(on.items())])
+        return bench.artefacts.put(links)
+
+
+def _forget_links(bench: Bench, digests: set[str | None]) -> None:
+    """Delete links of ghosts that are named no longer."""
+    now = bench.units.run("ghosts-named", lambda unit: roster.ghosts(unit, races.first(unit).id))
+    for digest in digests - {None, now.links_digest if now else None}:
+        if digest is not None and bench.artefacts.exists(digest):
+            bench.artefacts.delete(digest)
 
 
 def _pepper_bundles(bench: Bench) -> None:
@@ -150,7 +213,7 @@ def _draw_ghosts(bench: Bench) -> None:
         ready = contributions.rolls(unit, state="ready")
         if not ready or roster.ghosts(unit, race.id) is not None:
             return None
-        return race, ready[-1].attributes_digest, len(agree.terms(unit, race.id).parties)
+        return race, ready[0].attributes_digest, len(agree.terms(unit, race.id).parties)
 
     found = bench.units.run("ghosts-due", due)
     if found is None:
@@ -170,12 +233,17 @@ def _draw_ghosts(bench: Bench) -> None:
             )
         )
     ]
+    links = _put_links(bench, dict(enumerate(on)))
     with tempfile.TemporaryDirectory() as folder:
-        rows, links = Path(folder) / "rows.parquet", Path(folder) / "links.parquet"
+        rows = Path(folder) / "rows.parquet"
         bundle.write_rows(rows, [_ghost(race.epoch, n) for n in range(len(on))])
-        bundle.write_links(links, [(n, roll_row, 1.0) for n, roll_row in enumerate(on)])
-        drawn = roster.Ghosts(race.id, bench.artefacts.put(rows), bench.artefacts.put(links), False)
-    bench.units.run("ghosts", lambda unit: roster.add_ghosts(unit, drawn))
+        drawn = roster.Ghosts(race.id, bench.artefacts.put(rows), links, False)
+
+    def record(unit: Unit) -> None:
+        if due(unit) == found:  # else another worker was faster, or a newer roll is ready
+            roster.add_ghosts(unit, drawn)
+
+    bench.units.run("ghosts", record)
 
 
 def _ghost(epoch: str, row: int) -> bundle.BundleRow:
@@ -204,7 +272,8 @@ def _extend_roster(bench: Bench) -> None:
     for digest in [*digests, *([ghosts] if ghosts else [])]:
         with bench.artefacts.open(digest) as path:
             entries += [row.tag + row.lock + row.proof for row in bundle.read_rows(path)]
-    while len(entries) % ROSTER_STEP:
+    whole = max(ROSTER_LEAST, bundle.size_class(len(entries)))
+    while len(entries) < whole:
         padding = _ghost(race.epoch, 0)
         entries.append(padding.tag + padding.lock + padding.proof)
     secrets.SystemRandom().shuffle(entries)
@@ -234,6 +303,8 @@ def _extend_roster(bench: Bench) -> None:
             contributions.change(unit, one, rostered=True)
         if ghosts is not None:
             roster.ghosts_rostered(unit, race.id)
+            for each in campaigns.listed(unit, states=("approved",)):
+                unit.after("freeze", campaign=each.id)
 
     bench.units.run("roster", record)
 

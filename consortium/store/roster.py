@@ -71,6 +71,13 @@ def add_ghosts(unit: Unit, drawn: Ghosts) -> None:
     unit.session.flush()
 
 
+def move_ghosts(unit: Unit, race: str, links_digest: str) -> None:
+    """Name the ghosts' links to the rows of a newer roll."""
+    row = unit.session.get(GhostsRow, race)
+    if row is not None:
+        row.links_digest = links_digest
+
+
 def ghosts_rostered(unit: Unit, race: str) -> None:
     """The ghosts' locks stand in the roster now."""
     row = unit.session.get(GhostsRow, race)

@@ -1,14 +1,21 @@
 """What a match run leaves behind, and what it must not."""
 
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from consortium.service import match
-from consortium.store import actors, contributions
+from consortium.service import freeze, match
+from consortium.store import actors, campaigns, contributions, roster
 from consortium.store.artefacts import artefacts
 from consortium.store.unit import Unit, Units
+from matching import bundle, engine
+from policies import disclosure
 from tests.databases import NOON
+from tests.fakes import seeds
+from tests.fakes.server import EPOCH, RACE, Server
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -46,3 +53,111 @@ def test_sealed_outputs_are_named_until_they_are_gone(
     assert found is not None
     assert found.outputs_digest is None
     match._shred_outputs(bench)  # again, and nothing is due
+
+
+def bench_of(server: Server) -> match.Bench:
+    return match.Bench(server.units, server.artefacts, None, None, server.clock)  # type: ignore[arg-type]
+
+
+def voters(rows: Iterable[int], *, house: str = "State House 44") -> list[tuple[object, ...]]:
+    """Voters of three precincts, told by the row's last digit."""
+    return [(row, f"44-{row % 3}", house, "43600", "18-34", "0") for row in rows]
+
+
+def standing(server: Server) -> dict[int, int]:
+    """On which roll row each ghost stands now."""
+    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    assert drawn is not None
+    with server.artefacts.open(drawn.links_digest) as path:
+        return {row: roll_row for row, roll_row, _ in bundle.read_links(path)}
+
+
+def arrive(server: Server, rows: Iterable[int]) -> contributions.Roll:
+    """A newer roll that is not ready yet."""
+    id = server.enrol(voters(rows))
+
+    def receive(unit: Unit) -> contributions.Roll:
+        contributions.change_roll(unit, id, state="received")
+        found = contributions.find_roll(unit, id)
+        assert found is not None
+        return found
+
+    return server.units.run("receive", receive)
+
+
+def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosure, "ghosts", lambda *_, **__: 4)
+    server.enrol(voters(range(1000, 1060)))
+    server.enrol(voters(range(60)))
+    bench = bench_of(server)
+    match._draw_ghosts(bench)
+    first = standing(server)
+    assert len(first) == 12
+    assert set(first.values()) <= set(range(60))
+    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    assert drawn is not None
+
+    gone = set(first.values()) - {first[0]}
+    newer = arrive(server, (set(range(120)) - gone) | {first[0]})
+    match._make_ready(bench, newer, "b" * 64)
+    second = standing(server)
+    assert set(second) == set(first)
+    assert [second[row] % 3 for row in second] == [first[row] % 3 for row in first]
+    assert not set(second.values()) & gone
+    assert second[0] == first[0]
+    moved = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    assert moved is not None
+    assert moved.rows_digest == drawn.rows_digest  # the same locks
+    assert not server.artefacts.exists(drawn.links_digest)
+    with server.artefacts.open(newer.attributes_digest) as path:
+        assert set(engine.precincts_of(path, [*second.values()])) == set(second.values())
+
+    without = arrive(server, [row for row in range(120) if row % 3])  # a precinct is gone
+    match._make_ready(bench, without, "b" * 64)
+    third = standing(server)
+    assert set(third) == set(first)
+    assert all(row % 3 for row in third.values())
+
+    late = replace(without, id="d0000000-0000-4000-8000-00000000000f", at=NOON, state="received")
+    server.units.run("late", lambda unit: contributions.add_roll(unit, late))
+    match._make_ready(bench, late, "b" * 64)  # an older one moves nothing
+    assert standing(server) == third
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_an_audience_is_not_fixed_while_its_ghosts_are_not_in_the_roster(
+    server: Server, drawn: bool
+) -> None:
+    server.enrol(voters(range(60)))
+    bench = bench_of(server)
+    if drawn:
+        match._draw_ghosts(bench)
+    waiting = seeds.campaign(race=RACE, state="approved")
+    server.units.run("plant", lambda unit: campaigns.add(unit, waiting))
+    freeze.freeze(bench, waiting.id)
+    found = server.units.run("look", lambda unit: campaigns.get(unit, waiting.id))
+    assert (found.state, found.waiting_for) == ("approved", freeze.NO_GHOSTS)
+
+
+@pytest.mark.parametrize(("rows", "entries"), [(0, 1024), (1024, 1024), (1025, 2048)])
+def test_a_roster_chunk_is_a_power_of_two(
+    server: Server, monkeypatch: pytest.MonkeyPatch, rows: int, entries: int
+) -> None:
+    one = bundle.BundleRow(0, *(secrets.token_bytes(n) for n in (32, 32, 64)), b"")
+    said: list[dict[str, object]] = []
+
+    def write(unit: Unit, pen: object, kind: str, facts: dict[str, object], **_: object) -> str:
+        said.append(facts)
+        return "a" * 64
+
+    monkeypatch.setattr(match.enter, "write", write)
+    monkeypatch.setattr(bundle, "read_rows", lambda path: [one] * rows)
+    monkeypatch.setattr(match, "_ghost", lambda epoch, row: one)
+    new = seeds.contribution(
+        "union", state="logged", rostered=False, rows_digest=server.artefacts.put(b"rows")
+    )
+    server.units.run("logged", lambda unit: contributions.add(unit, new))
+    match._extend_roster(bench_of(server))
+    assert [(fact["epoch"], fact["size"]) for fact in said] == [(EPOCH, entries)]
