@@ -6,12 +6,15 @@ out, and custodians cannot tell which those are.
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
+from typing import Any
 
-from consortium.service.post_office import PostOffice
+from consortium.service.post_office import PostOffice, hold
 from consortium.store import campaigns, contributions, deliveries, frames, races
-from consortium.store.deliveries import Delivery
+from consortium.store.deliveries import Delivery, Silences
 from consortium.store.unit import Unit
 from mailer import stops
 from policies import caps, holdout
@@ -22,37 +25,96 @@ SHARE_TOO_LOUD = 0.02
 """Stops above this share of a bundle's rows count for addresses only, no longer for persons."""
 
 
-def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement) -> None:
-    """Choose the letters of a campaign, once, in the transaction that begins its sending."""
+SLICE = 1_000
+"""Letters inserted in one transaction: other writers wait for no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Everything that the choice of letters depends on, from one snapshot."""
+
+    live: frozenset[str]
+    silences: Silences
+    before: Mapping[Any, Sequence[datetime]]  # by person, or by address token
+
+
+def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: int) -> None:
+    """Choose the letters of a campaign, and only when all are kept begin its sending.
+
+    A crash in between leaves some letters of a campaign that is not sending: the next turn adds
+    the others. Whoever stops meanwhile is found before their row is opened, as always.
+
+    Raises:
+        LeaseLost: another worker took the campaign over; it plans.
+    """
     if one.state != "logged":
         return
     rows = _audience(office, one)
+    known, already = office.units.read(
+        "plan-look", lambda unit: (_known(unit, one, terms), deliveries.chosen(unit, one.id))
+    )
+    # Whom an interrupted turn chose keeps that copy, whatever has changed since.
+    seen = {("person", person) for person, _ in already if terms.once == "person"}
+    letters = _letters(
+        office,
+        one,
+        terms,
+        rows,
+        known,
+        {*seen, *(("token", token) for _, token in already if token)},
+    )
+    while part := list(islice(letters, SLICE)):
+        office.units.run("plan", lambda unit, part=part: _insert(office, unit, one, fence, part))  # type: ignore[misc]
+    office.units.run("plan-done", lambda unit: _begin(office, unit, one, fence))
 
-    def choose(unit: Unit) -> None:
-        if campaigns.get(unit, one.id).state != "logged":
-            return
-        deliveries.plan(unit, list(_letters(office, unit, one, terms, rows)))
+
+def _insert(
+    office: PostOffice,
+    unit: Unit,
+    one: campaigns.Campaign,
+    fence: int,
+    part: Sequence[Delivery],
+) -> None:
+    hold(office, unit, one.id, fence)
+    if campaigns.get(unit, one.id).state == "logged":
+        deliveries.plan(unit, part)
+
+
+def _begin(office: PostOffice, unit: Unit, one: campaigns.Campaign, fence: int) -> None:
+    hold(office, unit, one.id, fence)
+    if campaigns.get(unit, one.id).state == "logged":
         campaigns.change(unit, one.id, state="sending", waiting_for="")
 
-    office.units.run("plan", choose)
+
+def copies(
+    office: PostOffice, one: campaigns.Campaign, terms: Agreement, person: int
+) -> list[frames.Candidate]:
+    """A person's rows in the audience, read before the transaction that may need one of them."""
+    if terms.once != "person":
+        return []  # this person's other addresses have letters of their own
+    return _audience(office, one, person)
 
 
 def next_copy(
-    office: PostOffice, unit: Unit, one: campaigns.Campaign, terms: Agreement, item: Delivery
+    office: PostOffice,
+    unit: Unit,
+    one: campaigns.Campaign,
+    terms: Agreement,
+    rows: Sequence[frames.Candidate],
 ) -> None:
     """Choose a person's next copy, in the transaction that learns that an address is dead.
 
     Only an address that does not exist falls through. A doubt never does.
+
+    Args:
+        rows: what ``copies`` found.
     """
-    if terms.once != "person":
-        return  # this person's other addresses have letters of their own
-    chosen = deliveries.locks_of(unit, one.id, item.person)
-    left = [
-        row
-        for row in _audience(office, one)
-        if row.roll_row == item.person and row.lock.hex() not in chosen
-    ]
-    deliveries.plan(unit, list(islice(_letters(office, unit, one, terms, left), 1)))
+    if not rows:
+        return
+    chosen = deliveries.locks_of(unit, one.id, rows[0].roll_row)
+    left = [row for row in rows if row.lock.hex() not in chosen]
+    letters = _letters(office, one, terms, left, _known(unit, one, terms), set())
+    deliveries.plan(unit, list(islice(letters, 1)))
 
 
 def loud(unit: Unit, race: str) -> list[str]:
@@ -66,45 +128,49 @@ def loud(unit: Unit, race: str) -> list[str]:
     return found
 
 
-def _audience(office: PostOffice, one: campaigns.Campaign) -> list[frames.Candidate]:
+def _audience(
+    office: PostOffice, one: campaigns.Campaign, person: int | None = None
+) -> list[frames.Candidate]:
     assert one.audience_digest is not None
     with office.artefacts.open(one.audience_digest) as path:
-        return [row for row in frames.read_audience(path) if row.bundle != "ghosts"]
+        rows = frames.read_audience(path, person=person)
+    return [row for row in rows if row.bundle != "ghosts"]
+
+
+def _known(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
+    # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
+    by_person = terms.once == "person"
+    written = deliveries.last_sent if by_person else deliveries.last_sent_to
+    return _Known(
+        live=frozenset(one.id for one in contributions.listed(unit, state="matched")),
+        silences=deliveries.silences(
+            unit,
+            race=one.race,
+            epoch=races.get(unit, one.race).epoch,
+            loud=loud(unit, one.race),
+        ),
+        before=written(unit, one.race),
+    )
 
 
 def _letters(
     office: PostOffice,
-    unit: Unit,
     one: campaigns.Campaign,
     terms: Agreement,
     rows: Sequence[frames.Candidate],
+    known: _Known,
+    seen: set[tuple[str, object]],
 ) -> Iterator[Delivery]:
-    race = races.get(unit, one.race)
-    live = {c.id for c in contributions.listed(unit, state="matched")}
-    too_loud = loud(unit, one.race)
     by_person = terms.once == "person"
-    # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
-    persons = deliveries.last_sent(unit, one.race) if by_person else {}
-    addresses = {} if by_person else deliveries.last_sent_to(unit, one.race)
     now = office.clock()
-    seen: set[object] = set()
     for row in sorted(rows, key=lambda row: _copy(office, one.race, row)):
         token = row.address_token.hex() if row.address_token else ""
         # Per person first, by keyed hash, the same all race long; and one address once.
-        who: set[object] = {("person", row.roll_row)} if by_person else set()
-        who |= {("address", token)} if token else set()
-        if row.bundle not in live or who & seen:
+        who: set[tuple[str, object]] = {("person", row.roll_row)} if by_person else set()
+        who |= {("token", token)} if token else set()
+        if row.bundle not in known.live or who & seen:
             continue
-        if deliveries.suppressed(
-            unit,
-            race=one.race,
-            partner=row.partner,
-            epoch=race.epoch,
-            stop_key=None,
-            address_token=token or None,
-            person=row.roll_row,
-            loud=too_loud,
-        ):
+        if known.silences.hold(row.partner, token, row.roll_row):
             # A stop silences this copy; a partner-only stop leaves the other lists' copies.
             continue
         seen |= who
@@ -116,9 +182,9 @@ def _letters(
             noisy_mailable=one.estimate or 0,
         ):
             continue
-        before = persons.get(row.roll_row, []) if by_person else addresses.get(token, [])
         try:
-            caps.within(terms.caps, before, now)
+            before = known.before.get(row.roll_row if by_person else token, [])
+            caps.within(terms.caps, list(before), now)
         except CapReached:
             continue
         yield _pending(office, one, row, token)

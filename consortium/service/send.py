@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from consortium.service import agree, approve, draft, hear_back, look, settle
-from consortium.service.plan import loud, next_copy, plan
+from consortium.service.plan import copies, loud, next_copy, plan
 from consortium.service.post_office import (
     RENEW_EVERY,
     Custodians,
@@ -125,7 +125,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
     if now < office.rest.get(id, now):
         return
     approve.unchanged(one, terms, office.units.run("mail-agreed", lambda u: races.get(u, one.race)))
-    plan(office, one, terms)
+    plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
 
@@ -429,6 +429,9 @@ def _record(run: _Run, item: Delivery, outcome: Outcome) -> None:
         case InDoubt():
             pass
 
+    dead = _no_such_mailbox(outcome)
+    others = copies(office, run.one, run.terms, item.person) if dead else []
+
     def write(unit: Unit) -> None:
         now = office.clock()
         deliveries.settle(
@@ -440,9 +443,9 @@ def _record(run: _Run, item: Delivery, outcome: Outcome) -> None:
             queue_id=queue_id,
             now=now,
         )
-        if _no_such_mailbox(outcome):
+        if dead:
             hear_back.dead(unit, deliveries.get(unit, item.id), now)
-            next_copy(office, unit, run.one, run.terms, item)
+            next_copy(office, unit, run.one, run.terms, others)
 
     office.units.run("settle", write)
 

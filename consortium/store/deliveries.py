@@ -6,12 +6,12 @@ is never retried by a machine.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
@@ -63,14 +63,25 @@ class Suppression:
     at: datetime
 
 
-def plan(unit: Unit, letters: Iterable[Delivery]) -> None:
-    """Insert pending letters; those whose id is known are left as they are."""
-    for one in letters:
-        if unit.session.get(DeliveryRow, one.id) is None:
-            unit.session.add(
-                DeliveryRow(**{name: getattr(one, name) for name in Delivery.__slots__})
-            )
-    unit.session.flush()
+def plan(unit: Unit, letters: Sequence[Delivery]) -> None:
+    """Insert some thousand pending letters at most; those whose id is known stay as they are."""
+    ids = [one.id for one in letters]
+    known = set(unit.session.scalars(select(DeliveryRow.id).where(DeliveryRow.id.in_(ids))))
+    new = [
+        {name: getattr(one, name) for name in Delivery.__slots__}
+        for one in letters
+        if one.id not in known
+    ]
+    if new:
+        unit.session.execute(insert(DeliveryRow), new)
+
+
+def chosen(unit: Unit, campaign: str) -> list[tuple[int, str]]:
+    """Person and address token of every letter that a campaign has so far."""
+    query = select(DeliveryRow.person, DeliveryRow.address_token).where(
+        DeliveryRow.campaign == campaign
+    )
+    return [(person, token) for person, token in unit.session.execute(query)]
 
 
 def planned(unit: Unit, campaign: str) -> bool:
@@ -323,6 +334,43 @@ def suppress(unit: Unit, new: Suppression) -> None:
             SuppressionRow(**{name: getattr(new, name) for name in Suppression.__slots__})
         )
         unit.session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """Everybody who must not be written to in a race, as ``suppressed`` would say of each.
+
+    Keys are ``("token", value)`` and ``("person", value)``; ``partial`` has the partner too.
+    """
+
+    whole: frozenset[tuple[str, object]]
+    partial: frozenset[tuple[str, object, str]]
+
+    def hold(self, partner: str, token: str, person: int) -> bool:
+        """Whether a copy of a partner's list, about this address and person, is silenced."""
+        about: list[tuple[str, object]] = [("person", person)]
+        if token:
+            about.append(("token", token))
+        return any(one in self.whole or (*one, partner) in self.partial for one in about)
+
+
+def silences(unit: Unit, *, race: str, epoch: str, loud: Collection[str] = ()) -> Silences:
+    """Read all suppressions that reach into a race at once, for a whole audience."""
+    row = SuppressionRow
+    query = select(
+        row.scope, row.race, row.partner, row.address_token, row.person, row.bundle
+    ).where(row.epoch == epoch)
+    whole: set[tuple[str, object]] = set()
+    partial: set[tuple[str, object, str]] = set()
+    for scope, where, partner, token, person, bundle in unit.session.execute(query):
+        about: list[tuple[str, object]] = [("token", token)] if token is not None else []
+        if person is not None and where == race and (bundle is None or bundle not in loud):
+            about.append(("person", person))
+        if scope == "all" or (scope == "race" and where == race):
+            whole.update(about)
+        elif scope == "partner" and partner is not None:
+            partial.update((*one, partner) for one in about)
+    return Silences(frozenset(whole), frozenset(partial))
 
 
 def suppressed(

@@ -120,13 +120,14 @@ class Candidate:
     house: str
 
 
-def read_audience(path: Path) -> list[Candidate]:
-    """Read a frozen audience in its order (by lock)."""
+def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
+    """Read a frozen audience, or one person's rows of it, in its order (by lock)."""
     with duckdb.connect() as db:
         found = db.execute(
             """SELECT lock, tag, bundle, partner, "row", roll_row, address_token, household,
-                      precinct, zip, house FROM read_parquet(?) ORDER BY lock""",
-            [str(path)],
+                      precinct, zip, house FROM read_parquet($path)
+               WHERE $person IS NULL OR roll_row = $person ORDER BY lock""",
+            {"path": str(path), "person": person},
         ).fetchall()
     return [
         Candidate(
@@ -144,3 +145,14 @@ def read_audience(path: Path) -> list[Candidate]:
         )
         for r in found
     ]
+
+
+def read_sealed(path: Path, rows: Sequence[int]) -> list[tuple[int, bytes, bytes, bytes]]:
+    """Read some rows of a bundle by their numbers: row, tag, lock and sealed payload."""
+    with duckdb.connect() as db:
+        found = db.execute(
+            """SELECT b."row", b.tag, b.lock, b.sealed FROM read_parquet(?) b
+               JOIN (SELECT unnest(?::BIGINT[]) AS n) wanted ON b."row" = wanted.n""",
+            [str(path), list(rows)],
+        ).fetchall()
+    return [(row, bytes(tag), bytes(lock), bytes(sealed)) for row, tag, lock, sealed in found]

@@ -20,6 +20,10 @@ T = TypeVar("T")
 TRIES = 12
 _SERIALISATION = {"40001", "40P01", "55P03"}
 _TAKEN = {"23505"}
+_READING: dict[str, dict[str, Any]] = {
+    "sqlite": {"trellis_reads": True},
+    "postgresql": {"postgresql_readonly": True},
+}
 _SQLITE_TAKEN = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
 
@@ -42,6 +46,7 @@ class Units:
         self.engine = engine
         self.clock = clock
         self.runs: dict[str, int] = {}
+        self._reading = engine.execution_options(**_READING.get(engine.dialect.name, {}))
 
     def run(self, name: str, work: Callable[[Unit], T]) -> T:
         """Do ``work`` in one serialisable transaction and commit it.
@@ -54,10 +59,20 @@ class Units:
             Busy: it lost against other transactions ``TRIES`` times.
             Unstorable: a value that no column of this database can hold.
         """
+        return self._run(self.engine, name, work)
+
+    def read(self, name: str, work: Callable[[Unit], T]) -> T:
+        """Look at one snapshot without holding up any writer; ``work`` that writes is refused.
+
+        Args, Raises: as ``run``.
+        """
+        return self._run(self._reading, name, work)
+
+    def _run(self, engine: Engine, name: str, work: Callable[[Unit], T]) -> T:
         for attempt in range(TRIES):
             self.runs[name] = self.runs.get(name, 0) + 1
             try:
-                with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                with Session(engine, expire_on_commit=False) as session, session.begin():
                     return work(Unit(session, self.clock()))
             except (DataError, OverflowError, UnicodeEncodeError) as error:
                 raise Unstorable("a value is not one that can be kept here") from error
@@ -117,5 +132,7 @@ def _sqlite_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 
 def _sqlite_begin(connection: Any) -> None:
+    reads = bool(connection.get_execution_options().get("trellis_reads"))
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads else 'OFF'}")
     # IMMEDIATE: a reader that would write later must not find its snapshot stale.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -2,13 +2,14 @@
 
 import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from consortium.store import errors
-from consortium.store.tables import Base, SignInRow
+from consortium.store.tables import Base, SignInRow, TextRow
 from consortium.store.unit import Unit, Units, engine
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -94,3 +95,33 @@ def test_an_error_of_the_database_quotes_no_value(units: Units) -> None:
     with pytest.raises(IntegrityError) as refused:
         units.run("break", break_it)
     assert "canary-actor-7731" not in str(refused.value)
+
+
+def test_a_look_waits_for_no_writer_and_holds_up_none(tmp_path: Path) -> None:
+    units = Units(engine(f"sqlite:///{tmp_path / 'here.sqlite'}"), lambda: NOON)
+    Base.metadata.create_all(units.engine)
+    looks: list[int] = []
+
+    def add(unit: Unit) -> None:
+        unit.session.add(TextRow(name="a", value="b"))
+        unit.session.flush()  # the write lock is held from here to the end
+        looks.append(units.read("look", count))
+
+    def count(unit: Unit) -> int:
+        return len(unit.session.execute(text("SELECT * FROM texts")).all())
+
+    def look_on(unit: Unit) -> int:
+        first = count(unit)
+        units.run("add", add)
+        return count(unit) - first
+
+    assert units.read("look", look_on) == 0, "one snapshot"
+    assert looks == [0]
+    assert units.read("look", count) == 1
+
+
+def test_a_look_cannot_write_and_the_next_unit_can(units: Units) -> None:
+    Base.metadata.create_all(units.engine)
+    with pytest.raises(OperationalError, match="readonly"):
+        units.read("look", lambda unit: unit.session.add(TextRow(name="a", value="b")))
+    units.run("add", lambda unit: unit.session.add(TextRow(name="a", value="b")))
