@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TRELLIS = (sys.executable, "-m", "consortium.cli.main")
@@ -89,24 +89,37 @@ class Cast:
             raise Fell(f"trellis {words_of} failed ({done.returncode}): {last[-600:]}")
         return done.stdout.decode()
 
-    def both(self, commands: Sequence[Sequence[str | Path]], log: Path) -> None:
-        """Run commands side by side and wait for all of them."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as words:
-            running = [
-                subprocess.Popen(
-                    [*TRELLIS, *map(str, command)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=words,
-                    stderr=words,
-                    env=_environment(),
-                    preexec_fn=_end_with_parent,
+    def both(
+        self,
+        commands: Sequence[tuple[Sequence[str | Path], Path]],
+        done: Callable[[int], None] = lambda number: None,
+    ) -> None:
+        """Run commands side by side, each with a log of its own, and wait for all of them.
+
+        Args:
+            done: called with the number of each command that ended well.
+        """
+        running = []
+        for command, log in commands:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as words:
+                running.append(
+                    subprocess.Popen(
+                        [*TRELLIS, *map(str, command)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=words,
+                        stderr=words,
+                        env=_environment(),
+                        preexec_fn=_end_with_parent,
+                    )
                 )
-                for command in commands
-            ]
-            codes = [process.wait() for process in running]
-        if any(codes):
-            raise Fell(f"trellis {' '.join(map(str, commands[0][:2]))} failed; see {log}")
+        codes = [process.wait() for process in running]
+        for number, code in enumerate(codes):
+            if not code:
+                done(number)
+        for (command, log), code in zip(commands, codes, strict=True):
+            if code:
+                raise Fell(f"trellis {' '.join(map(str, command[:2]))} failed ({code}); see {log}")
 
     def end(self, *names: str) -> None:
         """End some processes, or all, politely and then not."""
