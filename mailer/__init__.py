@@ -2,7 +2,7 @@
 
 from mailer.errors import MailerError, TemplateRefused, UnsealRefused
 from mailer.keys import KeyPair, generate
-from mailer.seal import SEALED_BYTES, Payload, new_wrapped_key, seal, seal_note
+from mailer.seal import SEALED_BYTES, Payload, new_wrapped_key, seal
 
 __all__ = [
     "SEALED_BYTES",
@@ -14,5 +14,4 @@ __all__ = [
     "generate",
     "new_wrapped_key",
     "seal",
-    "seal_note",
 ]

@@ -42,11 +42,6 @@ def normalise(address: str) -> bytes:
     return f"{local}@{domain}".encode()
 
 
-def domain_of(address: str) -> str:
-    """Return the destination domain in lower-case A-labels, for pacing."""
-    return _ascii(address.rpartition("@")[2])
-
-
 def host(name: str) -> str:
     """Return a host name in lower-case A-labels; raises AddressRefused."""
     return _ascii(name)

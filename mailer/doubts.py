@@ -97,12 +97,6 @@ def postfix_complete_since(log: Path, moment: datetime) -> bool:
     return False
 
 
-def settle_in_postfix(log: Path, verp: str, *, claimed: datetime, ended: bool) -> Settled:
-    """Settle a letter handed to Postfix; see ``settle``."""
-    queue_id = find_in_postfix(log, verp)
-    return _verdict(queue_id, ended and postfix_complete_since(log, claimed))
-
-
 def _verdict(queue_id: str | None, conclusive: bool) -> Settled:
     if queue_id is not None:
         return Settled("sent", queue_id)

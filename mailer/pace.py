@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 
 from mailer.errors import PaceRefused
-from mailer.transports import Deferred, Failed, Outcome
-
-# Letters a day in the first days of a sending domain; after that each day doubles, up to the cap.
-WARM_UP = (50, 100, 200, 400, 800, 1500, 3000, 5000, 8000, 12000)
-SLOWEST = 0.05  # letters a second: one every twenty seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +14,20 @@ class Lane:
     """One destination domain's share of our speed: a bucket that fills at ``rate``.
 
     Args:
-        rate: letters a second now; halved when the domain asks, doubled back by ``calm``.
-        usual: letters a second when nobody complains.
+        rate: letters a second.
         burst: letters that may leave at once.
         tokens: how many may leave now.
         at: when ``tokens`` was so.
     """
 
     rate: float
-    usual: float
     burst: float
     tokens: float
     at: datetime
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate <= self.usual or self.burst < 1:
-            raise PaceRefused("a lane's rate is above 0 and at most usual, its burst at least 1")
+        if self.rate <= 0 or self.burst < 1:
+            raise PaceRefused("a lane's rate is above 0, its burst at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ class Verdict:
 
 def lane(rate: float, burst: float, now: datetime) -> Lane:
     """Open a lane for a destination domain; raises PaceRefused."""
-    return Lane(rate, rate, burst, burst, now)
+    return Lane(rate, burst, burst, now)
 
 
 def take(one: Lane, now: datetime) -> tuple[Lane, float]:
@@ -82,36 +75,6 @@ def take(one: Lane, now: datetime) -> tuple[Lane, float]:
     if tokens < 1:
         return replace(one, tokens=tokens, at=max(now, one.at)), (1 - tokens) / one.rate
     return replace(one, tokens=tokens - 1, at=max(now, one.at)), 0.0
-
-
-def heed(one: Lane, outcome: Outcome, now: datetime) -> Lane:
-    """Slow this domain's lane when it asks for it (421, 4.7.x), and no other's."""
-    if isinstance(outcome, Deferred | Failed) and (
-        outcome.code == 421 or outcome.enhanced.startswith("4.7.")
-    ):
-        slower = min(one.usual, max(SLOWEST, one.rate / 2))
-        return replace(one, rate=slower, tokens=0.0, at=now)
-    return one
-
-
-def calm(one: Lane) -> Lane:
-    """Speed a lane up again; the caller calls it after each quiet hour."""
-    return replace(one, rate=min(one.usual, one.rate * 2))
-
-
-def warm_up(first: date, today: date, cap: int) -> int:
-    """Return how many letters a domain may send today.
-
-    Args:
-        first: the day it first sent; receivers distrust a new domain that is loud at once.
-        cap: the most on any day.
-    """
-    day = (today - first).days
-    if day < 0 or cap < 0:
-        raise PaceRefused("the first day is not after today, and the cap is not negative")
-    if day < len(WARM_UP):
-        return min(cap, WARM_UP[day])
-    return min(cap, WARM_UP[-1] << min(day - len(WARM_UP) + 1, 20))
 
 
 def breaker(tally: Tally, limits: Limits = Limits()) -> Verdict:

@@ -86,11 +86,6 @@ def seal(
     return ChaCha20Poly1305(row_key(dek, shared, bound)).encrypt(NONCE, _pad(payload), bound)
 
 
-def seal_note(note: bytes, *, mailer_public: bytes, purpose: bytes) -> bytes:
-    """Seal a few bytes to the mailer alone: an address that somebody typed into a form."""
-    return SUITE.encrypt(note, load_public(mailer_public), b"trellis/note/v1\n" + purpose)
-
-
 def bound_to(bundle: bytes, tag: bytes, lock: bytes) -> bytes:
     """Return what a row's ciphertext is bound to: ``bundle || tag || lock``, 80 bytes."""
     if (len(bundle), len(tag), len(lock)) != (BUNDLE_BYTES, TAG_BYTES, POINT_BYTES):

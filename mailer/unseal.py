@@ -54,14 +54,6 @@ def unseal(
     return _unpad(padded)
 
 
-def open_note(sealed: bytes, *, private: bytes, purpose: bytes) -> bytes:
-    """Open what ``seal_note`` sealed for the same purpose; raises UnsealRefused."""
-    try:
-        return SUITE.decrypt(sealed, load_private(private), b"trellis/note/v1\n" + purpose)
-    except (InvalidTag, ValueError):
-        raise UnsealRefused("the note does not open under this key and purpose") from None
-
-
 def _unpad(padded: bytes) -> Payload:
     if len(padded) != PAYLOAD_BYTES or padded[0] != VERSION:
         raise UnsealRefused("the row was sealed by another version")

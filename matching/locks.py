@@ -104,11 +104,6 @@ def answering_public(commitment: bytes, index: int, quorum: Sequence[int]) -> by
     return group.mult(lagrange(index, quorum), commitment)
 
 
-def share_answer(share: bytes, index: int, quorum: Sequence[int], lock: bytes) -> bytes:
-    """Return lambda_i*x_i*lock for one lock."""
-    return group.mult(answering_key(share, index, quorum), lock)
-
-
 def share_answers(share: bytes, index: int, quorum: Sequence[int], locks: bytes) -> bytes:
     """Return lambda_i*x_i*lock for every lock, 32 bytes each, in order."""
     return group.mult_each(answering_key(share, index, quorum), locks)

@@ -41,11 +41,6 @@ def _expand(message: bytes, dst: bytes) -> bytes:
     return hashlib.sha512(first.digest() + b"\x01" + suffix).digest()
 
 
-def hash_to_group(data: bytes, ctx: bytes = CONTEXT) -> bytes:
-    """Map any bytes to a point."""
-    return group.from_hash(_expand(data, b"HashToGroup-" + ctx))
-
-
 def hash_to_scalar(data: bytes, ctx: bytes = CONTEXT) -> bytes:
     """Map any bytes to a scalar."""
     return group.reduce(_expand(data, b"HashToScalar-" + ctx))

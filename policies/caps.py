@@ -30,11 +30,6 @@ def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
         raise CapReached("letters_per_week", recent[-caps.letters_per_week] + WEEK)
 
 
-def opens_left(caps: Caps, opened_at: Sequence[datetime], now: datetime) -> int:
-    """Return how often a custodian may still open one row within the rolling week."""
-    return max(0, caps.opens_per_week - sum(at > now - WEEK for at in opened_at))
-
-
 def may_send_at(agreement: Agreement, now: datetime) -> None:
     """Check that a letter may leave now: inside the dates, on no blackout day, in no quiet hour.
 

@@ -12,7 +12,6 @@ from typing import Any
 import opendp.prelude as dp
 
 from policies.errors import TooFew
-from policies.parts import CUBE
 
 dp.enable_features("contrib")
 
@@ -154,11 +153,6 @@ def epsilon_of(rho: float, delta: float) -> float:
         a * rho + (math.log(1 / delta) + (a - 1) * math.log(1 - 1 / a) - math.log(a)) / (a - 1)
         for a in grid
     )
-
-
-def cube_sigma(cells: int) -> float:
-    """Return the standard deviation of a free sum of cube cells."""
-    return CUBE.sigma * math.sqrt(cells)
 
 
 def _step(estimate: int) -> int:

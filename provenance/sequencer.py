@@ -390,21 +390,6 @@ def _good(text: bytes, line: SignatureLine, policy: Policy, latest: int) -> bool
     return False
 
 
-def read_entry(backend: Backend, index: int, *, size: int | None = None) -> bytes:
-    """The bytes of one entry.
-
-    Args:
-        size: of a tree that holds it; the published one's by default.
-
-    Raises:
-        TileRefused: it is not there.
-    """
-    tree = _published_size(backend) if size is None else size
-    if not 0 <= index < tree:
-        raise TileRefused("no such entry in this tree")
-    return TileReader(backend.read, tree).entries(index // WIDTH)[index % WIDTH]
-
-
 def prove(backend: Backend, index: int, checkpoint: bytes) -> str:
     """The tlog-proof text of one entry under a (cosigned) checkpoint note.
 
@@ -416,11 +401,6 @@ def prove(backend: Backend, index: int, checkpoint: bytes) -> str:
     reader = TileReader(backend.read, here.size)
     path = inclusion_path(index, here.size, reader.node)
     return make_receipt(index, path, checkpoint)
-
-
-def prove_growth(backend: Backend, old: int, size: int) -> list[bytes]:
-    """The consistency path between two sizes of the log."""
-    return consistency_path(old, size, TileReader(backend.read, size).node)
 
 
 def _published_size(backend: Backend) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from provenance.errors import TileRefused
-from provenance.merkle import HASH_BYTES, leaf_hash, root_of_hashes
+from provenance.merkle import HASH_BYTES, root_of_hashes
 
 WIDTH = 256
 HEIGHT = 8
@@ -193,8 +193,3 @@ class TileReader:
             return unpack(raw, width)
         except TileRefused as refused:
             raise TileRefused(f"{tile.path}: {refused}") from refused
-
-
-def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """The leaf hash of each entry."""
-    return [leaf_hash(entry) for entry in entries]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from consortium.cli.api import Api, moment, read_evidence, unbase64, unhex
+from consortium.cli.api import Api, read_evidence, unbase64, unhex
 from consortium.cli.approving import hand_in
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
@@ -224,11 +224,6 @@ def keep_audience(home: Home, examined: Examined) -> None:
     writer.writerow(("list", "row"))
     writer.writerows(sorted((one.own.id, one.row.row) for one in examined.rows))
     write_whole(home.path / "audiences" / f"{examined.campaign}.csv", text.getvalue().encode())
-
-
-def still_open(manifest: Json, api: Api) -> bool:
-    """Whether a campaign's window has not closed yet."""
-    return moment(manifest["window"]["closes"]) > api.clock()
 
 
 def _count(rows: Sequence[Found]) -> str:

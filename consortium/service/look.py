@@ -55,6 +55,7 @@ class RaceView:
     quorum: int
     demo: bool
     epsilon: str
+    advantage: str
     postal_address: str
     paid_for_by: str
     letters_per_week: int
@@ -183,6 +184,7 @@ def race(unit: Unit) -> RaceView:
         quorum=int(invite["quorum"]),
         demo=bool(invite.get("demo")),
         epsilon=f"{disclosure.epsilon_of(rho, 1e-6):.1f}",
+        advantage=f"{100 * disclosure.advantage_bound(rho):.0f}",
         postal_address=terms.postal_address,
         paid_for_by=terms.paid_for_by,
         letters_per_week=terms.caps.letters_per_week,

@@ -89,12 +89,6 @@ def approve(unit: Unit, new: Approval) -> None:
         unit.session.add(ApprovalRow(**{name: getattr(new, name) for name in Approval.__slots__}))
 
 
-def void_approvals(unit: Unit, campaign: str) -> None:
-    """An edit asks everybody again."""
-    for row in unit.session.scalars(select(ApprovalRow).where(ApprovalRow.campaign == campaign)):
-        unit.session.delete(row)
-
-
 def approvals(unit: Unit, campaign: str, kind: str | None = None) -> list[Approval]:
     """Who said yes so far, by partner."""
     query = select(ApprovalRow).where(ApprovalRow.campaign == campaign)

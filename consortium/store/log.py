@@ -79,13 +79,6 @@ def size(unit: Unit) -> int:
     return 0 if last is None else last + 1
 
 
-def shred_openings(unit: Unit, leaf: str) -> None:
-    """Forget what an entry says; the entry itself stays in the log."""
-    row = unit.session.scalar(select(EntryRow).where(EntryRow.leaf == leaf))
-    if row is not None:
-        row.openings = None
-
-
 class SqlLock:
     """``provenance.backend.Lock`` on the service's database."""
 

@@ -11,9 +11,10 @@ from provenance.checkpoint import read_checkpoint
 from provenance.errors import WitnessRefused
 from provenance.merkle import tree_root
 from provenance.note import parse_note
-from provenance.sequencer import ProofFor, Sequencer, read_entry
+from provenance.sequencer import ProofFor, Sequencer
 from provenance.witness import AddCheckpoint, Known, check_request, cosign, readable
 from tests.fakes.actors import LOG, NOON, POLICY, WITNESSES, made
+from tests.fakes.log import entry_at
 from tests.fakes.power import ForgetfulDisk, Power, PowerCut, PoweredLock
 
 ENTRIES = [made("union", "contribution", kind="x", n=n).entry for n in range(262)]
@@ -96,7 +97,7 @@ def check(machine: Machine, promised: int, shown: bytes | None) -> None:
     assert tree.root == tree_root(ENTRIES[: tree.size])
     assert tree.size >= machine.witnesses.known.size
     for index in range(promised):
-        assert read_entry(machine.backend, index, size=tree.size) == ENTRIES[index]
+        assert entry_at(machine.backend, index, tree.size) == ENTRIES[index]
     assert list(log.append(ENTRIES[tree.size : tree.size + 1], NOON)) == [tree.size]
     assert log.published().size == tree.size + 1  # honest witnesses agree: there was no fork
     audit(machine, POLICY, old=shown)

@@ -6,6 +6,12 @@ import pytest
 
 from provenance.backend import CHECKPOINT, Backend, Lock
 from provenance.errors import ImmutableRefused, LockLost
+from provenance.tiles import WIDTH, TileReader
+
+
+def entry_at(backend: Backend, index: int, size: int) -> bytes:
+    """One entry of a tree of ``size``, read from its tiles."""
+    return TileReader(backend.read, size).entries(index // WIDTH)[index % WIDTH]
 
 
 class MemoryLock:

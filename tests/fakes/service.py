@@ -192,6 +192,7 @@ class FakeDesk:
             quorum=2,
             demo=self.demo,
             epsilon="2.6",
+            advantage="22",
             postal_address="PO Box 100, Pueblo CO 81003",
             paid_for_by="Neighbors for Pueblo",
             letters_per_week=1,

@@ -333,7 +333,7 @@ def test_a_whole_list_in_several_batches_and_worker_processes(world: World, tmp_
     )
     assert len(set(outputs)) == len(inputs)
     assert seen[-1] == (len(inputs), len(inputs))
-    point, parts = oprf.hash_to_group(inputs[-1]), []
+    point, parts = oprf.hash_inputs(inputs[-1:]), []
     for index, one in ((2, "bea"), (3, "cyd")):
         key = world.hosts[one].ledger.key("match", EPOCH)
         assert key is not None

@@ -259,7 +259,7 @@ class TestStore:
             with pytest.raises(Missing):
                 units.run("no", lambda u, change=change: change(u, "nothing", state="x"))
 
-    def test_the_first_yes_of_a_partner_stays_until_an_edit_asks_again(self, units: Units) -> None:
+    def test_the_first_yes_of_a_partner_stays(self, units: Units) -> None:
         yes = campaigns.Approval(CAMPAIGN, "union", "approve", "1" * 64, NOON)
 
         def say(unit: Unit, number: int) -> None:
@@ -269,8 +269,6 @@ class TestStore:
         both(units, "approve", say)
         said = units.run("who", lambda unit: campaigns.approvals(unit, CAMPAIGN))
         assert [(a.partner, a.kind) for a in said] == [("union", "approve"), ("union", "attest")]
-        units.run("edit", lambda unit: campaigns.void_approvals(unit, CAMPAIGN))
-        assert units.run("who", lambda unit: campaigns.approvals(unit, CAMPAIGN)) == []
 
     def test_roster_chunks_are_numbered_without_gaps_by_two_at_once(self, units: Units) -> None:
         def append(unit: Unit, number: int) -> None:
@@ -346,8 +344,6 @@ class TestStore:
         assert units.run("at", lambda unit: log.at_index(unit, 0)).leaf == "1" * 64
         assert units.run("pending", lambda unit: log.pending(unit, 9)) == []
         assert units.run("size", log.size) == 1
-        units.run("shred", lambda unit: log.shred_openings(unit, "1" * 64))
-        assert units.run("find", lambda unit: log.find(unit, "1" * 64)).openings is None
         assert [e.leaf for e in units.run("k", lambda u: log.of_kind(u, "key", "cora"))]
 
     @pytest.mark.parametrize("index", [-1, 7, 1 << 63, 1 << 200])

@@ -60,7 +60,7 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
     row, mine = read[7], kept[7]
     locks.check_entry(EPOCH, locks.RosterEntry(row.tag, row.lock, row.proof))
     answers = [
-        locks.share_answer(world.seal_shares[c], i, (1, 3), row.lock)
+        locks.share_answers(world.seal_shares[c], i, (1, 3), row.lock)
         for c, i in (("c1", 1), ("c3", 3))
     ]
     payload = unseal(

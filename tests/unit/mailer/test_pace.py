@@ -1,12 +1,11 @@
 """Letters leave no faster than a domain bears, and stop when readers say so."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mailer.errors import PaceRefused
-from mailer.pace import Lane, Tally, breaker, calm, heed, lane, take, warm_up
-from mailer.transports import Deferred, Failed, InDoubt, Sent
+from mailer.pace import Lane, Tally, breaker, lane, take
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -27,37 +26,6 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
     one, wait = take(one, NOON - timedelta(hours=1))
     assert wait == pytest.approx(1)
     assert take(one, NOON)[1] == pytest.approx(1)
-
-
-def test_a_domain_that_asks_is_slowed_and_comes_back() -> None:
-    one = lane(8.0, 10, NOON)
-    for outcome in (Deferred(421, "", "mail"), Deferred(451, "", "dot", "4.7.28")):
-        one = heed(one, outcome, NOON)
-    assert one.rate == 2.0
-    assert take(one, NOON)[1] > 0
-    assert calm(calm(calm(one))).rate == 8.0
-    for _ in range(20):
-        one = heed(one, Deferred(421, "", "mail"), NOON)
-    assert one.rate == 0.05
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [Sent("", None), InDoubt(""), Failed(550, "", "rcpt", "5.1.1"), Deferred(452, "", "dot")],
-)
-def test_other_outcomes_slow_nobody(outcome: Sent | InDoubt | Failed | Deferred) -> None:
-    one = lane(8.0, 10, NOON)
-    assert heed(one, outcome, NOON) == one
-
-
-def test_a_new_domain_begins_softly_and_never_shrinks() -> None:
-    first = date(2026, 10, 1)
-    days = [warm_up(first, first + timedelta(days=n), 50_000) for n in range(60)]
-    assert days[0] == 50
-    assert days == sorted(days)
-    assert days[-1] == 50_000
-    with pytest.raises(PaceRefused):
-        warm_up(first, first - timedelta(days=1), 10)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +53,4 @@ def test_figures_that_cannot_be_are_refused() -> None:
     with pytest.raises(PaceRefused):
         breaker(Tally(-1, 0, 0))
     with pytest.raises(PaceRefused):
-        Lane(0, 1, 1, 1, NOON)
+        Lane(0, 1, 1, NOON)

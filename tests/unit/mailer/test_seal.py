@@ -7,9 +7,9 @@ import os
 import pytest
 
 from mailer import keys
-from mailer.errors import KeyRefused, MailerError, PayloadRefused, UnsealRefused
-from mailer.seal import SEALED_BYTES, Payload, new_wrapped_key, seal, seal_note
-from mailer.unseal import open_note, unseal, unwrap
+from mailer.errors import KeyRefused, PayloadRefused, UnsealRefused
+from mailer.seal import SEALED_BYTES, Payload, new_wrapped_key, seal
+from mailer.unseal import unseal, unwrap
 
 PAIR = keys.generate()
 HEADER = b'{"bundle":"x"}'
@@ -126,10 +126,3 @@ def test_a_payload_that_does_not_fit_says_which_field_and_not_what(
 
 def test_a_payload_shows_nothing_of_itself() -> None:
     assert repr(ANA) == "Payload()"
-
-
-def test_a_note_opens_for_its_own_purpose_only() -> None:
-    sealed = seal_note(b"ana@example.org", mailer_public=PAIR.public, purpose=b"stop")
-    assert open_note(sealed, private=PAIR.private, purpose=b"stop") == b"ana@example.org"
-    with pytest.raises(MailerError):
-        open_note(sealed, private=PAIR.private, purpose=b"start")

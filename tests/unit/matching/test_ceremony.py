@@ -81,7 +81,7 @@ def test_an_honest_ceremony_gives_shares_of_the_stated_key(threshold: int, count
     signatures = {one: table.keys[one].sign(said) for one in table.session.ids}
     check_statement(Statement.from_json(statement.to_json()), signatures, table.publics)
     quorum = list(range(1, threshold + 1))
-    point = oprf.hash_to_group(b"x")
+    point = oprf.hash_inputs([b"x"])
     parts = [
         (lagrange(j, quorum), group.mult(shares[table.session.ids[j - 1]], point)) for j in quorum
     ]

@@ -23,7 +23,7 @@ def test_any_quorum_opens_what_the_sealer_mixed_in() -> None:
     shared = locks.shared_point(r, statement.public)
     for quorum in itertools.combinations((1, 2, 3), 2):
         answers = [
-            locks.share_answer(shares[statement.ids[j - 1]], j, quorum, entry.lock) for j in quorum
+            locks.share_answers(shares[statement.ids[j - 1]], j, quorum, entry.lock) for j in quorum
         ]
         assert locks.combine(answers) == shared
     assert locks.combine(answers[:1]) != shared
@@ -65,7 +65,7 @@ def test_a_quorum_must_name_who_answers_once() -> None:
     share, lock = draw(), locks.make_entry("2026", os.urandom(32), draw()).lock
     for quorum in ((2, 3), (1, 1), (0, 1), ()):
         with pytest.raises(QuorumRefused):
-            locks.share_answer(share, 1, quorum, lock)
+            locks.share_answers(share, 1, quorum, lock)
 
 
 def test_audience_leaves_are_sorted_and_hide_their_order() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policies.agreement import Agreement, Caps
-from policies.caps import may_send_at, opens_left, within
+from policies.caps import may_send_at, within
 from policies.errors import CapReached, NotNow
 
 NOON = datetime(2026, 10, 14, 16, tzinfo=UTC)
@@ -28,12 +28,6 @@ def test_the_cap_of_the_race_never_frees_again() -> None:
     with pytest.raises(CapReached) as reached:
         within(CAPS, sent, NOON + timedelta(days=400))
     assert (reached.value.cap, reached.value.next) == ("letters_per_race", None)
-
-
-def test_opens_are_counted_in_the_same_week() -> None:
-    assert opens_left(CAPS, [], NOON) == 2
-    assert opens_left(CAPS, [NOON - timedelta(days=1), NOON - timedelta(days=8)], NOON) == 1
-    assert opens_left(CAPS, [NOON] * 5, NOON) == 0
 
 
 def refused(agreement: Agreement, now: datetime) -> NotNow:

@@ -6,7 +6,7 @@ import pytest
 
 from provenance.backend import CHECKPOINT
 from provenance.errors import LockLost, RecoveryRefused
-from provenance.merkle import check_consistency, leaf_hash, tree_root
+from provenance.merkle import check_consistency, consistency_path, leaf_hash, tree_root
 from provenance.note import Signer
 from provenance.quorum import Policy
 from provenance.receipt import check_receipt
@@ -15,12 +15,10 @@ from provenance.sequencer import (
     ProofFor,
     Sequencer,
     prove,
-    prove_growth,
-    read_entry,
 )
-from provenance.tiles import tiles_of
+from provenance.tiles import TileReader, tiles_of
 from tests.fakes.actors import LOG, NOON, POLICY, WITNESSES, trusting
-from tests.fakes.log import MemoryBackend, MemoryLock
+from tests.fakes.log import MemoryBackend, MemoryLock, entry_at
 
 
 def entries(start: int, count: int) -> list[bytes]:
@@ -71,7 +69,7 @@ def test_every_entry_can_be_read_and_proved() -> None:
     world.log.append(entries(0, 300), NOON)
     note = world.backend.files[CHECKPOINT]
     for index in (0, 1, 255, 256, 299):
-        entry = read_entry(world.backend, index)
+        entry = entry_at(world.backend, index, 300)
         assert entry == entries(index, 1)[0]
         found, cosigned = check_receipt(entry, prove(world.backend, index, note), POLICY)
         assert (found, cosigned.checkpoint.size) == (index, 300)
@@ -84,7 +82,7 @@ def test_growth_is_proved_from_the_tiles() -> None:
     check_consistency(
         270,
         870,
-        prove_growth(world.backend, 270, 870),
+        consistency_path(270, 870, TileReader(world.backend.read, 870).node),
         tree_root(entries(0, 270)),
         tree_root(entries(0, 870)),
     )
