@@ -82,6 +82,11 @@ class ReleaseClient:
         self._owned = client is None
         self._client = client or httpx.Client(timeout=600)
 
+    @property
+    def quorum(self) -> int:
+        """How many custodians open a row together."""
+        return self._statement.threshold
+
     def __enter__(self) -> "ReleaseClient":
         """Use as a context manager to close the connections."""
         return self

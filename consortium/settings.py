@@ -73,6 +73,13 @@ class Settings(BaseSettings):
         return given or None
 
     @model_validator(mode="after")
+    def _our_sink_settles_sooner(self) -> "Settings":
+        ours = self.smtp_log is not None and self.smtp_log.suffix == ".jsonl"
+        if ours and "settled_seconds" not in self.model_fields_set:
+            self.settled_seconds = 60.0
+        return self
+
+    @model_validator(mode="after")
     def _letters_travel_sealed(self) -> "Settings":
         if self.smtp_tls in ("off", "offered") and not on_loopback(self.smtp):
             raise ValueError(

@@ -37,6 +37,8 @@ from provenance.evidence import check
 
 SELECTOR = "trellis"
 KEY_LIFE = timedelta(days=30)
+SKEW = timedelta(seconds=60)
+"""How far the clock of the mail server's host may be from ours."""
 
 
 class Custodians:
@@ -110,10 +112,11 @@ class Custodians:
             raise
         self._honest.add((campaign, chunk))
 
-    def close(self, campaign: str) -> int:
+    def close(self, campaign: str) -> bool:
         """Ask for the signed totals; each custodian puts its own into the log."""
         self._opened.pop(campaign, None)
-        return len(self._reach().close_release(campaign))
+        client = self._reach()
+        return len(client.close_release(campaign)) >= client.quorum
 
 
 class Opener:
@@ -156,9 +159,25 @@ class MtaLog:
         return look_up(self._path, verp) if self._path.exists() else None
 
     def complete_since(self, at: datetime) -> bool:
-        """Whether the log surely holds everything since then; one that is away holds nothing."""
-        look_up = doubts.complete_since if self._ours else doubts.postfix_complete_since
-        return self._path.exists() and look_up(self._path, at)
+        """Whether the log surely holds everything since then.
+
+        One that is away or cannot be read holds nothing, nor does one that was rotated since: its
+        first line is younger, or its last line older, than the letter.
+        """
+        try:
+            if self._ours:
+                return doubts.complete_since(self._path, at)  # one clock, ours, wrote both
+            return doubts.postfix_complete_since(self._path, at - SKEW) and self._goes_on(at + SKEW)
+        except (OSError, ValueError):
+            return False
+
+    def _goes_on(self, at: datetime) -> bool:
+        """Whether something was logged later too: a log that nobody writes any more is no proof."""
+        with self._path.open("rb") as log:
+            log.seek(max(0, self._path.stat().st_size - 4096))
+            last = log.read().splitlines()[-1:]
+        said = datetime.fromisoformat(last[0].split(b" ", 1)[0].decode()) if last else None
+        return said is not None and said.tzinfo is not None and said >= at
 
     @property
     def _ours(self) -> bool:

@@ -41,6 +41,15 @@ class SealedRow:
     header: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Why a partner's letters rest, after how many tries, and until when."""
+
+    tries: int
+    until: datetime
+    why: str
+
+
 class Custodians(Protocol):
     """Who helps to open a campaign's rows."""
 
@@ -58,8 +67,8 @@ class Custodians(Protocol):
     def find_liar(self, campaign: str, lock: bytes) -> None:
         """Ask for proofs where a row did not open; raises naming who answered wrongly."""
 
-    def close(self, campaign: str) -> int:
-        """Ask for the signed totals; how many custodians have given theirs."""
+    def close(self, campaign: str) -> bool:
+        """Ask for the signed totals; whether so many gave theirs that none can be opened again."""
 
 
 class Doubts(Protocol):
@@ -100,12 +109,15 @@ class PostOffice:
     points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     rest: dict[str, datetime] = field(default_factory=dict)
+    parked: dict[str, dict[str, Rest]] = field(default_factory=dict)
     found: dict[str, datetime] = field(default_factory=dict)
+    asked: dict[str, datetime] = field(default_factory=dict)
 
     def forget(self, campaign: str) -> None:
         """Let go of everything that was kept in memory to open a campaign's rows."""
         self.points.pop(campaign, None)
         self.rows.pop(campaign, None)
+        self.parked.pop(campaign, None)
 
 
 def lease(office: PostOffice, unit: Unit, campaign: str) -> int:

@@ -8,11 +8,12 @@ never arrived, or leaves them in doubt for a person.
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from consortium.service import agree, approve, draft, hear_back, look, settle
 from consortium.service.plan import copies, loud, next_copy, plan
@@ -22,6 +23,7 @@ from consortium.service.post_office import (
     Doubts,
     MailKeys,
     PostOffice,
+    Rest,
     SealedRow,
     hold,
     lease,
@@ -34,7 +36,6 @@ from mailer import compose, letter, pace, stops
 from mailer.errors import MailerError, UnsealRefused
 from mailer.seal import Payload
 from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Transport
-from matching.bundle import read_rows
 from policies import caps
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
@@ -43,13 +44,20 @@ from policies.errors import CapReached, NotNow
 __all__ = ["Custodians", "Doubts", "MailKeys", "PostOffice", "SealedRow", "due", "send"]
 
 AT_ONCE = 50
-MOST_TRIES = 6
+KEPT = 5_000
+"""Sealed rows that are read at once, and kept; each bundle is read once for so many letters."""
 RETRY_AFTER = timedelta(minutes=5)
 """After a letter's first deferral; each further one waits three times as long."""
+LONGEST_REST = timedelta(hours=24)
+RISKY = 2
+"""A letter at which this many workers died may be why: it is claimed alone, and costs no other."""
 SERVER_RESTS = timedelta(seconds=2)
 """How long a mail server that does not answer is left alone."""
 SPREAD = 0.8
 """Share of a campaign's time over which its letters are spread at most."""
+
+_Opened: TypeAlias = tuple[Delivery, Payload, str]
+"""A letter, what its row held, and the stop key of that address."""
 
 
 @dataclass
@@ -68,7 +76,8 @@ class _Run:
 
 
 def due(office: PostOffice) -> list[str]:
-    """Campaigns that are scheduled or half sent, and any that a worker left letters of."""
+    """Campaigns that are scheduled or half sent, that a worker left letters of, or that are over
+    while custodians may still answer for them."""
     now = office.clock()
 
     def look_up(unit: Unit) -> list[str]:
@@ -78,9 +87,10 @@ def due(office: PostOffice) -> list[str]:
             if one.scheduled is not None and one.scheduled <= now
         ]
         left = deliveries.unsettled(unit, doubts=office.doubts is not None)
-        return list(dict.fromkeys([*ready, *left]))
+        open_still = [id for id in deliveries.to_close(unit) if settle.asks_again(office, id)]
+        return list(dict.fromkeys([*ready, *left, *open_still]))
 
-    return office.units.run("mail-due", look_up)
+    return office.units.read("mail-due", look_up)
 
 
 def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
@@ -93,13 +103,14 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         LeaseLost: another worker has the campaign, or took it over.
         EntryMisfits: what the database holds is not what was approved.
     """
-    one = office.units.run("mail-look", lambda unit: campaigns.get(unit, id))
+    one = office.units.read("mail-look", lambda unit: campaigns.get(unit, id))
     if one.manifest is None:
         return
     fence = office.units.run("mail-lease", lambda unit: lease(office, unit, id))
     settle.recover(office, one, fence)
     if one.state in settle.OVER:
         settle.tidy(office, one)
+        settle.close_at_custodians(office, one)
     now = office.clock()
     if one.state not in ("logged", "sending") or one.scheduled is None or now < one.scheduled:
         return
@@ -110,7 +121,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         logged=one.intent_leaf is not None,
         stopped=False,
     )
-    terms = office.units.run("mail-terms", lambda unit: agree.signed_terms(unit, one.race))
+    terms = office.units.read("mail-terms", lambda unit: agree.signed_terms(unit, one.race))
     opens, closes = (draft.moment(one.manifest["window"], name) for name in ("opens", "closes"))
     if now >= closes:
         settle.close(office, one, late=True)
@@ -124,7 +135,9 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         return
     if now < office.rest.get(id, now):
         return
-    approve.unchanged(one, terms, office.units.run("mail-agreed", lambda u: races.get(u, one.race)))
+    approve.unchanged(
+        one, terms, office.units.read("mail-agreed", lambda u: races.get(u, one.race))
+    )
     plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
@@ -143,10 +156,10 @@ def _work(
     until: float,
 ) -> None:
     """Send batch after batch until the time is up, the campaign is held, or nothing is left."""
-    if not office.units.run("mail-batch", lambda unit: _ready(office, unit, one.id)):
+    if not office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id)):
         settle.close(office, one, late=False)
         return
-    planned = office.units.run("mail-size", lambda unit: deliveries.count(unit, one.id))
+    planned = office.units.read("mail-size", lambda unit: deliveries.count(unit, one.id))
     # The letters fit into the time that the noised size takes, however many they are.
     fits = SPREAD * settle.lasts(office, one).total_seconds() / max(1, sum(planned.values()))
     transport = office.transport()
@@ -162,7 +175,7 @@ def _work(
     )
     try:
         while time.monotonic() < until:
-            batch = office.units.run("mail-batch", lambda unit: _ready(office, unit, one.id))
+            batch = office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id))
             if not batch:
                 settle.close(office, one, late=False)
                 return
@@ -173,19 +186,27 @@ def _work(
 
 
 def _ready(office: PostOffice, unit: Unit, id: str) -> list[Delivery]:
+    """The next letters: fresh ones first; one that two workers died at is tried alone."""
     if campaigns.get(unit, id).state != "sending":
         return []
-    fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE)
-    if fresh:
-        return fresh
     now = office.clock()
+    parked = [partner for partner, rest in office.parked.get(id, {}).items() if now < rest.until]
+    fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE, but=parked)
+    if fresh:
+        risky = fresh[0].attempt >= RISKY
+        return fresh[:1] if risky else [one for one in fresh if one.attempt < RISKY]
     rested = [
         letter
-        for letter in deliveries.in_state(unit, id, ("deferred",))
-        if letter.settled_at is None
-        or letter.settled_at + RETRY_AFTER * 3 ** max(0, letter.attempt - 1) <= now
+        for letter in deliveries.in_state(unit, id, ("deferred",), but=parked)
+        if letter.settled_at is None or letter.settled_at + _rests(letter.attempt) <= now
     ]
     return rested[:AT_ONCE]
+
+
+def _rests(tries: int) -> timedelta:
+    """How long a letter, or a sender, rests after so many tries."""
+    waits: int = 3 ** min(max(0, tries - 1), 8)
+    return min(RETRY_AFTER * waits, LONGEST_REST)
 
 
 def _slices(
@@ -229,42 +250,71 @@ def _send_batch(run: _Run, batch: Sequence[Delivery]) -> bool:
     """Open, claim, send and settle up to fifty letters. Returns whether to go on."""
     office = run.office
     opened = _opened(run, batch)
-    claimed = office.units.run("claim", lambda unit: _claim(run, unit, opened))
-    for number, (item, payload) in enumerate(claimed):
+    waiting = deque(office.units.run("claim", lambda unit: _claim(run, unit, opened)))
+    while waiting:
         started = time.monotonic()
+        item, payload = waiting[0]
         why = _last_look(run, item)
         if why == "held":
-            _give_back(run, claimed[number:], "held before it left")
+            _give_back(run, waiting, "held before it left")
             return False
+        waiting.popleft()
         if why:
             _drop(run, item, why)
             continue
         outcome = _hand_over(run, item, payload)
-        if _about_us(outcome):
-            _give_back(run, claimed[number:], "the mail server takes nothing from us now")
+        if _about_the_server(outcome):
+            _give_back(run, [(item, payload), *waiting], "the mail server took nothing from us")
             _rest(run, outcome)
             return False
         _record(run, item, outcome)
+        if _about_the_sender(outcome):
+            same = [one for one in waiting if one[0].partner == item.partner]
+            _give_back(run, same, "the mail server took nothing from its sender")
+            waiting = deque(one for one in waiting if one[0].partner != item.partner)
+            _park(run, item.partner, outcome)
+        elif not isinstance(outcome, InDoubt):
+            office.parked.get(run.one.id, {}).pop(item.partner, None)
         office.sleep(max(0.0, run.interval - (time.monotonic() - started)))
     return office.units.run("mail-progress", lambda unit: _progress(run, unit))
 
 
-def _opened(run: _Run, batch: Sequence[Delivery]) -> list[tuple[Delivery, Payload]]:
+def _opened(run: _Run, batch: Sequence[Delivery]) -> list[_Opened]:
     """Open the rows of a batch. A row that does not open is dropped alone."""
     points, rows = _points(run), _rows(run, batch)
+    # Asked last before keys are derived: who is known to be left out by now is never opened.
+    why = run.office.units.read("mail-before", lambda unit: _left_out(run, unit, batch))
     opened = []
     for item in batch:
         lock = bytes.fromhex(item.lock)
         row, point = rows.get((item.bundle, item.row)), points.get(lock)
+        if item.id in why:
+            _drop(run, item, why[item.id])
+            continue
         if row is None or point is None:
             _drop(run, item, "withdrawn")
             continue
         try:
-            opened.append((item, run.office.open_row(row, point)))
+            payload = run.office.open_row(row, point)
+            key = stops.stop_key(run.office.keys.stop, payload.email).hex()
         except UnsealRefused:
             _ask_for_proofs(run, lock)
             _drop(run, item, "its row does not open; it was sealed wrongly")
+        except MailerError:
+            _drop(run, item, "its address is not one")
+        except Exception as error:
+            # Whatever is strange about one row must not hold up the others, nor be met for ever.
+            _drop(run, item, f"its row does not open ({type(error).__name__})")
+        else:
+            opened.append((item, payload, key))
     return opened
+
+
+def _left_out(run: _Run, unit: Unit, batch: Sequence[Delivery]) -> dict[str, str]:
+    """Why letters must not leave, as far as that is known without opening their rows."""
+    now, too_loud = run.office.clock(), loud(unit, run.one.race)
+    found = {item.id: _hindrance(run, unit, item, None, too_loud, now) for item in batch}
+    return {id: why for id, why in found.items() if why}
 
 
 def _ask_for_proofs(run: _Run, lock: bytes) -> None:
@@ -276,9 +326,7 @@ def _ask_for_proofs(run: _Run, lock: bytes) -> None:
         raise
 
 
-def _claim(
-    run: _Run, unit: Unit, opened: Sequence[tuple[Delivery, Payload]]
-) -> list[tuple[Delivery, Payload]]:
+def _claim(run: _Run, unit: Unit, opened: Sequence[_Opened]) -> list[tuple[Delivery, Payload]]:
     """Commit, before the first byte, that these letters may be on their way."""
     office, now = run.office, run.office.clock()
     if lease(office, unit, run.one.id) != run.fence:
@@ -287,12 +335,7 @@ def _claim(
         return []
     too_loud = loud(unit, run.one.race)
     taken = []
-    for item, payload in opened:
-        try:
-            key = stops.stop_key(office.keys.stop, payload.email).hex()
-        except MailerError:
-            deliveries.drop(unit, item.id, "its address is not one", now)
-            continue
+    for item, payload, key in opened:
         why = _hindrance(run, unit, item, key, too_loud, now)
         if why:
             deliveries.drop(unit, item.id, why, now)
@@ -305,15 +348,21 @@ def _hindrance(
     run: _Run,
     unit: Unit,
     item: Delivery,
-    stop_key: str,
+    stop_key: str | None,
     too_loud: Sequence[str],
     now: datetime,
 ) -> str:
-    """Why this letter must not leave, or nothing."""
+    """Why this letter must not leave, or nothing; without a stop key, as far as is known then."""
     if _stopped(run, unit, item, stop_key, too_loud):
         return "stopped"
-    person = item.person if run.terms.once == "person" else None
-    before = deliveries.sent_at(unit, run.one.race, stop_key=stop_key, person=person)
+    by_person = run.terms.once == "person"
+    before = deliveries.sent_at(
+        unit,
+        run.one.race,
+        stop_key=stop_key,
+        address_token=item.address_token or None,
+        person=item.person if by_person else None,
+    )
     try:
         caps.within(run.terms.caps, before, now)
     except CapReached:
@@ -323,7 +372,9 @@ def _hindrance(
     return ""
 
 
-def _stopped(run: _Run, unit: Unit, item: Delivery, stop_key: str, too_loud: Sequence[str]) -> bool:
+def _stopped(
+    run: _Run, unit: Unit, item: Delivery, stop_key: str | None, too_loud: Sequence[str]
+) -> bool:
     return deliveries.suppressed(
         unit,
         race=run.one.race,
@@ -370,12 +421,21 @@ def _last_look(run: _Run, item: Delivery) -> str:
 
 
 def _hand_over(run: _Run, item: Delivery, payload: Payload) -> Outcome:
-    """Write the letter and hand it over. One that cannot be written fails alone."""
+    """Write the letter and hand it over. What goes wrong with one goes wrong with it alone."""
     try:
-        return run.transport.send(*_letter(run, item, payload))
-    except MailerError as error:
-        # Raised before any byte. The class says enough; no text about a person goes anywhere.
+        sender, recipient, message = _letter(run, item, payload)
+    except Exception as error:
+        # Before any byte. The class says enough; no text about a person goes anywhere.
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
+    try:
+        return run.transport.send(sender, recipient, message)
+    except MailerError as error:
+        return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
+    except Exception as error:
+        # Nobody knows how far it came, and the session may be in the middle of it.
+        with suppress(Exception):
+            run.transport.close()
+        return InDoubt(f"the transport met a fault ({type(error).__name__})")
 
 
 def _letter(run: _Run, item: Delivery, payload: Payload) -> tuple[str, str, bytes]:
@@ -401,9 +461,16 @@ def _letter(run: _Run, item: Delivery, payload: Payload) -> tuple[str, str, byte
 # Outcomes
 
 
-def _about_us(outcome: Outcome) -> bool:
-    """Whether an answer is about us or the server: it would be the same for every letter."""
-    return isinstance(outcome, Deferred | Failed) and outcome.stage in ("connect", "mail")
+def _about_the_server(outcome: Outcome) -> bool:
+    """Whether the server cannot be spoken with: it would be the same for every letter."""
+    return isinstance(outcome, Deferred | Failed) and (
+        outcome.stage == "connect" or (outcome.stage == "mail" and not outcome.code)
+    )
+
+
+def _about_the_sender(outcome: Outcome) -> bool:
+    """Whether the server refused our return path: the same for every letter of that partner."""
+    return isinstance(outcome, Deferred | Failed) and outcome.stage == "mail"
 
 
 def _no_such_mailbox(outcome: Outcome) -> bool:
@@ -422,10 +489,10 @@ def _record(run: _Run, item: Delivery, outcome: Outcome) -> None:
     match outcome:
         case Sent():
             state, queue_id = "sent", outcome.queue_id
-        case Deferred():
-            state = "failed" if item.attempt >= MOST_TRIES else "deferred"
-        case Failed():
+        case Failed() if not _about_the_sender(outcome):
             state = "failed"
+        case Deferred() | Failed():
+            state = "failed" if item.attempt >= settle.MOST_TRIES else "deferred"
         case InDoubt():
             pass
 
@@ -450,8 +517,8 @@ def _record(run: _Run, item: Delivery, outcome: Outcome) -> None:
     office.units.run("settle", write)
 
 
-def _give_back(run: _Run, rest: Sequence[tuple[Delivery, Payload]], why: str) -> None:
-    """Put letters back that provably never left; it was no attempt of theirs."""
+def _give_back(run: _Run, rest: Iterable[tuple[Delivery, Payload]], why: str) -> None:
+    """Put letters back that this worker knows it never began; it was no attempt of theirs."""
 
     def write(unit: Unit) -> None:
         for item, _ in rest:
@@ -463,6 +530,7 @@ def _give_back(run: _Run, rest: Sequence[tuple[Delivery, Payload]], why: str) ->
                 outcome=why,
                 queue_id=None,
                 now=run.office.clock(),
+                untried=True,
             )
 
     run.office.units.run("give-back", write)
@@ -478,6 +546,20 @@ def _rest(run: _Run, outcome: Outcome) -> None:
         return
     said = f" ({code})" if code else ""
     _wait(office, id, f"the mail server, which takes nothing from us{said}; it is tried again")
+
+
+def _park(run: _Run, partner: str, outcome: Outcome) -> None:
+    """Leave one partner's letters alone for a while; the others' go on."""
+    office, id = run.office, run.one.id
+    parked = office.parked.setdefault(id, {})
+    tries = parked[partner].tries + 1 if partner in parked else 1
+    code = outcome.code if isinstance(outcome, Deferred | Failed) else 0
+    why = (
+        f"the mail server, which takes nothing from {run.terms.party(partner).domain} ({code});"
+        " it is tried again"
+    )
+    parked[partner] = Rest(tries, office.clock() + _rests(tries), why)
+    _wait(office, id, why)
 
 
 def _drop(run: _Run, item: Delivery, why: str) -> None:
@@ -503,7 +585,9 @@ def _progress(run: _Run, unit: Unit) -> bool:
             unit, id, state="paused", before_pause="sending", waiting_for=f"paused: {verdict.why}"
         )
         return False
-    campaigns.change(unit, id, progress=settle.progress(office, unit, still), waiting_for="")
+    parked = office.parked.get(id, {}).values()
+    waits = "; ".join(rest.why for rest in parked)[:200]
+    campaigns.change(unit, id, progress=settle.progress(office, unit, still), waiting_for=waits)
     return True
 
 
@@ -516,7 +600,7 @@ def _points(run: _Run) -> dict[bytes, bytes]:
     assert one.manifest is not None
     assert one.nonce is not None
     assert one.audience_digest is not None
-    agreement = office.units.run("mail-race", lambda unit: races.get(unit, one.race)).agreement
+    agreement = office.units.read("mail-race", lambda unit: races.get(unit, one.race)).agreement
     # Exactly what custodians accepted: a database changed afterwards finds no points here.
     accepted = f"{one.digest} {one.root} {hashlib.sha256(agreement).hexdigest()}"
     known = office.points.get(one.id)
@@ -524,10 +608,12 @@ def _points(run: _Run) -> dict[bytes, bytes]:
         return known[1]
     with office.artefacts.open(one.audience_digest) as path:
         locks = [row.lock for row in frames.read_audience(path)]
+    # Remembered before anybody is asked: what may be open anywhere is closed there in the end.
+    office.units.run("mail-opening", lambda unit: deliveries.opening(unit, one.id))
     points = office.custodians.shared(
         one.manifest,
         agreement=agreement,
-        evidence=office.units.run("mail-evidence", lambda unit: _evidence(office, unit, one)),
+        evidence=office.units.read("mail-evidence", lambda unit: _evidence(office, unit, one)),
         nonce=bytes.fromhex(one.nonce),
         locks=locks,
     )
@@ -557,28 +643,33 @@ def _evidence(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> dict[s
 
 
 def _rows(run: _Run, batch: Sequence[Delivery]) -> dict[tuple[str, int], SealedRow]:
-    """The sealed rows of the campaign, read once a bundle; a withdrawn bundle's are absent."""
+    """The sealed rows of a batch and of the letters after it; a withdrawn bundle's are absent."""
     office = run.office
     kept = office.rows.setdefault(run.one.id, {})
-    with ExitStack() as stack:
-        for bundle in {item.bundle for item in batch}:
-            one = office.units.run("mail-bundle", lambda unit, b=bundle: contributions.get(unit, b))  # type: ignore[misc]
-            if one.wrapped is None or not office.artefacts.exists(one.rows_digest):
-                for place in [place for place in kept if place[0] == bundle]:
-                    del kept[place]
-                continue
-            if all((bundle, item.row) in kept for item in batch if item.bundle == bundle):
-                continue
-            wanted = office.units.run("mail-rows", lambda unit, b=bundle: _unsent(unit, run.one, b))  # type: ignore[misc]
-            path = stack.enter_context(office.artefacts.open(one.rows_digest))
-            for row in read_rows(path):
-                if row.row in wanted:
-                    kept[bundle, row.row] = SealedRow(
-                        bundle, row.tag, row.lock, row.sealed, one.wrapped, one.header
-                    )
+    named = {item.bundle for item in batch} | {bundle for bundle, _ in kept}
+    live = {
+        one.id: one
+        for one in office.units.read(
+            "mail-bundles", lambda unit: [contributions.get(unit, id) for id in sorted(named)]
+        )
+        if one.wrapped is not None and office.artefacts.exists(one.rows_digest)
+    }
+    for place in [place for place in kept if place[0] not in live]:
+        del kept[place]
+    if all((item.bundle, item.row) in kept for item in batch if item.bundle in live):
+        return kept
+    kept.clear()
+    ahead = office.units.read(
+        "mail-rows", lambda unit: deliveries.in_state(unit, run.one.id, ("pending",), KEPT)
+    )
+    wanted: dict[str, set[int]] = {}
+    for item in [*batch, *ahead]:
+        wanted.setdefault(item.bundle, set()).add(item.row)
+    for bundle, numbers in wanted.items():
+        one = live.get(bundle)
+        if one is None or one.wrapped is None:
+            continue
+        with office.artefacts.open(one.rows_digest) as path:
+            for row, tag, lock, sealed in frames.read_sealed(path, sorted(numbers)):
+                kept[bundle, row] = SealedRow(bundle, tag, lock, sealed, one.wrapped, one.header)
     return kept
-
-
-def _unsent(unit: Unit, one: campaigns.Campaign, bundle: str) -> set[int]:
-    letters = deliveries.in_state(unit, one.id, deliveries.UNSENT)
-    return {item.row for item in letters if item.bundle == bundle}

@@ -15,6 +15,9 @@ from mailer import stops
 from policies import disclosure
 
 LOOK_AGAIN = timedelta(minutes=5)
+ASK_AGAIN = timedelta(seconds=30)
+"""How long custodians that gave no total are left alone."""
+MOST_TRIES = 6
 OVER = ("stopped", "closed")
 DOUBTS = "the mail server's log, or a person, to say whether the last letters were taken"
 
@@ -27,7 +30,7 @@ def recover(office: PostOffice, one: campaigns.Campaign, fence: int) -> None:
     then is that so; the claim may be minutes older than its worker's death.
     """
     states = ("claimed", "in_doubt") if office.doubts is not None else ("claimed",)
-    left = office.units.run("doubts", lambda unit: deliveries.in_state(unit, one.id, states))
+    left = office.units.read("doubts", lambda unit: deliveries.in_state(unit, one.id, states))
     now = office.clock()
     for item in left:
         due = office.found.setdefault(item.id, now + office.settled_after)
@@ -39,6 +42,8 @@ def recover(office: PostOffice, one: campaigns.Campaign, fence: int) -> None:
             continue
         if state == "pending" and one.state in OVER:
             state = "dropped"
+        if state == "pending" and item.attempt >= MOST_TRIES:
+            state, text = "failed", f"{item.attempt} tries ended before its outcome was known"
         _settle(office, one.id, item, fence, state, text, queue_id)
         office.found.pop(item.id, None)
 
@@ -50,9 +55,13 @@ def _look_up(
     if office.doubts is not None and item.claimed_at is not None:
         domain = one.manifest["sender"][item.partner]["domain"]
         verp = stops.verp_address(office.keys.delivery, bytes.fromhex(item.id), domain)
-        # Asked before it is searched: a log that is replaced in between proves nothing.
-        complete = office.doubts.complete_since(item.claimed_at)
-        queue_id = office.doubts.accepted(verp)
+        # Asked before and after: a log that is replaced while it is searched proves nothing.
+        try:
+            complete = office.doubts.complete_since(item.claimed_at)
+            queue_id = office.doubts.accepted(verp)
+            complete = complete and office.doubts.complete_since(item.claimed_at)
+        except OSError:
+            return "in_doubt", "the mail server's log cannot be read", None
         if queue_id is not None:
             return "sent", "found in the mail server's log", queue_id
         if complete:
@@ -113,31 +122,47 @@ def close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
             return False
         return True
 
-    if not office.units.run("mail-over", over):
-        return
-    # The totals first: a crash in between asks for them again, and they are the same.
-    office.custodians.close(one.id)
+    def end(unit: Unit) -> bool:
+        if not over(unit):
+            return False
+        drop_unsent(unit, one.id, "the window closed", now)
+        campaigns.change(unit, one.id, state="closed", progress=100, waiting_for="", closed=now)
+        return True
 
-    def end(unit: Unit) -> None:
-        if over(unit):
-            drop_unsent(unit, one.id, "the window closed", now)
-            campaigns.change(unit, one.id, state="closed", progress=100, waiting_for="", closed=now)
-
-    office.units.run("mail-close", end)
-    office.forget(one.id)
+    if office.units.run("mail-close", end):
+        office.forget(one.id)
+        close_at_custodians(office, one)
 
 
 def tidy(office: PostOffice, one: campaigns.Campaign) -> None:
     """Take back what a campaign that was stopped had not sent yet."""
 
-    def drop(unit: Unit) -> bool:
-        if campaigns.get(unit, one.id).state not in OVER:
-            return False
-        return drop_unsent(unit, one.id, "the campaign ended", office.clock())
+    def drop(unit: Unit) -> None:
+        if campaigns.get(unit, one.id).state in OVER:
+            drop_unsent(unit, one.id, "the campaign ended", office.clock())
 
-    if office.units.run("mail-tidy", drop):
-        office.forget(one.id)
-        office.custodians.close(one.id)
+    office.units.run("mail-tidy", drop)
+    office.forget(one.id)
+
+
+def close_at_custodians(office: PostOffice, one: campaigns.Campaign) -> None:
+    """Have custodians close a campaign that is over, until so many did that none can open it.
+
+    Whether they have is kept, so a crash or an absence only puts it off.
+    """
+    opened = office.units.read("mail-opened", lambda unit: one.id in deliveries.to_close(unit))
+    if not opened or not asks_again(office, one.id):
+        return
+    office.asked[one.id] = office.clock() + ASK_AGAIN
+    if office.custodians.close(one.id):
+        office.units.run("mail-closed", lambda unit: deliveries.closed_at_custodians(unit, one.id))
+        office.asked.pop(one.id, None)
+
+
+def asks_again(office: PostOffice, campaign: str) -> bool:
+    """Whether custodians were left alone long enough."""
+    now = office.clock()
+    return office.asked.get(campaign, now) <= now
 
 
 def drop_unsent(unit: Unit, campaign: str, why: str, now: datetime) -> bool:

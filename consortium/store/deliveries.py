@@ -15,7 +15,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
-from consortium.store.tables import CampaignRow, DeliveryRow, LeaseRow, SuppressionRow
+from consortium.store.tables import CampaignRow, DeliveryRow, LeaseRow, SuppressionRow, TextRow
 from consortium.store.unit import Unit
 
 UNSENT = ("pending", "deferred")
@@ -91,12 +91,25 @@ def planned(unit: Unit, campaign: str) -> bool:
 
 
 def in_state(
-    unit: Unit, campaign: str, states: Collection[str], most: int = 1_000_000
+    unit: Unit,
+    campaign: str,
+    states: Collection[str],
+    most: int = 1_000_000,
+    *,
+    but: Collection[str] = (),
 ) -> list[Delivery]:
-    """Letters of a campaign in some states, in the order of their ids, which is random."""
+    """Letters of a campaign in some states, least tried first, then by id, which is random.
+
+    Args:
+        but: partners whose letters are left out.
+    """
     query = (
         select(DeliveryRow)
-        .where(DeliveryRow.campaign == campaign, DeliveryRow.state.in_(states))
+        .where(
+            DeliveryRow.campaign == campaign,
+            DeliveryRow.state.in_(states),
+            DeliveryRow.partner.not_in(but),
+        )
         .order_by(DeliveryRow.attempt, DeliveryRow.id)
         .limit(most)
     )
@@ -151,6 +164,33 @@ def unsettled(unit: Unit, *, doubts: bool) -> list[str]:
         .distinct()
     )
     return sorted(unit.session.scalars(query))
+
+
+def opening(unit: Unit, campaign: str) -> None:
+    """Remember that custodians may have opened a campaign, so that it is closed with them."""
+    if unit.session.get(TextRow, _release(campaign)) is None:
+        unit.session.add(TextRow(name=_release(campaign), value="open"))
+
+
+def closed_at_custodians(unit: Unit, campaign: str) -> None:
+    """A quorum of custodians gave their totals: nothing of it can be opened any more."""
+    row = unit.session.get(TextRow, _release(campaign))
+    if row is not None:
+        row.value = "closed"
+
+
+def to_close(unit: Unit) -> list[str]:
+    """Campaigns that are over, and that too few custodians have closed so far."""
+    query = (
+        select(CampaignRow.id)
+        .join(TextRow, TextRow.name == "rel:" + CampaignRow.id)
+        .where(CampaignRow.state.in_(("stopped", "closed")), TextRow.value == "open")
+    )
+    return sorted(unit.session.scalars(query))
+
+
+def _release(campaign: str) -> str:
+    return f"rel:{campaign}"
 
 
 def locks_of(unit: Unit, campaign: str, person: int) -> set[str]:
@@ -242,8 +282,12 @@ def settle(
     outcome: str,
     queue_id: str | None,
     now: datetime,
+    untried: bool = False,
 ) -> None:
     """Write what became of a claimed letter.
+
+    Args:
+        untried: the worker that claimed it says itself that it never began with it.
 
     Raises:
         LeaseLost: somebody with a newer fence has claimed it since; their word stands.
@@ -255,8 +299,9 @@ def settle(
     row.settled_at = now
     if state in UNSENT:
         row.stop_key = None  # provably unsent: the address is free again
-    if state == "pending":
-        row.attempt -= 1  # it never came to the mail server, so it was not tried
+    if untried:
+        # Only then: who died at a letter counts as a try, or it would kill workers for ever.
+        row.attempt -= 1
 
 
 def drop_unsent(unit: Unit, bundle: str) -> None:
@@ -268,16 +313,30 @@ def drop_unsent(unit: Unit, bundle: str) -> None:
     )
 
 
-def sent_at(unit: Unit, race: str, *, stop_key: str, person: int | None) -> list[datetime]:
-    """When an address, and the person if given, was written to here; a doubt counts as sent."""
-    same = DeliveryRow.stop_key == stop_key
+def sent_at(
+    unit: Unit,
+    race: str,
+    *,
+    stop_key: str | None,
+    person: int | None,
+    address_token: str | None = None,
+) -> list[datetime]:
+    """When whoever is given by any of the three was written to here; a doubt counts as sent."""
+    given = (
+        (DeliveryRow.stop_key, stop_key),
+        (DeliveryRow.address_token, address_token),
+        (DeliveryRow.person, person),
+    )
+    same = [column == value for column, value in given if value is not None]
+    if not same:
+        return []
     query = (
         select(DeliveryRow.claimed_at)
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
         .where(
             CampaignRow.race == race,
             DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-            same if person is None else or_(same, DeliveryRow.person == person),
+            or_(*same),
         )
     )
     return [at for at in unit.session.scalars(query) if at is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,3 +79,43 @@ def test_the_transport_is_given_what_the_settings_say(
     server: Any = mailing.office.__wrapped__().transport()
     assert (server.host, server.port, server.tls) == ("smtp.example.org", 465, tls)
     assert (server.login.name, server.login.password) == ("us", "a word: with colons")
+
+
+# Its log
+
+
+def test_a_postfix_gets_ten_minutes_to_settle_and_our_sink_one() -> None:
+    assert settings(smtp_log="/var/log/mail.log").settled_seconds >= 600
+    assert settings().settled_seconds >= 600
+    assert settings(smtp_log="sink.jsonl").settled_seconds == 60
+    assert settings(smtp_log="sink.jsonl", settled_seconds=5).settled_seconds == 5
+
+
+CLAIMED = datetime(2026, 11, 21, 14, tzinfo=UTC)
+
+
+def lines(path: Path, *seconds: float) -> mailing.MtaLog:
+    """A Postfix log with lines so many seconds after the claim."""
+    times = [(CLAIMED + timedelta(seconds=n)).isoformat() for n in seconds]
+    path.write_text("".join(f"{at} mx postfix/smtpd[31]: connect from x\n" for at in times))
+    return mailing.MtaLog(path)
+
+
+def test_a_postfix_log_is_whole_only_well_before_and_after_a_letter(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    assert lines(log, -61, 61).complete_since(CLAIMED)
+    assert not lines(log, -59, 600).complete_since(CLAIMED), "the clocks may differ so much"
+    assert not lines(log, -600, 59).complete_since(CLAIMED), "nobody may be writing it any more"
+    assert not lines(log, 5, 600).complete_since(CLAIMED), "rotated since"
+    assert not lines(log).complete_since(CLAIMED)
+    log.write_text("Nov 21 13:00:00 mx postfix/smtpd[31]: connect from x\n" * 2)
+    assert not mailing.MtaLog(log).complete_since(CLAIMED)
+
+
+def test_a_log_that_is_away_or_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
+    for name in ("mail.log", "sink.jsonl"):
+        assert not mailing.MtaLog(tmp_path / name).complete_since(CLAIMED)
+        (tmp_path / name).mkdir()  # as unreadable as it gets, for root too
+        assert not mailing.MtaLog(tmp_path / name).complete_since(CLAIMED)
+        with pytest.raises(IsADirectoryError):
+            mailing.MtaLog(tmp_path / name).accepted("v@union.example")

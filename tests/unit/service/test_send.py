@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from consortium.custodians import CustodianLied, TooFewCustodians
 from consortium.service import decide, hear_back, send
-from consortium.store import contributions, deliveries
+from consortium.store import campaigns, contributions, deliveries
 from consortium.store.errors import LeaseLost
 from mailer import stops
 from mailer.errors import LetterRefused
@@ -288,13 +290,11 @@ def test_a_letter_deferred_to_the_end_fails_and_is_not_tried_for_ever(post: Post
     assert len(post.mta.answers["m1@example.net"]) >= 14
 
 
-@pytest.mark.parametrize(
-    "outcome", [Deferred(0, "no connection", "connect"), Failed(550, "not you", "mail", "5.7.1")]
-)
-def test_a_server_that_takes_nothing_from_us_uses_up_no_tries(post: Post, outcome: Any) -> None:
+@pytest.mark.parametrize("stage", ["connect", "mail"])
+def test_a_server_that_does_not_answer_uses_up_no_tries(post: Post, stage: Any) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(60)))
     for _, address in crowd(60):
-        post.mta.answers[address] = [outcome] * 30
+        post.mta.answers[address] = [Deferred(0, "no connection", stage)] * 30
     for _ in range(8):
         post.go(id)
         post.later(seconds=3)
@@ -303,6 +303,38 @@ def test_a_server_that_takes_nothing_from_us_uses_up_no_tries(post: Post, outcom
     post.mta.answers.clear()
     post.go(id)
     assert post.states(id) == {"sent": 60}
+    assert post.state(id).waiting_for == ""
+
+
+@pytest.mark.parametrize("kind", [Deferred, Failed])
+def test_a_refused_sender_rests_alone_and_ever_longer_while_the_others_go_on(
+    post: Post, kind: Any
+) -> None:
+    other = [(n, f"p{n}@example.net") for n in range(101, 131)]
+    id = post.campaign("c1", post.bundle("union", 1, crowd(60)), post.bundle("parks", 2, other))
+    for _, address in crowd(60):
+        post.mta.answers[address] = [kind(550 if kind is Failed else 451, "not you", "mail")] * 30
+    tries = []
+    kept = post.mta.send
+
+    def count(sender: str, recipient: str, message: bytes) -> Any:
+        if recipient.startswith("m"):
+            tries.append(post.clock())
+        return kept(sender, recipient, message)
+
+    post.mta.send = count  # type: ignore[method-assign]
+    for _ in range(40):
+        post.go(id)
+        post.later(minutes=1)
+    assert sorted(post.mta.to) == sorted(address for _, address in other)
+    gaps = [(b - a).total_seconds() / 60 for a, b in pairwise(tries)]
+    assert gaps == [5, 15], "one letter asks for all, and waits longer each time"
+    assert {one.attempt for one in post.letters(id) if one.state == "pending"} == {0}
+    assert "union.example" in post.state(id).waiting_for
+    post.mta.answers.clear()
+    post.later(minutes=60)
+    post.go(id)
+    assert post.states(id) == {"sent": 90}
     assert post.state(id).waiting_for == ""
 
 
@@ -496,6 +528,28 @@ def test_a_log_that_is_not_complete_proves_what_was_taken_and_nothing_else(post:
     assert max(Counter(post.mta.to).values()) == 1
 
 
+@pytest.mark.parametrize("fault", ["unreadable", "rotated"])
+def test_a_log_that_fails_while_it_is_searched_proves_nothing(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(20)))
+    killed_at(post, id, 5, taken=True)
+
+    def search(_: str) -> None:
+        post.log.complete = False  # replaced between the question and the search
+        if fault == "unreadable":
+            raise PermissionError("mail.log")
+
+    monkeypatch.setattr(post.log, "accepted", search)
+    heir = post.new_office("heir", dead=frozenset({"first"}))
+    for _ in range(3):
+        post.log.complete = True
+        post.go(id, heir)
+        post.later(seconds=31)
+    assert len(post.mta.to) == 5
+    assert post.states(id) == {"sent": 4, "in_doubt": 16}
+
+
 def test_a_letter_in_doubt_is_looked_up_again_and_never_sent_on_a_guess(post: Post) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(3)))
     post.mta.answers["m1@example.net"] = [InDoubt("taken")]
@@ -586,6 +640,216 @@ def test_two_workers_at_one_campaign_send_each_letter_once(post: Post) -> None:
     for one in threads:
         one.join()
     assert sorted(taken) == sorted(address for _, address in crowd(150))
+
+
+# What is known is not opened
+
+
+def watched(post: Post) -> set[bytes]:
+    """The locks of all rows that are opened from now on."""
+    seen: set[bytes] = set()
+    kept = post.office.open_row
+
+    def look(row: send.SealedRow, shared: bytes) -> Any:
+        seen.add(row.lock)
+        return kept(row, shared)
+
+    post.office.open_row = look
+    return seen
+
+
+def hold_then(post: Post, id: str, act: Any) -> list[deliveries.Delivery]:
+    """Plan a campaign, hold it before anything is opened, act upon letters, and let it go on."""
+    post.custodians.broken = TooFewCustodians(2, {})
+    with pytest.raises(TooFewCustodians):
+        post.go(id)
+    post.custodians.broken = None
+    chosen = post.letters(id)
+    post.units.run("act", lambda unit: act(unit, chosen))
+    return chosen
+
+
+@pytest.mark.parametrize("known", ["token", "person", "capped", "withdrawn"])
+def test_whom_we_know_to_leave_out_is_never_opened(post: Post, known: str) -> None:
+    union, parks = (
+        post.bundle("union", 1, crowd(20)),
+        post.bundle("parks", 2, [(200, "p@x.example")]),
+    )
+    id = post.campaign("c1", union, parks)
+
+    def act(unit: Any, chosen: list[deliveries.Delivery]) -> None:
+        mine = next(one for one in chosen if one.partner == "parks")
+        if known == "withdrawn":
+            contributions.change(unit, parks.bundle, state="withdrawn")
+        elif known == "capped":
+            twin = {"campaign": "old", "id": "f" * 32, "lock": "e" * 64}
+            twin |= {"verp": "v", "capability_hash": "c"}
+            was = {**{n: getattr(mine, n) for n in mine.__slots__}, **twin, "address_token": ""}
+            campaigns.add(unit, replace(campaigns.get(unit, id), id="old", state="closed"))
+            sent = {"state": "sent", "claimed_at": post.clock(), "stop_key": "d" * 64}
+            deliveries.plan(unit, [deliveries.Delivery(**{**was, **sent})])
+        else:
+            who = {
+                "token": {"address_token": mine.address_token},
+                "person": {"person": mine.person},
+            }
+            about = {"stop_key": None, "address_token": None, "person": None, **who[known]}
+            stop = deliveries.Suppression(
+                scope="race", race="oh-house-44", partner=None, epoch="2026-season", bundle=None,
+                reason="stop", delivery=None, at=post.clock(), **about,  # type: ignore[arg-type]
+            )  # fmt: skip
+            deliveries.suppress(unit, stop)
+
+    chosen = hold_then(post, id, act)
+    opened = watched(post)
+    post.go(id)
+    [mine] = [one for one in chosen if one.partner == "parks"]
+    assert len(opened) == 20
+    assert bytes.fromhex(mine.lock) not in opened
+    [after] = [one for one in post.letters(id) if one.id == mine.id]
+    said = "withdrawn" if known == "withdrawn" else "capped" if known == "capped" else "stopped"
+    assert (after.state, after.outcome) == ("dropped", said)
+
+
+def test_a_bundle_is_read_once_for_many_batches_and_never_kept_whole(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "KEPT", 100)
+    reads: list[int] = []
+    kept = send.frames.read_sealed
+
+    def count(path: Any, rows: Any) -> Any:
+        reads.append(len(rows))
+        return kept(path, rows)
+
+    monkeypatch.setattr(send.frames, "read_sealed", count)
+    id = post.campaign("c1", post.bundle("union", 1, crowd(130)))
+    post.go(id)
+    assert post.states(id) == {"sent": 130}
+    assert reads == [100, 30]
+    assert len(post.office.rows.get(id, {})) <= 100
+
+
+# One strange letter
+
+
+def test_a_letter_that_breaks_its_writer_fails_alone(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(10)))
+    kept = send._letter
+
+    def write(run: Any, item: Any, payload: Any) -> Any:
+        if payload.email == "m3@example.net":
+            raise ValueError("m3@example.net is strange")
+        return kept(run, item, payload)
+
+    monkeypatch.setattr(send, "_letter", write)
+    post.go(id)
+    assert post.states(id) == {"sent": 9, "failed": 1}
+    assert "@" not in "".join(str(one.outcome) for one in post.letters(id))
+
+
+def test_a_row_that_breaks_its_opener_is_dropped_alone(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(10)))
+    kept, opened = post.office.open_row, []
+
+    def look(row: send.SealedRow, shared: bytes) -> Any:
+        payload = kept(row, shared)
+        opened.append(payload.email)
+        if payload.email == "m3@example.net":
+            raise RuntimeError("m3@example.net")
+        return payload
+
+    post.office.open_row = look
+    for _ in range(3):
+        post.go(id)
+    assert post.states(id) == {"sent": 9, "dropped": 1}
+    assert len(opened) == 10
+
+
+def test_a_transport_that_breaks_at_one_letter_leaves_that_one_in_doubt_and_starts_afresh(
+    post: Post,
+) -> None:
+    post.log.complete = False
+    id = post.campaign("c1", post.bundle("union", 1, crowd(10)))
+    post.mta.answers["m3@example.net"] = [RuntimeError("strange")] * 9
+    closes: list[int] = []
+    kept = post.mta.close
+    post.mta.close = lambda: (closes.append(len(post.mta.taken)), kept())[1]  # type: ignore[method-assign, func-returns-value]
+    for _ in range(4):
+        post.go(id)
+        post.later(minutes=6)
+    assert post.states(id) == {"sent": 9, "in_doubt": 1}
+    assert len(post.mta.answers["m3@example.net"]) == 8
+    assert len(closes) == 2, "the session that broke was ended, and its turn's last one"
+
+
+def test_a_letter_that_kills_every_worker_is_given_up_and_costs_nobody_else(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(60)))
+    deaths = 0
+
+    def die(recipient: str) -> None:
+        if recipient == "m3@example.net":
+            raise Killed
+
+    post.mta.before.append(die)
+    dead: frozenset[str] = frozenset()
+    for n in range(12):
+        office = post.new_office(f"worker {n}", dead=dead)
+        dead |= {office.name}
+        for _ in range(2):
+            try:
+                post.go(id, office)
+            except Killed:
+                deaths += 1
+                break
+            post.later(seconds=31)
+        if post.states(id).get("failed"):
+            break
+    assert deaths == 6
+    assert post.states(id) == {"sent": 59, "failed": 1}
+    assert max(Counter(post.mta.to).values()) == 1
+
+
+# Closed with the custodians too
+
+
+@pytest.mark.parametrize("how", ["stopped", "closed"])
+def test_custodians_are_asked_to_close_until_enough_have(post: Post, how: str) -> None:
+    window = {"opens": "2026-11-21T16:00:00Z", "closes": "2026-11-21T17:00:00Z"}
+    id = post.campaign("c1", post.bundle("union", 1, crowd(5)), template={"window": window})
+    post.go(id)
+    assert post.states(id) == {"sent": 5}, "nothing is left for a stop to drop"
+    assert post.custodians.closed == []
+    post.custodians.answering = 1
+    if how == "stopped":
+        post.change(id, state="stopped")
+    else:
+        post.later(hours=1)
+    for _ in range(3):
+        assert id in send.due(post.office)
+        post.go(id)
+        assert post.state(id).state == how
+        post.go(id)  # at once again: they are left alone for a while
+        post.later(seconds=31)
+    assert post.custodians.closed == [id] * 3
+    heir = post.new_office("heir", dead=frozenset({"first"}))
+    post.custodians.answering = 2
+    assert id in send.due(heir), "it is remembered beyond a death"
+    post.go(id, heir)
+    assert id not in send.due(heir)
+    post.later(minutes=5)
+    post.go(id, heir)
+    assert post.custodians.closed == [id] * 4
+
+
+def test_a_campaign_stopped_before_it_was_opened_asks_no_custodian(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(5)))
+    post.change(id, state="stopped")
+    post.go(id)
+    assert post.custodians.closed == []
+    assert id not in send.due(post.office)
 
 
 # What others may see
