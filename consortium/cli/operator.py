@@ -199,6 +199,7 @@ def worker(home: Path) -> None:
     knobs = process().settings
     every = {
         publishing.run.name: knobs.publish_seconds,
+        publishing.refresh.name: publishing.REFRESH_SECONDS,
         matching.run.name: knobs.match_seconds,
     }
     _work(home, "publishing,matching", every, relays=True)

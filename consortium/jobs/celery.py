@@ -15,6 +15,7 @@ from consortium.wiring import Process, settings_of
 
 QUEUES = {
     "publish": "publishing",
+    "refresh": "publishing",
     "match": "matching",
     "freeze": "matching",
     "intend": "matching",

@@ -15,7 +15,7 @@ AT_ONCE = 100
 def ring_once() -> int:
     """Ring for every committed row that has not been rung for. Returns how many."""
     units, clock = process().units, process().clock
-    waiting = units.run("rings", lambda unit: rings.waiting(unit, AT_ONCE))
+    waiting = units.read("rings", lambda unit: rings.waiting(unit, AT_ONCE))
     for ring in waiting:
         app.send_task(ring.task, kwargs=ring.payload, queue=QUEUES[ring.task])
     if waiting:

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from consortium.jobs import relay
+from consortium.jobs import mailing, relay
 from consortium.jobs.celery import app, process
-from consortium.service import hear_back
+from consortium.service import hear_back, plan
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.wiring import read_key
@@ -63,6 +63,10 @@ def apply(octets: bytes, key: bytes) -> None:
         return
     found = bounce.read(octets)
     delivery = parse_verp(key, found.verp or "").hex()
+
+    if found.kind == "hard":
+        plan.bounced(mailing.office(), delivery, here.clock())
+        return
 
     def take_in(unit: Unit) -> None:
         hear_back.returned(unit, delivery, found.kind, here.clock())

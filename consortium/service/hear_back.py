@@ -46,8 +46,8 @@ def stop_and_wait(
     units.run("stop", lambda unit: stop(unit, capability, scope, now))
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        letter = units.run("stop-look", lambda unit: deliveries.by_capability(unit, capability))
-        if not units.run("stop-flight", lambda unit, one=letter: deliveries.in_flight(unit, one)):  # type: ignore[misc]
+        letter = units.read("stop-look", lambda unit: deliveries.by_capability(unit, capability))
+        if not units.read("stop-flight", lambda unit, one=letter: deliveries.in_flight(unit, one)):  # type: ignore[misc]
             return
         sleep(0.05)
 
@@ -71,7 +71,8 @@ def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
         kind: ``hard``, ``soft``, ``complaint``, ``auto_reply`` or ``unknown``.
 
     Returns:
-        What was done: ``suppressed``, ``noted`` or ``ignored``.
+        What was done: ``suppressed``, ``noted``, ``ignored``, or ``known`` of a bounce that came
+        before.
     """
     letter = deliveries.get(unit, delivery)
     if kind in ("hard", "soft", "complaint") and letter.state == "in_doubt":
@@ -86,27 +87,31 @@ def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
             now=now,
         )
     if kind == "complaint":
-        suppress(unit, letter, "race", "complaint", now)
+        # Who calls it spam gets nothing at this address ever again; the person counts here alone.
+        suppress(unit, letter, "all", "complaint", now)
         return "suppressed"
     if kind == "hard":
-        dead(unit, letter, now)
-        return "suppressed"
+        return "suppressed" if dead(unit, letter, now) else "known"
     if kind == "soft":
         _note(unit, letter, NOTED, "soft", person=None, now=now)
         return "noted"
     return "ignored"
 
 
-def dead(unit: Unit, letter: Delivery, now: datetime) -> None:
-    """Keep that an address does not exist, on every list; its person may have another."""
-    _note(unit, letter, "all", "hard", person=None, now=now)
+def dead(unit: Unit, letter: Delivery, now: datetime) -> bool:
+    """Keep that an address does not exist, on every list; its person may have another.
+
+    Returns:
+        Whether this letter had not said so before.
+    """
+    return _note(unit, letter, "all", "hard", person=None, now=now)
 
 
 def _note(
     unit: Unit, letter: Delivery, scope: str, reason: str, *, person: int | None, now: datetime
-) -> None:
+) -> bool:
     one = campaigns.get(unit, letter.campaign)
-    deliveries.suppress(
+    return deliveries.suppress(
         unit,
         Suppression(
             scope=scope,

@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from consortium.service import agree, hear_back
 from consortium.service.post_office import PostOffice, hold
 from consortium.store import campaigns, contributions, deliveries, frames, races
 from consortium.store.deliveries import Delivery, Silences
@@ -93,6 +94,32 @@ def copies(
     if terms.once != "person":
         return []  # this person's other addresses have letters of their own
     return _audience(office, one, person)
+
+
+def bounced(office: PostOffice, delivery: str, now: datetime) -> str:
+    """Take in that an address is dead, by mail; the person's next copy goes while others still go.
+
+    Returns:
+        As ``hear_back.returned``.
+    """
+    one, terms, letter = office.units.read("bounced-look", lambda unit: _about(unit, delivery))
+    rows = copies(office, one, terms, letter.person) if one.audience_digest else []
+
+    def take_in(unit: Unit) -> str:
+        done = hear_back.returned(unit, delivery, "hard", now)
+        going = campaigns.get(unit, one.id).state in ("sending", "paused")
+        # Only what was taken and came back; a bounce that comes again chooses nobody more.
+        if done == "suppressed" and going and deliveries.get(unit, delivery).state == "sent":
+            next_copy(office, unit, one, terms, rows)
+        return done
+
+    return office.units.run("bounced", take_in)
+
+
+def _about(unit: Unit, delivery: str) -> tuple[campaigns.Campaign, Agreement, Delivery]:
+    letter = deliveries.get(unit, delivery)
+    one = campaigns.get(unit, letter.campaign)
+    return one, agree.signed_terms(unit, one.race), letter
 
 
 def next_copy(

@@ -10,30 +10,25 @@ from provenance.sequencer import Sequencer
 AT_ONCE = 1024
 
 
-def publish(
-    units: Units, sequencer: Sequencer, clock: Callable[[], datetime], *, refresh: bool = False
-) -> int:
+def publish(units: Units, sequencer: Sequencer, clock: Callable[[], datetime]) -> int:
     """Append what is pending, gather cosignatures, and note where each entry came to stand.
 
     Entries get their index only after the checkpoint that covers them was published with quorum,
     so nobody is told of an entry that witnesses have not seen. A crash before the note is made is
     mended by the next run: the sequencer finds entries again by their leaf hash.
 
-    Args:
-        refresh: ask for fresh cosignatures even when nothing is new; custodians want young ones.
-
     Returns:
         How many entries were placed; 0 while witnesses are missing.
     """
-    waiting, known = units.run(
+    waiting, known = units.read(
         "publish-look", lambda unit: (log.pending(unit, AT_ONCE), log.size(unit))
     )
     if waiting:
         indices = sequencer.append_once([one.entry for one in waiting], known, clock())
     else:
         indices = []
-    if sequencer.published().size < sequencer.committed().size or refresh:
-        sequencer.publish(clock())  # witnesses were missing, or their word grows old
+    if sequencer.published().size < sequencer.committed().size:
+        sequencer.publish(clock())  # witnesses were missing
     covered = sequencer.published().size
 
     def record(unit: Unit) -> int:
@@ -51,3 +46,11 @@ def publish(
         return placed
 
     return units.run("publish", record)
+
+
+def refresh(sequencer: Sequencer, clock: Callable[[], datetime]) -> None:
+    """Have the log's head cosigned anew, as it is: custodians want young cosignatures.
+
+    What is pending stays so until the next publication, whose times tell nobody when it arrived.
+    """
+    sequencer.publish(clock())

@@ -337,6 +337,7 @@ def sent_at(
             CampaignRow.race == race,
             DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
             or_(*same),
+            DeliveryRow.id.not_in(_bounced()),
         )
     )
     return [at for at in unit.session.scalars(query) if at is not None]
@@ -356,13 +357,24 @@ def _written(unit: Unit, race: str, whom: Any) -> dict[Any, list[datetime]]:
     query = (
         select(whom, DeliveryRow.claimed_at)
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
-        .where(CampaignRow.race == race, DeliveryRow.state.in_(("claimed", "sent", "in_doubt")))
+        .where(
+            CampaignRow.race == race,
+            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
+            DeliveryRow.id.not_in(_bounced()),
+        )
     )
     found: dict[Any, list[datetime]] = {}
     for who, at in unit.session.execute(query):
         if at is not None:
             found.setdefault(who, []).append(at)
     return found
+
+
+def _bounced() -> Any:
+    """Letters to addresses that do not exist: they reached nobody."""
+    return select(SuppressionRow.delivery).where(
+        SuppressionRow.reason == "hard", SuppressionRow.delivery.is_not(None)
+    )
 
 
 def in_flight(unit: Unit, letter: Delivery) -> bool:
@@ -374,8 +386,8 @@ def in_flight(unit: Unit, letter: Delivery) -> bool:
     return unit.session.scalar(query) is not None
 
 
-def suppress(unit: Unit, new: Suppression) -> None:
-    """Keep a stop; the same one again changes nothing."""
+def suppress(unit: Unit, new: Suppression) -> bool:
+    """Keep a stop; the same one again changes nothing. Returns whether it is new."""
     known = unit.session.scalar(
         select(SuppressionRow.seq).where(
             SuppressionRow.scope == new.scope,
@@ -388,11 +400,11 @@ def suppress(unit: Unit, new: Suppression) -> None:
             SuppressionRow.person == new.person,
         )
     )
-    if known is None:
-        unit.session.add(
-            SuppressionRow(**{name: getattr(new, name) for name in Suppression.__slots__})
-        )
-        unit.session.flush()
+    if known is not None:
+        return False
+    unit.session.add(SuppressionRow(**{name: getattr(new, name) for name in Suppression.__slots__}))
+    unit.session.flush()
+    return True
 
 
 @dataclass(frozen=True, slots=True)

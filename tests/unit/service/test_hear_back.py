@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consortium.service import hear_back
+from consortium.service import hear_back, plan
 from consortium.store import deliveries
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
@@ -55,7 +55,10 @@ def sent(post: Post) -> Delivery:
 def test_each_kind_of_return_does_what_it_may_and_no_more(
     post: Post, sent: Delivery, kind: str, done: str, address: bool, person: bool
 ) -> None:
-    assert {returned(post, sent.id, kind) for _ in range(3)} == {done}
+    assert returned(post, sent.id, kind) == done
+    assert {returned(post, sent.id, kind) for _ in range(2)} == {
+        "known" if kind == "hard" else done
+    }
     assert silenced(post, sent, person=False) is address
     assert silenced(post, sent, person=True) is person
     for name in ("hard", "complaint", "soft"):
@@ -85,3 +88,67 @@ def test_a_bounce_proves_that_a_letter_in_doubt_was_taken(post: Post) -> None:
     assert post.states(id) == {"in_doubt": 1}
     returned(post, letter.id, "soft")
     assert post.states(id) == {"sent": 1}
+
+
+def test_a_complaint_ends_all_letters_to_that_address_and_to_the_person_in_this_race(
+    post: Post, sent: Delivery
+) -> None:
+    returned(post, sent.id, "complaint")
+
+    def elsewhere(stop_key: str | None, person: int | None) -> bool:
+        return post.units.read(
+            "look",
+            lambda unit: deliveries.suppressed(
+                unit,
+                race="another-race",
+                partner="third",
+                epoch="2026-season",
+                stop_key=stop_key,
+                address_token=None,
+                person=person,
+            ),
+        )
+
+    assert elsewhere(sent.stop_key, None)
+    assert not elsewhere(None, sent.person)
+    assert silenced(post, sent, person=True)
+
+
+def on_two_lists(post: Post) -> tuple[str, Delivery]:
+    """A campaign to three people whom two lists have at two addresses; one of its letters."""
+    lists = [[(n, f"{name}{n}@example.net") for n in (1, 2, 3)] for name in ("u", "p")]
+    id = post.campaign("c1", post.bundle("union", 1, lists[0]), post.bundle("parks", 2, lists[1]))
+    post.go(id)
+    [letter] = [one for one in post.letters(id) if one.person == 1]
+    return id, letter
+
+
+def test_a_bounce_by_mail_lets_the_next_copy_go_once(post: Post) -> None:
+    id, letter = on_two_lists(post)
+    assert plan.bounced(post.office, letter.id, post.clock()) == "suppressed"
+    assert plan.bounced(post.office, letter.id, post.clock()) == "known"
+    post.go(id)
+    post.go(id)
+    mine = [one for one in post.letters(id) if one.person == 1]
+    assert sorted(one.state for one in mine) == ["sent", "sent"]
+    assert {one.partner for one in mine} == {"union", "parks"}
+    assert len(post.mta.to) == len(set(post.mta.to)) == 4
+    assert plan.bounced(post.office, mine[0].id, post.clock()) in ("suppressed", "known")
+    post.go(id)
+    assert len(post.mta.to) == 4, "nobody has a third address"
+
+
+@pytest.mark.parametrize("over", ["closed", "stopped"])
+def test_a_bounce_after_the_campaign_lets_nothing_go(post: Post, over: str) -> None:
+    id, letter = on_two_lists(post)
+    post.change(id, state=over)
+    assert plan.bounced(post.office, letter.id, post.clock()) == "suppressed"
+    assert post.states(id) == {"sent": 3}
+
+
+def test_a_soft_bounce_and_a_complaint_let_no_copy_go(post: Post) -> None:
+    id, letter = on_two_lists(post)
+    for kind in ("soft", "complaint", "unknown"):
+        returned(post, letter.id, kind)
+    post.go(id)
+    assert post.states(id) == {"sent": 3}

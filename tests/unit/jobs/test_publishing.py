@@ -1,0 +1,67 @@
+"""The head's cosignatures stay young, however seldom the log is published."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from consortium.cli import operator
+from consortium.jobs import publishing, relay
+from consortium.jobs.celery import QUEUES
+from consortium.service import publish
+from consortium.store import log
+from consortium.store.log import SqlLock
+from provenance.note import parse_note
+from provenance.sequencer import ProofFor, Sequencer
+from provenance.witness import cosign
+from tests.databases import clock, sqlite_template, sqlite_units
+from tests.fakes.actors import LOG, POLICY, WITNESSES
+from tests.fakes.server import Server, server
+
+__all__ = ["clock", "server", "sqlite_template", "sqlite_units"]
+
+
+def test_a_refresh_makes_cosignatures_young_and_lets_nothing_pending_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(note: bytes, _: ProofFor) -> list[bytes]:
+        now = int(server.clock().timestamp())
+        return [cosign(parse_note(note).text, one, now).to_line() for one in WITNESSES]
+
+    sequencer = Sequencer(server.backend, SqlLock(server.units), LOG, POLICY, ask)
+    server.sign_agreement(["union"])
+    publish.publish(server.units, sequencer, server.clock)
+    size, before = sequencer.published().size, server.backend.read("checkpoint")
+    server.sign_agreement(["parks"])
+    here = SimpleNamespace(sequencer=sequencer, clock=server.clock)
+    monkeypatch.setattr(publishing, "process", lambda: here)
+    answered: list[str] = []
+    monkeypatch.setattr(relay, "answered", answered.append)
+    server.clock.now += timedelta(minutes=20)
+    publishing.refresh.run()
+    after = server.backend.read("checkpoint")
+    assert before is not None
+    assert after is not None
+    assert (parse_note(after).text, sequencer.published().size) == (parse_note(before).text, size)
+    assert after != before, "the witnesses said it again, now"
+    assert len(server.units.read("pending", lambda unit: log.pending(unit, 9))) == 1
+    assert answered == ["refresh"]
+
+
+def test_the_worker_asks_for_it_well_within_the_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: dict[str, float] = {}
+    monkeypatch.setattr(operator, "_work", lambda home, queues, every, relays: rung.update(every))
+    monkeypatch.setenv("TRELLIS_HOME", str(tmp_path))
+    from consortium.jobs import celery
+
+    celery.process.cache_clear()
+    assert operator.worker.callback is not None
+    operator.worker.callback(tmp_path)
+    celery.process.cache_clear()
+    assert rung == {"publish": 3600.0, "match": 86400.0, "refresh": 1200.0}
+    assert set(rung) <= set(QUEUES)
