@@ -28,6 +28,8 @@ from provenance.errors import (
 
 ENTRY_BYTES = 1536
 ENTRY_LABEL = b"trellis/entry/v1\n"
+BROWSER_KEY = b"trellis/browser-key/v1\n"
+"""Before the key of a browser that a partner's own key vouches for."""
 KINDS = (
     "agreement",
     "approval",

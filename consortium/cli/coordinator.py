@@ -10,8 +10,8 @@ import click
 from consortium.cli.api import Api
 from consortium.cli.desk import Desk, json_option, last_line, say, table, waiting
 from consortium.cli.errors import CheckRefused, ToolError, Unreachable
-from consortium.cli.home import Home, Json
-from consortium.cli.joining import home_option, join_command, line
+from consortium.cli.home import Json
+from consortium.cli.joining import home_option, init_command, join_command, line
 from consortium.cli.vault import write_whole
 
 ENDED = ("closed", "stopped")
@@ -37,20 +37,7 @@ def command() -> None:
     """Choose places, write, schedule, watch. Run by a local coordinator of one race."""
 
 
-@command.command()
-@home_option
-@click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
-@click.option("--name", required=True, help="Your name.")
-@json_option
-def init(home: Path, id: str, name: str) -> None:
-    """Make this computer's signing key and identity.json."""
-    made = Home.create(home, id=id, role="coordinator", name=name)
-    say(
-        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."  # noqa: E501
-    )
-    last_line(made.identity)
-
-
+command.add_command(init_command("coordinator", "Your"))
 command.add_command(join_command)
 
 

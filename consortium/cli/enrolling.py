@@ -22,8 +22,8 @@ from consortium.cli.tokenise import evaluate_inputs
 from consortium.cli.uploading import (
     Evaluate,
     Steps,
-    addresses,
     digest_of,
+    evaluated,
     part_of,
     put_part,
     seal_outputs,
@@ -157,21 +157,9 @@ def tokenise(
     distinct = list(
         dict.fromkeys(one for row in rows for one in inputs[stable[row]] if one is not None)
     )
-    outputs = evaluate(
-        distinct,
-        statement=statement,
-        custodians=addresses(home),
-        actor=home.id,
-        sign=home.sign,
-        batch=own.id,
-        state=private_folder(home.state / own.id),
-        state_key=home.secret("evaluation"),
-        blinded=False,
-        workers=workers,
-        progress=steps,
-        client=client,
+    found = evaluated(
+        home, own, distinct, statement, steps, evaluate, workers, client, blinded=False
     )
-    found = dict(zip(distinct, outputs, strict=True))
     by_row = {row: [found[one] if one else None for one in inputs[stable[row]]] for row in rows}
     # The roll must not be a graph: what two voters share would find them again in the public file.
     safe = decoys(by_row, steward_key=home.secret("decoys"), stable_ids=stable)

@@ -58,6 +58,26 @@ wait_option = click.option(
 )
 
 
+def init_command(role: str, whose: str) -> click.Command:
+    """The ``init`` of somebody who is an id and a name."""
+
+    @click.command("init")
+    @home_option
+    @click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
+    @click.option("--name", required=True, help=f"{whose} name.")
+    @json_option
+    def init(home: Path, id: str, name: str) -> None:
+        """Make this computer's signing key and identity.json."""
+        made = Home.create(home, id=id, role=role, name=name)
+        say(
+            f"{made.id} is ready. Send {home / 'identity.json'} to the operator; "
+            "never send signing.key."
+        )
+        last_line(made.identity)
+
+    return init
+
+
 _accept = click.option(
     "--accept-changes",
     is_flag=True,

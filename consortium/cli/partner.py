@@ -26,8 +26,7 @@ from consortium.cli.lists import OwnList, own_list, own_lists
 from consortium.cli.reading import Ready, read_list, report, require_enough, what_leaves
 from consortium.cli.vault import write_whole
 from matching import group
-
-BROWSER_KEY = b"trellis/browser-key/v1\n"
+from provenance.entry import BROWSER_KEY
 
 
 @click.group(cls=Desk)

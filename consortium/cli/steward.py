@@ -7,7 +7,14 @@ import click
 from consortium.cli import enrolling
 from consortium.cli.desk import Desk, confirm, json_option, last_line, progress, say, waiting
 from consortium.cli.home import Home
-from consortium.cli.joining import home_option, join_command, line, outside, wait_option
+from consortium.cli.joining import (
+    home_option,
+    init_command,
+    join_command,
+    line,
+    outside,
+    wait_option,
+)
 from matching import group
 from policies.agreement import parse
 
@@ -17,20 +24,7 @@ def command() -> None:
     """Enrol a voter file. Run by whoever lawfully holds it."""
 
 
-@command.command()
-@home_option
-@click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
-@click.option("--name", required=True, help="The steward's name.")
-@json_option
-def init(home: Path, id: str, name: str) -> None:
-    """Make this computer's signing key and identity.json."""
-    made = Home.create(home, id=id, role="steward", name=name)
-    say(
-        f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key."  # noqa: E501
-    )
-    last_line(made.identity)
-
-
+command.add_command(init_command("steward", "The steward's"))
 command.add_command(join_command)
 
 

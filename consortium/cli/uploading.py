@@ -35,6 +35,7 @@ from matching.evaluation import BATCH
 from matching.group import reduce
 from matching.locks import make_entry, shared_point
 from matching.recipes import ADDRESS_RECIPE, VERSION
+from matching.statement import Statement
 from provenance.merkle import tree_root
 
 Evaluate = Callable[..., list[bytes]]
@@ -222,21 +223,9 @@ def tokenise(
         return
     wanted = _wanted(members)
     distinct = list(dict.fromkeys(one for _, _, one in wanted))
-    outputs = evaluate(
-        distinct,
-        statement=keys.match,
-        custodians=addresses(home),
-        actor=home.id,
-        sign=home.sign,
-        batch=own.id,
-        state=private_folder(home.state / own.id),
-        state_key=home.secret("evaluation"),
-        blinded=True,
-        workers=workers,
-        progress=steps,
-        client=client,
+    found = evaluated(
+        home, own, distinct, keys.match, steps, evaluate, workers, client, blinded=True
     )
-    found = dict(zip(distinct, outputs, strict=True))
     addressed = {number: found[one] for number, at, one in wanted if at == ADDRESS_RECIPE}
     rows = own.rows(home)
     keep_rows(
@@ -249,6 +238,36 @@ def tokenise(
     )
     triples = [(number, at, found[one]) for number, at, one in wanted]
     seal_outputs(home, own.folder / "outputs.sealed", own.id, triples, keys.pepper)
+
+
+def evaluated(
+    home: Home,
+    own: OwnList,
+    inputs: Sequence[bytes],
+    statement: Statement,
+    steps: Steps,
+    evaluate: Evaluate,
+    workers: int,
+    client: httpx.Client | None,
+    *,
+    blinded: bool,
+) -> dict[bytes, bytes]:
+    """Have the custodians evaluate distinct inputs; each input's output."""
+    outputs = evaluate(
+        inputs,
+        statement=statement,
+        custodians=addresses(home),
+        actor=home.id,
+        sign=home.sign,
+        batch=own.id,
+        state=private_folder(home.state / own.id),
+        state_key=home.secret("evaluation"),
+        blinded=blinded,
+        workers=workers,
+        progress=steps,
+        client=client,
+    )
+    return dict(zip(inputs, outputs, strict=True))
 
 
 def _wanted(members: Sequence[Member]) -> list[tuple[int, int, bytes]]:

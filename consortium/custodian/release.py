@@ -27,9 +27,9 @@ from matching.evaluation import moment
 from matching.locks import audience_leaves
 from matching.statement import Statement
 from policies.agreement import Agreement
+from provenance.entry import BROWSER_KEY
 from provenance.merkle import tree_root
 
-BROWSER_KEY = b"trellis/browser-key/v1\n"
 _AHEAD = timedelta(minutes=5)  # clocks of witnesses may run ahead of ours by this much
 
 

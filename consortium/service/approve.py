@@ -178,11 +178,8 @@ def approve(
     require(caller, "approve", partner=caller.id, sources=(one.manifest or {}).get("sources", []))
     said = enter.read(unit, entry, openings, now=now)
     enter.expect(said, "approval", kind="approve", campaign=id, digest=one.digest)
-    if said.actor.id != caller.id:
-        raise EntryMisfits("the entry is signed by another partner")
-    known = [a for a in campaigns.approvals(unit, id, "approve") if a.partner == caller.id]
-    if known:
-        return known[0].leaf
+    if leaf := said_before(unit, caller, id, "approve", said):
+        return leaf
     if one.state != "submitted" or one.manifest is None:
         raise WrongState("this campaign is not waiting for approvals")
     if caller.id not in one.manifest["sources"]:
@@ -198,6 +195,14 @@ def approve(
         campaigns.change(unit, id, state="approved", waiting_for="the audience to be fixed")
         unit.after("freeze", campaign=id)
     return leaf
+
+
+def said_before(unit: Unit, caller: Caller, id: str, kind: str, said: enter.Said) -> str | None:
+    """The leaf of what this partner said before, if it did; nobody says it for another."""
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another partner")
+    known = campaigns.approvals(unit, id, kind)
+    return next((one.leaf for one in known if one.partner == caller.id), None)
 
 
 def schedule(unit: Unit, caller: Caller, id: str, *, hold: timedelta, now: datetime) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from consortium.service import agree, enter
-from consortium.service.errors import EntryMisfits, WrongState
+from consortium.service import agree, approve, enter
+from consortium.service.errors import WrongState
 from consortium.store import campaigns, frames
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
@@ -67,11 +67,8 @@ def attest(
     one = campaigns.get(unit, id)
     said = enter.read(unit, entry, openings, now=now)
     enter.expect(said, "approval", kind="attest", campaign=id, digest=one.digest, root=one.root)
-    if said.actor.id != caller.id:
-        raise EntryMisfits("the entry is signed by another partner")
-    known = [a for a in campaigns.approvals(unit, id, "attest") if a.partner == caller.id]
-    if known:
-        return known[0].leaf
+    if leaf := approve.said_before(unit, caller, id, "attest", said):
+        return leaf
     if one.state != "frozen" or one.manifest is None:
         raise WrongState("this campaign's audience is not waiting to be checked")
     if caller.id not in agree.parties(unit, one.race):

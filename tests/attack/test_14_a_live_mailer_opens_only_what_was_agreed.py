@@ -18,11 +18,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.custodian.errors import Refused
-from consortium.custodian.release import BROWSER_KEY
 from matching import group, locks
 from matching.crypto_errors import LockRefused, MessageRefused
 from matching.locks import RosterEntry, make_entry
 from matching.statement import Statement
+from provenance.entry import BROWSER_KEY
 from tests.fakes.campaign import (
     Campaign,
     intent,

@@ -20,12 +20,12 @@ from consortium.store.errors import Missing
 from consortium.store.schema import migrate
 from consortium.store.unit import Units, engine
 from consortium.web.app import create_app
-from consortium.web.pages.signing import BROWSER_KEY, assembled, unsigned
+from consortium.web.pages.signing import assembled, unsigned
 from consortium.web.security import POLICY
 from consortium.web.tokens import AUDIENCE, TYPE
 from provenance.backend import FolderBackend
 from provenance.canonical import canonical, openings_from_json
-from provenance.entry import ENTRY_LABEL, opened
+from provenance.entry import BROWSER_KEY, ENTRY_LABEL, opened
 
 NOW = datetime(2026, 10, 20, 16, 30, tzinfo=UTC)
 

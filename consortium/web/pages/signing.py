@@ -21,10 +21,9 @@ from consortium.web.routes.forms import Promised, Signed
 from consortium.web.tokens import Bearer
 from consortium.web.who import scripted
 from provenance.canonical import canonical, commitment
-from provenance.entry import ENTRY_BYTES, ENTRY_LABEL
+from provenance.entry import BROWSER_KEY, ENTRY_BYTES, ENTRY_LABEL
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
-BROWSER_KEY = b"trellis/browser-key/v1\n"
 """What a partner's tool puts before the 32 bytes of a key when it vouches for it."""
 
 Script = Annotated[SignedIn, Depends(scripted)]
