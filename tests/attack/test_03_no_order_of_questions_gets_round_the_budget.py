@@ -5,9 +5,10 @@ noise is drawn, and an answer once given is the answer.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from consortium.clock import Standing
 from consortium.store import actors, ledger
 from consortium.store.actors import Actor
 from consortium.store.unit import Units, engine
+from policies import definition as definitions
 from policies.parts import ADHOC, GATE_SHARE
 from tests.fakes.actors import public
 from tests.fakes.server import RACE, Server, some_voters
@@ -60,14 +62,20 @@ def charges(server: Server) -> list[tuple[str, int]]:
 
 
 def fresh_questions() -> Iterator[dict[str, Any]]:
-    """As many different questions as anyone likes: the ZIP beside a precinct, band by band."""
-    for precinct in ("44-0", "44-1"):
-        for zip_code in ("43600", "43601"):
-            for first in range(18, 60):
-                yield {
-                    "places": {"precinct": [precinct], "zip": [zip_code]},
-                    "age": [f"{first}-{first + 1}"],
-                }
+    """Hundreds of different questions: a ZIP beside a precinct, by some ages and some votes."""
+    for precinct, zip_code in product(("44-0", "44-1"), ("43600", "43601")):
+        for ages, votes in product(some_of(definitions.AGES), some_of(definitions.VOTES)):
+            yield {
+                "places": {"precinct": [precinct], "zip": [zip_code]},
+                "age": ages,
+                "votes": votes,
+            }
+
+
+def some_of(bands: Sequence[str]) -> list[list[str]]:
+    """Every choice of some of the bands, but not of all: that would be no choice."""
+    sizes = range(1, len(bands))
+    return [list(chosen) for size in sizes for chosen in combinations(bands, size)]
 
 
 def test_a_repeated_question_costs_nothing_and_answers_the_same(counted: Server) -> None:
