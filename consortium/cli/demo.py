@@ -24,6 +24,9 @@ SUBJECT = "Come say hello on Saturday"
 PORTS = ("web", "tls", "sink", "returns")
 
 
+TERMINATED = 128 + signal.SIGTERM
+
+
 class Stage:
     """Runs the stages in order, says how far it is, and remembers what is done."""
 
@@ -32,9 +35,19 @@ class Stage:
         self._names = [*usual]
         self._usual = usual
         self._console = console
+        self._ended = False
         self._done: dict[str, float] = (
             json.loads(self._file.read_text()) if self._file.exists() else {}
         )
+
+    def end(self, *_: object) -> None:
+        """Leave, because somebody asked.
+
+        An exception that strikes while Python is in a destructor is swallowed there, so the wish
+        is also remembered until the stage is over.
+        """
+        self._ended = True
+        sys.exit(TERMINATED)
 
     def run(self, name: str, work: Callable[[], None]) -> None:
         """Do a stage unless an earlier run finished it."""
@@ -46,6 +59,8 @@ class Stage:
         self._console.print(f"{head} ...{self._eta(name)}")
         began = time.monotonic()
         work()
+        if self._ended:
+            sys.exit(TERMINATED)
         self._done[name] = time.monotonic() - began
         part = self._file.with_suffix(".part")
         part.write_text(json.dumps(self._done))
@@ -442,8 +457,8 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     world = _world(given, out, console)
     demo = Demo(world, out.absolute(), database, broker)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stage = Stage(demo.out, usual(world), console)
+    signal.signal(signal.SIGTERM, stage.end)
     try:
         stage.run(STAGES[0], demo.found)
         demo.start()
