@@ -160,7 +160,7 @@ def test_a_dealer_that_tells_the_judges_another_story_is_named_by_all(world: Wor
     )
     bea = world.ceremony("bea")
     bea._peers = TwoFaced(bea._peers, {("cyd", "shares"): false})
-    with world.hosts["bea"].ledger._write() as sql:
+    with world.hosts["bea"].ledger.write() as sql:
         sql.execute("DELETE FROM messages WHERE round='shares' AND sender='cyd'")
         sql.execute("DELETE FROM messages WHERE round IN ('signature', 'statement')")
     drivers["bea"] = bea

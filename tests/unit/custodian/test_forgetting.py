@@ -78,7 +78,7 @@ def test_what_a_crash_left_in_the_wal_is_gone_after_the_next_start(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.begin_ceremony("s", SECRET)
-    monkeypatch.setattr(Ledger, "_empty_wal", lambda _: None)  # power goes right after the commit
+    monkeypatch.setattr(Ledger, "empty_wal", lambda _: None)  # power goes right after the commit
     ledger.abort_ceremony("s", "bea", "dealt falsely")
     assert found(tmp_path)
     monkeypatch.undo()

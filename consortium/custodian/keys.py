@@ -1,0 +1,134 @@
+"""The shares this custodian holds, and the ceremonies they come from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consortium.custodian.database import Database
+from matching.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A share this custodian holds, with the statement it belongs to."""
+
+    statement: Statement
+    signatures: dict[str, str]
+    share: bytes = field(repr=False)
+
+
+class Keys(Database):
+    """Shares, polynomials of running ceremonies, their messages, and drafted log entries."""
+
+    SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (purpose TEXT, epoch TEXT, sid TEXT NOT NULL UNIQUE,
+    statement TEXT NOT NULL, signatures TEXT NOT NULL, share BLOB NOT NULL,
+    PRIMARY KEY (purpose, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ceremonies (sid TEXT PRIMARY KEY, secret TEXT, aborted TEXT);
+CREATE TABLE IF NOT EXISTS messages (sid TEXT, round TEXT, sender TEXT, message TEXT NOT NULL,
+    PRIMARY KEY (sid, round, sender)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL, leaf TEXT);
+"""
+
+    def add_key(self, key: Key) -> None:
+        """Keep a share, and forget the polynomial it came from, in one transaction."""
+        stated = key.statement
+        with self.write() as sql:
+            sql.execute(
+                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    stated.purpose,
+                    stated.epoch,
+                    stated.sid,
+                    json.dumps(stated.to_json()),
+                    json.dumps(key.signatures),
+                    key.share,
+                ),
+            )
+            sql.execute("UPDATE ceremonies SET secret=NULL WHERE sid=?", (stated.sid,))
+        self.empty_wal()
+
+    def key(self, purpose: str, epoch: str) -> Key | None:
+        """Return the share for a purpose in an epoch, if there is one."""
+        rows = self.rows(
+            "SELECT statement, signatures, share FROM keys WHERE purpose=? AND epoch=?",
+            purpose,
+            epoch,
+        )
+        if not rows:
+            return None
+        statement, signatures, share = rows[0]
+        return Key(Statement.from_json(json.loads(statement)), json.loads(signatures), share)
+
+    def key_of(self, sid: str) -> Key | None:
+        """Return the share made in ceremony ``sid``, if it is held."""
+        rows = self.rows("SELECT purpose, epoch FROM keys WHERE sid=?", sid)
+        return self.key(*rows[0]) if rows else None
+
+    def begin_ceremony(self, sid: str, secret: Mapping[str, Any]) -> None:
+        """Keep a fresh polynomial; a second one for the same ceremony is ignored."""
+        with self.write() as sql:
+            sql.execute(
+                "INSERT OR IGNORE INTO ceremonies VALUES (?, ?, NULL)", (sid, json.dumps(secret))
+            )
+
+    def ceremony_secret(self, sid: str) -> dict[str, Any] | None:
+        """Return the polynomial of a running ceremony."""
+        rows = self.rows("SELECT secret FROM ceremonies WHERE sid=?", sid)
+        return dict(json.loads(rows[0][0])) if rows and rows[0][0] else None
+
+    def abort_ceremony(self, sid: str, culprit: str, reason: str) -> None:
+        """Remember why a ceremony ended, and forget its polynomial."""
+        with self.write() as sql:
+            sql.execute(
+                "UPDATE ceremonies SET secret=NULL, aborted=? WHERE sid=?",
+                (json.dumps([culprit, reason]), sid),
+            )
+        self.empty_wal()
+
+    def aborted(self, sid: str) -> tuple[str, str] | None:
+        """Return culprit and reason of an aborted ceremony."""
+        rows = self.rows("SELECT aborted FROM ceremonies WHERE sid=?", sid)
+        if not rows or not rows[0][0]:
+            return None
+        culprit, reason = json.loads(rows[0][0])
+        return str(culprit), str(reason)
+
+    def put_message(self, sid: str, round: str, sender: str, message: Mapping[str, Any]) -> None:
+        """Keep a ceremony message; the first one stays."""
+        with self.write() as sql:
+            sql.execute(
+                "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?)",
+                (sid, round, sender, json.dumps(message)),
+            )
+
+    def message(self, sid: str, round: str, sender: str) -> dict[str, Any] | None:
+        """Return a ceremony message."""
+        rows = self.rows(
+            "SELECT message FROM messages WHERE sid=? AND round=? AND sender=?", sid, round, sender
+        )
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def put_draft(self, name: str, drafted: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a drafted log entry under a name before posting it; the first one stays."""
+        with self.write() as sql:
+            sql.execute(
+                "INSERT OR IGNORE INTO drafts VALUES (?, ?, NULL)", (name, json.dumps(drafted))
+            )
+        return self.draft(name) or {}
+
+    def draft(self, name: str) -> dict[str, Any] | None:
+        """Return a drafted entry."""
+        rows = self.rows("SELECT drafted FROM drafts WHERE name=?", name)
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def set_leaf(self, name: str, leaf: str) -> None:
+        """Remember under which leaf a drafted entry was taken in."""
+        with self.write() as sql:
+            sql.execute("UPDATE drafts SET leaf=? WHERE name=?", (leaf, name))
+
+    def leaf(self, name: str) -> str | None:
+        """Return the leaf of a posted entry."""
+        rows = self.rows("SELECT leaf FROM drafts WHERE name=?", name)
+        return str(rows[0][0]) if rows and rows[0][0] else None
