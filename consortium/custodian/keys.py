@@ -3,10 +3,24 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from consortium.custodian.database import Database
 from matching.statement import Statement
+
+
+class Wrapping(Protocol):
+    """What makes a secret unreadable in the database file to whoever has only the file.
+
+    A label says what the secret is; a secret wrapped under one label does not unwrap under another.
+    """
+
+    def wrap(self, secret: bytes, label: bytes) -> bytes:
+        """Return ``secret`` as it may stand on a disk."""
+
+    def unwrap(self, wrapped: bytes, label: bytes) -> bytes:
+        """Return the secret again; raises a `CustodianError` when it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +39,30 @@ class Keys(Database):
 CREATE TABLE IF NOT EXISTS keys (purpose TEXT, epoch TEXT, sid TEXT NOT NULL UNIQUE,
     statement TEXT NOT NULL, signatures TEXT NOT NULL, share BLOB NOT NULL,
     PRIMARY KEY (purpose, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ceremonies (sid TEXT PRIMARY KEY, secret TEXT, aborted TEXT);
+CREATE TABLE IF NOT EXISTS ceremonies (sid TEXT PRIMARY KEY, secret BLOB, aborted TEXT);
 CREATE TABLE IF NOT EXISTS messages (sid TEXT, round TEXT, sender TEXT, message TEXT NOT NULL,
     PRIMARY KEY (sid, round, sender)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL, leaf TEXT);
 """
 
+    def __init__(self, path: Path, wrapping: Wrapping | None = None) -> None:
+        self._wrapping = wrapping
+        super().__init__(path)
+
+    # Every secret of these tables goes through these two methods, and nothing else does.
+
+    def _wrapped(self, secret: bytes, label: str) -> bytes:
+        wrap = self._wrapping
+        return wrap.wrap(secret, f"trellis/custodian/{label}".encode()) if wrap else secret
+
+    def _unwrapped(self, wrapped: bytes, label: str) -> bytes:
+        wrap = self._wrapping
+        return wrap.unwrap(wrapped, f"trellis/custodian/{label}".encode()) if wrap else wrapped
+
     def add_key(self, key: Key) -> None:
         """Keep a share, and forget the polynomial it came from, in one transaction."""
         stated = key.statement
+        share = self._wrapped(key.share, f"share/{stated.sid}")
         with self.write() as sql:
             sql.execute(
                 "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)",
@@ -43,7 +72,7 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
                     stated.sid,
                     json.dumps(stated.to_json()),
                     json.dumps(key.signatures),
-                    key.share,
+                    share,
                 ),
             )
             sql.execute("UPDATE ceremonies SET secret=NULL WHERE sid=?", (stated.sid,))
@@ -58,8 +87,10 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
         )
         if not rows:
             return None
-        statement, signatures, share = rows[0]
-        return Key(Statement.from_json(json.loads(statement)), json.loads(signatures), share)
+        stated, signatures, wrapped = rows[0]
+        statement = Statement.from_json(json.loads(stated))
+        share = self._unwrapped(wrapped, f"share/{statement.sid}")
+        return Key(statement, json.loads(signatures), share)
 
     def key_of(self, sid: str) -> Key | None:
         """Return the share made in ceremony ``sid``, if it is held."""
@@ -68,15 +99,16 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
 
     def begin_ceremony(self, sid: str, secret: Mapping[str, Any]) -> None:
         """Keep a fresh polynomial; a second one for the same ceremony is ignored."""
+        wrapped = self._wrapped(json.dumps(secret).encode(), f"polynomial/{sid}")
         with self.write() as sql:
-            sql.execute(
-                "INSERT OR IGNORE INTO ceremonies VALUES (?, ?, NULL)", (sid, json.dumps(secret))
-            )
+            sql.execute("INSERT OR IGNORE INTO ceremonies VALUES (?, ?, NULL)", (sid, wrapped))
 
     def ceremony_secret(self, sid: str) -> dict[str, Any] | None:
         """Return the polynomial of a running ceremony."""
         rows = self.rows("SELECT secret FROM ceremonies WHERE sid=?", sid)
-        return dict(json.loads(rows[0][0])) if rows and rows[0][0] else None
+        if not rows or not rows[0][0]:
+            return None
+        return dict(json.loads(self._unwrapped(rows[0][0], f"polynomial/{sid}")))
 
     def abort_ceremony(self, sid: str, culprit: str, reason: str) -> None:
         """Remember why a ceremony ended, and forget its polynomial."""

@@ -84,3 +84,31 @@ def test_what_a_crash_left_in_the_wal_is_gone_after_the_next_start(
     monkeypatch.undo()
     Ledger(tmp_path / "custodian.sqlite").close()
     assert found(tmp_path) == set()
+
+
+class Turned:
+    """A wrapping that only has to be told from none: the label first, then every bit flipped."""
+
+    def wrap(self, secret: bytes, label: bytes) -> bytes:
+        return label + b"|" + bytes(byte ^ 0xFF for byte in secret)
+
+    def unwrap(self, wrapped: bytes, label: bytes) -> bytes:
+        assert wrapped.startswith(label + b"|")
+        return bytes(byte ^ 0xFF for byte in wrapped[len(label) + 1 :])
+
+
+def test_share_and_polynomial_stand_in_the_file_only_as_they_were_wrapped(tmp_path: Path) -> None:
+    statement, shares = split(group.reduce(os.urandom(64)), threshold=2, ids=("ann", "bea"))
+    ledger = Ledger(tmp_path / "custodian.sqlite", Turned())
+    try:
+        ledger.begin_ceremony("s", SECRET)
+        ledger.add_key(Key(statement, {}, shares["ann"]))
+        blobs = b"".join(path.read_bytes() for path in tmp_path.glob("custodian.sqlite*"))
+        assert found(tmp_path) == set()
+        assert shares["ann"] not in blobs
+        assert ledger.ceremony_secret("s") == SECRET
+        held = ledger.key_of(statement.sid)
+        assert held is not None
+        assert held.share == shares["ann"]
+    finally:
+        ledger.close()
