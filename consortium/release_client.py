@@ -7,9 +7,11 @@ as the row's AEAD tag does; proofs are asked for when a row does not open, to fi
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,10 +26,11 @@ from consortium.custodians import (
     call,
 )
 from matching import locks as lock_maths
-from matching.crypto_errors import CryptoRefused, ProofRefused
+from matching import released
+from matching.crypto_errors import CryptoRefused, MessageRefused, ProofRefused
 from matching.envelope import Message, Signer, canonical, close, open_
 from matching.evaluation import stamp
-from matching.oprf import Proof
+from matching.released import Answered
 from matching.statement import Statement
 
 __all__ = [
@@ -74,8 +77,12 @@ class ReleaseClient:
         mailer: str,
         sign: Signer,
         client: httpx.Client | None = None,
+        evidence: Path | None = None,
     ) -> None:
+        """Args: ``evidence`` is the folder in which what shows a custodian wrong is kept."""
         self._statement, self._mailer, self._sign = statement, mailer, sign
+        self._evidence = evidence
+        self._first: dict[tuple[str, int, int], Answered] = {}
         self._by_index = {
             statement.index(one.id): one for one in custodians if one.id in statement.ids
         }
@@ -112,6 +119,7 @@ class ReleaseClient:
         evidence: Mapping[str, Any],
         nonce: bytes,
         locks: Sequence[bytes],
+        without: Mapping[str, CustodianProblem] | None = None,
     ) -> Opened:
         """Show every custodian the whole evidence, until a quorum has counted the opens.
 
@@ -122,6 +130,7 @@ class ReleaseClient:
                 Evidence's JSON form.
             nonce: the campaign's, as in the intent.
             locks: the released set; chunks are cut from this order.
+            without: custodians that are not asked, and what is wrong with each.
 
         Raises:
             TooFewCustodians: with each custodian's problem; a refusal's name says what is missing.
@@ -139,9 +148,11 @@ class ReleaseClient:
             "locks": hashlib.sha256(raw).hexdigest(),
         }
         good: list[int] = []
-        problems: dict[str, CustodianProblem] = {}
+        problems: dict[str, CustodianProblem] = dict(without or {})
         chunks = -(-len(locks) // CHUNK_LOCKS)
         for index, address in sorted(self._by_index.items()):
+            if address.id in problems:
+                continue
             signed = self._signed("release-open", address.id, said)
             try:
                 call(self._client, address, "/release", {**whole, "call": signed}, seconds=900)
@@ -156,6 +167,43 @@ class ReleaseClient:
             raise TooFewCustodians(self._statement.threshold, problems)
         return Opened(str(manifest["campaign"]), tuple(good), chunks, raw, problems)
 
+    def points(
+        self,
+        manifest: Mapping[str, Any],
+        *,
+        agreement: bytes,
+        evidence: Mapping[str, Any],
+        nonce: bytes,
+        locks: Sequence[bytes],
+        without: Mapping[str, CustodianProblem] | None = None,
+    ) -> tuple[Opened, list[bytes | None]]:
+        """Open a campaign and have every lock answered, with other custodians for who falls silent.
+
+        Args: as ``open_release``.
+
+        Returns:
+            The quorum that answered all of it, and r*X for every lock, as ``answers``.
+
+        Raises:
+            TooFewCustodians: each custodian's problem is in it.
+        """
+        problems = dict(without or {})
+        while True:
+            opened = self.open_release(
+                manifest,
+                agreement=agreement,
+                evidence=evidence,
+                nonce=nonce,
+                locks=locks,
+                without=problems,
+            )
+            try:
+                each = [self.answers(opened, chunk) for chunk in range(opened.chunks)]
+            except CustodianProblem as problem:
+                problems[problem.custodian] = problem
+                continue
+            return opened, [point for chunk in each for point in chunk]
+
     def answers(self, opened: Opened, chunk: int) -> list[bytes | None]:
         """Return r*X for every lock of a chunk, in order; None where a custodian has retired it.
 
@@ -163,21 +211,74 @@ class ReleaseClient:
             CustodianDown, CustodianRefused: naming the custodian; open again to form another
             quorum.
         """
-        each = [self._answer(opened, chunk, index, proofs=False) for index in opened.quorum]
+        each = []
+        for index in opened.quorum:
+            answered = self._answer(opened, chunk, index, proofs=False)
+            # Kept until it is known to be right: an honest proof later would else hide it.
+            self._first[opened.campaign, chunk, index] = answered
+            each.append(answered.answers)
         return combined(each)
 
     def find_liar(self, opened: Opened, chunk: int) -> None:
         """Ask the quorum for proofs of a chunk in which a row did not open.
 
+        What is proved now must also be what was answered before: else a custodian could spoil one
+        row and prove another answer when it is asked.
+
         Raises:
-            CustodianLied: naming the first whose proof does not hold. Returning means all answered
-            rightly, so
-                the row itself was sealed wrongly.
+            CustodianLied: naming the first that is convicted. Returning means all answered
+                rightly, so the row itself was sealed wrongly.
+            CustodianDown, CustodianRefused: naming one that does not prove what it answered.
         """
         for index in opened.quorum:
-            self._answer(opened, chunk, index, proofs=True)
+            address = self._by_index[index]
+            proven = self._answer(opened, chunk, index, proofs=True)
+            first = self._first.get((opened.campaign, chunk, index), proven)
+            try:
+                if "proof" not in proven.response["body"] and any(proven.answers):
+                    raise CustodianDown(address.id, "does not prove what it answered")
+                released.check_proof(proven, self._statement, address.id)
+                released.check_same(first, proven)
+            except ProofRefused as error:
+                raise CustodianLied(address.id, self._keep(address.id, first, proven)) from error
+            except MessageRefused as error:
+                raise CustodianDown(address.id, "proves another answer than it gave") from error
 
-    def _answer(self, opened: Opened, chunk: int, index: int, *, proofs: bool) -> bytes:
+    def shut(self, opened: Opened, chunk: int) -> dict[str, int]:
+        """Count the rows that one custodian alone says were retired.
+
+        They stay shut: a partner may have reached that one only. But who says so of many keeps
+        letters back, and no proof tells the two apart; so it is named, with how many.
+        """
+        each = {index: self._first[opened.campaign, chunk, index] for index in opened.quorum}
+        gone = {
+            index: {n for n in range(0, len(one.answers), 32) if not any(one.answers[n : n + 32])}
+            for index, one in each.items()
+        }
+        alone = {
+            self._by_index[index].id: len(
+                rows - set().union(*(gone[other] for other in gone if other != index))
+            )
+            for index, rows in gone.items()
+        }
+        return {custodian: count for custodian, count in alone.items() if count}
+
+    def forget(self, campaign: str) -> None:
+        """Let go of what custodians answered for a campaign."""
+        self._first = {at: one for at, one in self._first.items() if at[0] != campaign}
+
+    def _keep(self, custodian: str, *answered: Answered) -> Path | None:
+        if self._evidence is None:
+            return None
+        shown = released.to_json(answered, self._statement, custodian)
+        text = json.dumps(shown, indent=1, sort_keys=True)
+        name = f"evidence-{custodian}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        self._evidence.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._evidence / name
+        path.write_text(text)
+        return path
+
+    def _answer(self, opened: Opened, chunk: int, index: int, *, proofs: bool) -> Answered:
         address, quorum = self._by_index[index], list(opened.quorum)
         said = {"campaign": opened.campaign, "chunk": chunk, "quorum": quorum, "proofs": proofs}
         path = f"/release/{opened.campaign}/{chunk}"
@@ -186,42 +287,14 @@ class ReleaseClient:
         part = opened.locks[start : start + CHUNK_LOCKS * 32]
         try:
             raw = base64.b64decode(str(answer.get("answers")), validate=True)
-            body = open_("released", answer.get("response"), public=address.public)
-        except (ValueError, CryptoRefused) as error:
-            raise CustodianDown(address.id, "does not answer under its own key") from error
-        if (
-            body.get("answers") != hashlib.sha256(raw).hexdigest()
-            or body.get("locks") != hashlib.sha256(part).hexdigest()
-            or len(raw) != len(part)
-        ):
-            raise CustodianDown(address.id, "signed an answer to other locks")
-        if proofs:
-            self._check(address, index, quorum, part, raw, body)
-        return raw
-
-    def _check(
-        self,
-        address: CustodianAddress,
-        index: int,
-        quorum: Sequence[int],
-        part: bytes,
-        raw: bytes,
-        body: Mapping[str, Any],
-    ) -> None:
-        given = [
-            (part[n : n + 32], raw[n : n + 32])
-            for n in range(0, len(raw), 32)
-            if raw[n : n + 32] != bytes(32)
-        ]
-        if not given:
-            return
-        asked, answered = b"".join(a for a, _ in given), b"".join(b for _, b in given)
-        try:
-            proof = Proof.from_bytes(bytes.fromhex(str(body.get("proof", ""))))
-            commitment = self._statement.shares[index - 1]
-            lock_maths.check_answers(commitment, index, quorum, asked, answered, proof)
-        except (ProofRefused, ValueError) as error:
-            raise CustodianLied(address.id) from error
+            answered = Answered(dict(answer["response"]), part, raw)
+            body = released.check_signed(answered, custodian=address.id, public=address.public)
+        except (KeyError, TypeError, ValueError, CryptoRefused) as error:
+            problem = "does not answer these locks under its own key"
+            raise CustodianDown(address.id, problem) from error
+        if any(body.get(name) != said[name] for name in ("campaign", "chunk", "quorum")):
+            raise CustodianDown(address.id, "signed an answer to another question")
+        return answered
 
     def close_release(self, campaign: str) -> dict[str, dict[str, Any]]:
         """End a campaign everywhere it was opened; return each custodian's signed total.

@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -49,6 +50,7 @@ class Custodians:
         self._opened: dict[str, Opened] = {}
         self._honest: set[tuple[str, int]] = set()
         self._liars: set[str] = set()
+        self._without: dict[str, dict[str, CustodianProblem]] = {}
 
     def _reach(self) -> ReleaseClient:
         """Build the client from the sealing key's statement in the cosigned log."""
@@ -68,6 +70,7 @@ class Custodians:
                 [CustodianAddress.of(one) for one in listed if one["id"] not in self._liars],
                 mailer="mailer",
                 sign=Ed25519PrivateKey.from_private_bytes(seed).sign,
+                evidence=here.settings.mailer_home / "evidence",
             )
         return self._client
 
@@ -81,21 +84,36 @@ class Custodians:
         locks: Sequence[bytes],
     ) -> dict[bytes, bytes]:
         """The shared point of every lock that is not retired."""
-        client = self._reach()
-        opened = client.open_release(
-            manifest, agreement=agreement, evidence=evidence, nonce=nonce, locks=locks
+        # Who could not prove its answers is left out of the next try, and asked again after it.
+        without = self._without.pop(str(manifest["campaign"]), {})
+        opened, points = self._reach().points(
+            manifest,
+            agreement=agreement,
+            evidence=evidence,
+            nonce=nonce,
+            locks=locks,
+            without=without,
         )
         self._opened[opened.campaign] = opened
-        points: list[bytes | None] = []
-        for chunk in range(opened.chunks):
-            points += client.answers(opened, chunk)
+        for problem in opened.problems.values():
+            print(f"mailer: {problem}; others help in its place", flush=True)  # noqa: T201
+        self._say_who_shuts(opened)
         return {lock: point for lock, point in zip(locks, points, strict=True) if point is not None}
+
+    def _say_who_shuts(self, opened: Opened) -> None:
+        total: Counter[str] = Counter()
+        for chunk in range(opened.chunks):
+            total.update(self._reach().shut(opened, chunk))
+        for custodian, count in sorted(total.items()):
+            said = f"custodian {custodian} alone says that {count} rows were retired"
+            print(f"mailer: {said}; they stay shut", flush=True)  # noqa: T201
 
     def find_liar(self, campaign: str, lock: bytes) -> None:
         """Ask for the proofs of the chunk in which a row did not open.
 
         Raises:
             CustodianLied: this custodian is not asked again by this process.
+            CustodianDown, CustodianRefused: this one proves nothing; the next try is without it.
         """
         opened = self._opened[campaign]
         whole = range(0, len(opened.locks), len(lock))
@@ -110,12 +128,16 @@ class Custodians:
             self._client = None
             print(f"mailer: {lied}", flush=True)  # noqa: T201
             raise
+        except CustodianProblem as problem:
+            self._without.setdefault(campaign, {})[problem.custodian] = problem
+            raise
         self._honest.add((campaign, chunk))
 
     def close(self, campaign: str) -> bool:
         """Ask for the signed totals; each custodian puts its own into the log."""
         self._opened.pop(campaign, None)
         client = self._reach()
+        client.forget(campaign)
         return len(client.close_release(campaign)) >= client.quorum
 
 
