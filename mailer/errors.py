@@ -9,7 +9,7 @@ MailerError
 ├── TemplateRefused       a template breaks a rule: every problem, with its line
 ├── FactsRefused          a letter lacks the text of a field it uses
 ├── LetterRefused         a header's source would break the header
-└── PaceRefused           a pace or a breaker was given figures that cannot be
+└── PaceRefused           a breaker was given figures that cannot be
 """
 
 from __future__ import annotations
@@ -85,4 +85,4 @@ class LetterRefused(MailerError):
 
 
 class PaceRefused(MailerError):
-    """A pace or a breaker was given figures that cannot be."""
+    """A breaker was given figures that cannot be."""

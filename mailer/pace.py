@@ -1,33 +1,11 @@
-"""How fast letters leave, and when they stop leaving; decisions only, the caller keeps the time."""
+"""When letters stop leaving: what readers and dead addresses say against going on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Literal
 
 from mailer.errors import PaceRefused
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One destination domain's share of our speed: a bucket that fills at ``rate``.
-
-    Args:
-        rate: letters a second.
-        burst: letters that may leave at once.
-        tokens: how many may leave now.
-        at: when ``tokens`` was so.
-    """
-
-    rate: float
-    burst: float
-    tokens: float
-    at: datetime
-
-    def __post_init__(self) -> None:
-        if self.rate <= 0 or self.burst < 1:
-            raise PaceRefused("a lane's rate is above 0, its burst at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +34,6 @@ class Verdict:
 
     state: Literal["go", "warn", "stop"]
     why: str = ""
-
-
-def lane(rate: float, burst: float, now: datetime) -> Lane:
-    """Open a lane for a destination domain; raises PaceRefused."""
-    return Lane(rate, burst, burst, now)
-
-
-def take(one: Lane, now: datetime) -> tuple[Lane, float]:
-    """Take one letter's turn.
-
-    Returns:
-        The lane afterwards, and seconds to wait: 0 means that the letter may leave now. With a
-        wait nothing was taken.
-    """
-    passed = max(0.0, (now - one.at).total_seconds())
-    tokens = min(one.burst, one.tokens + passed * one.rate)
-    if tokens < 1:
-        return replace(one, tokens=tokens, at=max(now, one.at)), (1 - tokens) / one.rate
-    return replace(one, tokens=tokens - 1, at=max(now, one.at)), 0.0
 
 
 def breaker(tally: Tally, limits: Limits = Limits()) -> Verdict:

@@ -1,6 +1,6 @@
 """What is allowed, to whom, how often, how much. Pure answers from stated facts."""
 
-from policies.agreement import Agreement, digest, parse, strictest, to_bytes
+from policies.agreement import Agreement, digest, parse, to_bytes
 from policies.approvals import check_manifest, enough, manifest_digest
 from policies.errors import PolicyError
 from policies.facts import Caller, Term
@@ -15,6 +15,5 @@ __all__ = [
     "enough",
     "manifest_digest",
     "parse",
-    "strictest",
     "to_bytes",
 ]

@@ -1,4 +1,4 @@
-"""The document partners sign, parsed and checked; the strictest of all wins."""
+"""The document partners sign, parsed and checked."""
 
 import hashlib
 import json
@@ -241,56 +241,6 @@ def default(
     return parse(rfc8785.dumps(_plain({**document, **others})))
 
 
-def strictest(*agreements: Agreement) -> Agreement:
-    """Join several parties' terms for one race: on every point the most restrictive wins.
-
-    Raises:
-        AgreementRefused: none given, different races, walls, people or words, or nothing left
-            that all of them allow.
-    """
-    if not agreements:
-        raise AgreementRefused("document", "no agreement was given")
-    first = agreements[0]
-    must_agree = ("version", "race", "wall", "parties", "custodians")
-    words = ("from_name", "postal_address", "paid_for_by")
-    for name in (*must_agree, *words):
-        if any(getattr(a, name) != getattr(first, name) for a in agreements):
-            raise AgreementRefused(name, "the parties' terms name different ones")
-
-    def most(name: str, choose: Callable[[list[Any]], Any]) -> Any:
-        return choose([getattr(a, name) for a in agreements])
-
-    def common(name: str) -> list[str]:
-        return [v for v in getattr(first, name) if all(v in getattr(a, name) for a in agreements)]
-
-    needed = [len(a.parties) if a.approval.rule == "all" else a.approval.k for a in agreements]
-    everyone = any(a.approval.rule == "all" for a in agreements)
-    joined = {
-        **{name: getattr(first, name) for name in (*must_agree, *words)},
-        **{n: common(n) for n in ("purposes", "message_classes", "fields", "link_hosts")},
-        "languages": common("languages"),
-        "opens": most("opens", max),
-        "closes": most("closes", min),
-        "blackout": sorted({day for a in agreements for day in a.blackout}),
-        "caps": {n: min(getattr(a.caps, n) for a in agreements) for n in Caps.__dataclass_fields__},
-        "approval": {"rule": "all" if everyone else "k of n", "k": max(needed)},
-        "threshold": most("threshold", max),
-        "trust": "operator" if all(a.trust == "operator" for a in agreements) else "threshold",
-        "once": most("once", min),  # "address" < "person": the one that tells a planter nothing
-        "size_class_max": most("size_class_max", min),
-        "minimum_upload": most("minimum_upload", max),
-        "min_audience": most("min_audience", max),
-        "holdout_share": most("holdout_share", min),
-        "retention_days": most("retention_days", min),
-        "quiet_hours": _quietest([a.quiet_hours for a in agreements]),
-        "use_terms": _strictest_terms([a.use_terms for a in agreements]),
-    }
-    plain = {k: asdict(v) if isinstance(v, Race) else v for k, v in joined.items()}
-    plain["parties"] = [asdict(p) for p in first.parties]
-    plain["custodians"] = [asdict(c) for c in first.custodians]
-    return parse(rfc8785.dumps(_plain(plain)))
-
-
 class _At:
     """One object of the document, and the path to it, so that a refusal says where."""
 
@@ -523,29 +473,6 @@ def _check_whole(agreement: Agreement) -> None:
         )
     if any(p.tax_status == "candidate" for p in a.parties) and a.wall != "candidate":
         raise AgreementRefused("wall", "a candidate's committee stands on the candidate side")
-
-
-def _quietest(windows: Sequence[tuple[time, time]]) -> tuple[time, time]:
-    """Return one quiet window that covers all, or refuse: two apart cannot be written as one."""
-    for start in sorted({w[0] for w in windows}):
-        for end in sorted({w[1] for w in windows}, key=lambda e: _minutes(start, e)):
-            if all(_minutes(start, s) + _minutes(s, e) <= _minutes(start, end) for s, e in windows):
-                return start, end
-    raise AgreementRefused("quiet_hours", "the parties' quiet hours do not overlap in one window")
-
-
-def _minutes(start: time, end: time) -> int:
-    return ((end.hour - start.hour) * 60 + end.minute - start.minute) % (24 * 60)
-
-
-def _strictest_terms(terms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    joined = dict(terms[0])
-    joined["purposes"] = [p for p in terms[0]["purposes"] if all(p in t["purposes"] for t in terms)]
-    joined["fundraising"] = all(t["fundraising"] for t in terms)
-    expires = [t["expires"] for t in terms if "expires" in t]
-    if expires:
-        joined["expires"] = min(expires)
-    return joined
 
 
 def _only(raw: Mapping[str, str], kind: type[Party] | type[Custodian]) -> dict[str, str]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from consortium.store import deliveries
+from consortium.store import campaigns, deliveries
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
+from mailer import letter
 from mailer.dkim import Signer
 from mailer.seal import Payload
 from mailer.transports import Transport
+from policies.agreement import Agreement
 from provenance.backend import Backend
 
 LEASE = timedelta(seconds=90)
@@ -118,6 +120,21 @@ class PostOffice:
         self.points.pop(campaign, None)
         self.rows.pop(campaign, None)
         self.parked.pop(campaign, None)
+
+
+@dataclass
+class Run:
+    """One worker's turn at one campaign."""
+
+    office: PostOffice
+    one: campaigns.Campaign
+    terms: Agreement
+    fence: int
+    closes: datetime
+    slices: Mapping[str, letter.Slice]
+    transport: Transport
+    interval: float
+    renewed: float = field(default_factory=time.monotonic)
 
 
 def lease(office: PostOffice, unit: Unit, campaign: str) -> int:

@@ -3,12 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
 
-from policies.agreement import Agreement, digest, parse, strictest, to_bytes
+from policies.agreement import Agreement, digest, parse, to_bytes
 from policies.errors import AgreementRefused
 
 Make = Callable[..., Agreement]
@@ -135,45 +134,3 @@ def test_a_charity_stays_nonpartisan(make: Make) -> None:
     assert parse(charity).party("union").tax_status == "501c3"
     with pytest.raises(AgreementRefused):
         parse(charity.replace(b'"wall":"nonpartisan"', b'"wall":"independent"'))
-
-
-def test_of_two_terms_the_stricter_wins(make: Make) -> None:
-    mild = make(
-        caps={"letters_per_week": 3, "letters_per_race": 9, "opens_per_week": 2},
-        blackout=["2026-10-12"],
-        quiet_hours=["21:00", "07:00"],
-        approval={"rule": "k of n", "k": 2},
-        once="person",
-    )
-    stern = make(
-        purposes=["gotv"],
-        message_classes=["gotv"],
-        blackout=["2026-10-31"],
-        quiet_hours=["20:00", "06:00"],
-        once="address",
-        opens=datetime(2026, 10, 5, tzinfo=UTC),
-        minimum_upload=500,
-    )
-    joined = strictest(mild, stern)
-    assert joined == strictest(stern, mild)
-    assert joined.purposes == ("gotv",)
-    assert joined.caps == stern.caps
-    assert joined.blackout == (date(2026, 10, 12), date(2026, 10, 31))
-    assert joined.quiet_hours == (time(20), time(7))
-    assert (joined.approval.rule, joined.approval.k) == ("all", 3)
-    assert joined.once == "address"
-    assert joined.opens == datetime(2026, 10, 5, tzinfo=UTC)
-    assert joined.minimum_upload == 500
-
-
-def test_terms_about_different_walls_cannot_be_joined(make: Make) -> None:
-    with pytest.raises(AgreementRefused) as refused:
-        strictest(make(), make(wall="independent"))
-    assert refused.value.key == "wall"
-
-
-def test_terms_that_share_no_purpose_cannot_be_joined(make: Make) -> None:
-    only = {"purposes": ["gotv"], "message_classes": ["gotv"]}
-    other = {"purposes": ["event"], "message_classes": ["event"]}
-    with pytest.raises(AgreementRefused):
-        strictest(make(**only), make(**other))

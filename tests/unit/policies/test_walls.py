@@ -1,4 +1,4 @@
-"""One side per race, and a charity's rows stay nonpartisan."""
+"""A partner's rows are written about only what the agreement names."""
 
 from collections.abc import Callable
 
@@ -6,17 +6,7 @@ import pytest
 
 from policies.agreement import Agreement
 from policies.errors import WallCrossed
-from policies.walls import may_carry, stand
-
-
-def test_one_side_per_race() -> None:
-    stand("candidate", [])
-    stand("candidate", ["candidate"])
-    with pytest.raises(WallCrossed) as crossed:
-        stand("independent", ["candidate"])
-    assert crossed.value.side == "candidate"
-    with pytest.raises(WallCrossed):
-        stand("sideways", [])
+from policies.walls import may_carry
 
 
 def test_a_message_outside_the_agreement_is_carried_by_nobody(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from consortium.custodians import CustodianLied, TooFewCustodians
-from consortium.service import decide, hear_back, send
+from consortium.service import decide, hand_over, hear_back, release, send
 from consortium.store import campaigns, contributions, deliveries
 from consortium.store.errors import LeaseLost
 from mailer import stops
@@ -714,15 +714,15 @@ def test_whom_we_know_to_leave_out_is_never_opened(post: Post, known: str) -> No
 def test_a_bundle_is_read_once_for_many_batches_and_never_kept_whole(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send, "KEPT", 100)
+    monkeypatch.setattr(release, "KEPT", 100)
     reads: list[int] = []
-    kept = send.frames.read_sealed
+    kept = release.frames.read_sealed
 
     def count(path: Any, rows: Any) -> Any:
         reads.append(len(rows))
         return kept(path, rows)
 
-    monkeypatch.setattr(send.frames, "read_sealed", count)
+    monkeypatch.setattr(release.frames, "read_sealed", count)
     id = post.campaign("c1", post.bundle("union", 1, crowd(130)))
     post.go(id)
     assert post.states(id) == {"sent": 130}
@@ -737,14 +737,14 @@ def test_a_letter_that_breaks_its_writer_fails_alone(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(10)))
-    kept = send._letter
+    kept = hand_over._letter
 
     def write(run: Any, item: Any, payload: Any) -> Any:
         if payload.email == "m3@example.net":
             raise ValueError("m3@example.net is strange")
         return kept(run, item, payload)
 
-    monkeypatch.setattr(send, "_letter", write)
+    monkeypatch.setattr(hand_over, "_letter", write)
     post.go(id)
     assert post.states(id) == {"sent": 9, "failed": 1}
     assert "@" not in "".join(str(one.outcome) for one in post.letters(id))

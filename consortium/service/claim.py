@@ -1,0 +1,125 @@
+"""Whether a letter may leave: asked before its row is opened, when claimed, and as it leaves."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from consortium.service.plan import loud
+from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
+from consortium.store import campaigns, contributions, deliveries, races
+from consortium.store.deliveries import Delivery
+from consortium.store.errors import LeaseLost
+from consortium.store.unit import Unit
+from mailer.seal import Payload
+from policies import caps
+from policies.errors import CapReached, NotNow
+
+Opened: TypeAlias = tuple[Delivery, Payload, str]
+"""A letter, what its row held, and the stop key of that address."""
+
+
+def left_out(run: Run, unit: Unit, batch: Sequence[Delivery]) -> dict[str, str]:
+    """Why letters must not leave, as far as that is known without opening their rows."""
+    now, too_loud = run.office.clock(), loud(unit, run.one.race)
+    found = {item.id: _hindrance(run, unit, item, None, too_loud, now) for item in batch}
+    return {id: why for id, why in found.items() if why}
+
+
+def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery, Payload]]:
+    """Commit, before the first byte, that these letters may be on their way."""
+    office, now = run.office, run.office.clock()
+    if lease(office, unit, run.one.id) != run.fence:
+        raise LeaseLost("another mailer has this campaign")
+    if campaigns.get(unit, run.one.id).state != "sending":
+        return []
+    too_loud = loud(unit, run.one.race)
+    taken = []
+    for item, payload, key in opened:
+        why = _hindrance(run, unit, item, key, too_loud, now)
+        if why:
+            deliveries.drop(unit, item.id, why, now)
+        elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
+            taken.append((deliveries.get(unit, item.id), payload))
+    return taken
+
+
+def _hindrance(
+    run: Run,
+    unit: Unit,
+    item: Delivery,
+    stop_key: str | None,
+    too_loud: Sequence[str],
+    now: datetime,
+) -> str:
+    """Why this letter must not leave, or nothing; without a stop key, as far as is known then."""
+    if _stopped(run, unit, item, stop_key, too_loud):
+        return "stopped"
+    by_person = run.terms.once == "person"
+    before = deliveries.sent_at(
+        unit,
+        run.one.race,
+        stop_key=stop_key,
+        address_token=item.address_token or None,
+        person=item.person if by_person else None,
+    )
+    try:
+        caps.within(run.terms.caps, before, now)
+    except CapReached:
+        return "capped"
+    if contributions.get(unit, item.bundle).state == "withdrawn":
+        return "withdrawn"
+    return ""
+
+
+def _stopped(
+    run: Run, unit: Unit, item: Delivery, stop_key: str | None, too_loud: Sequence[str]
+) -> bool:
+    return deliveries.suppressed(
+        unit,
+        race=run.one.race,
+        partner=item.partner,
+        epoch=races.get(unit, run.one.race).epoch,
+        stop_key=stop_key,
+        address_token=item.address_token or None,
+        person=item.person,
+        loud=too_loud,
+    )
+
+
+def last_look(run: Run, item: Delivery) -> str:
+    """Look once more before a letter leaves: why it must not, ``held`` if none may, or nothing.
+
+    Raises:
+        LeaseLost: this worker was so slow that another took the campaign over; it must not send.
+    """
+    office = run.office
+    renew = time.monotonic() - run.renewed > RENEW_EVERY
+
+    def look_again(unit: Unit) -> str:
+        if renew:
+            lease(office, unit, run.one.id)
+        hold(office, unit, run.one.id, run.fence)
+        mine, now = deliveries.get(unit, item.id), office.clock()
+        if (mine.state, mine.fence) != ("claimed", run.fence) or mine.stop_key is None:
+            raise LeaseLost("this letter is another worker's now")
+        try:
+            caps.may_send_at(run.terms, now)
+        except NotNow:
+            return "held"
+        if campaigns.get(unit, run.one.id).state != "sending" or now >= run.closes:
+            return "held"
+        if contributions.get(unit, item.bundle).state == "withdrawn":
+            return "withdrawn"
+        stopped = _stopped(run, unit, item, mine.stop_key, loud(unit, run.one.race))
+        return "stopped" if stopped else ""
+
+    why = office.units.run("last-look", look_again)
+    if renew:
+        run.renewed = time.monotonic()
+    return why
+
+
+def drop(run: Run, item: Delivery, why: str) -> None:
+    office = run.office
+    office.units.run("drop", lambda unit: deliveries.drop(unit, item.id, why, office.clock()))
