@@ -21,6 +21,35 @@ BATCH_BYTES = BATCH * group.SIZE
 REQUEST, RESPONSE = "evaluate", "evaluated"
 VERSION = 1
 
+TOKENS_A_ROW = 13
+"""Twelve recipes and the address token (`matching.recipes`)."""
+LEAST_CLASS = 4096
+"""Smaller lists declare this: how small an organisation is concerns no custodian."""
+MOST_CLASS = 2**24
+DEFAULT_CLASS = 2**17
+STEWARD_CLASS = 2**23
+
+
+def class_of(rows: int) -> int:
+    """Return the smallest power of two from ``LEAST_CLASS`` that holds so many rows.
+
+    Raises:
+        MessageRefused: below 1, or above ``MOST_CLASS``.
+    """
+    if not 1 <= rows <= MOST_CLASS:
+        raise MessageRefused(f"a list has from 1 to {MOST_CLASS:,} rows")
+    return max(LEAST_CLASS, 1 << (rows - 1).bit_length())
+
+
+def block_points(size: int) -> int:
+    """Return the points of one reservation: a list of this class once, in whole batches."""
+    return -(-size * TOKENS_A_ROW // BATCH) * BATCH
+
+
+def allowance(size: int) -> int:
+    """Return the points of an epoch for a list of this class: the list, and as much again."""
+    return 2 * block_points(size)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

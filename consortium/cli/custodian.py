@@ -1,18 +1,21 @@
 """Take part in a key ceremony; serve; consent; say what was spent and opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
+from consortium.cli.differences import rows_of
 from consortium.cli.errors import ToolError
 from consortium.cli.home import Home, read_invite
 from consortium.clock import utc
 from consortium.custodian.errors import CustodianError, LogUnreachable
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.settings import read_settings
+from matching.evaluation import allowance
 
 _home = click.option(
     "--home",
@@ -75,6 +78,19 @@ def join(home: Path, invite: Path, consent_steward: bool, accept_changes: bool) 
         stewards = [one["id"] for one in mine.invite["actors"] if one["role"] == "steward"]
         _consent(home, stewards)
     say(f"joined {mine.invite['origin']}")
+    say(*(_class_in_words(one) for one in mine.invite["actors"] if one["role"] in _WITH_LISTS))
+
+
+_WITH_LISTS = ("partner", "steward")
+
+
+def _class_in_words(actor: Mapping[str, Any]) -> str:
+    rows = rows_of(actor)
+    points = allowance(rows)
+    return (
+        f"{actor['id']} ({actor['role']}): a list of up to {rows:,} rows; "
+        f"{points:,} points an epoch are answered here, and no more"
+    )
 
 
 def _consent(home: Path, stewards: list[str]) -> None:

@@ -203,7 +203,8 @@ class Demo:
             who = ("--id", f"custodian-{n}", "--name", f"Custodian {n}")
             self._once(home, "custodian", "init", *who, "--listen", address)
         for p in self.world.partners:
-            what = ("--domain", p.domain, "--relation", p.relation)
+            rows = max(1, sum(1 for _ in self.world.members(p.slug).open("rb")))
+            what = ("--domain", p.domain, "--relation", p.relation, "--rows", str(rows))
             who = ("--id", p.slug, "--name", p.name)
             self._once(self.home("partners", p.slug), "partner", "init", *who, *what)
         for role, one in (("steward", self.world.steward), ("coordinator", self.world.coordinator)):

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from matching.evaluation import DEFAULT_CLASS, STEWARD_CLASS
+
 _PLAIN = ("api", "origin", "log_url", "epoch", "race")
 _OPENS = ("operator", "mailer")  # a second one of these is no newcomer like another
 
@@ -61,6 +63,10 @@ def _listed(
             yield True, f"{part}: the key of {one} {keys}"
         if before.get("role") != after.get("role"):
             yield True, f"{part}: {one} was {before.get('role')}, is {after.get('role')}"
+        if before.get("rows") != after.get("rows"):
+            # More rows are more guesses for whoever holds that key: nobody takes them silently.
+            raised = rows_of(after) > rows_of(before)
+            yield raised, f"{part}: the size class of {one} {_rows(before, after)}"
         if before.get("url") != after.get("url"):
             yield False, f"{part}: {one} was at {before.get('url')}, is at {after.get('url')}"
 
@@ -77,6 +83,16 @@ def _counted(
         yield True, words
     elif new[count] != old[count]:
         yield False, f"{count} was {old[count]}, is {new[count]}"
+
+
+def rows_of(actor: Mapping[str, Any]) -> int:
+    """The size class that an invite states for an actor, or the one that silence means."""
+    silent = STEWARD_CLASS if actor.get("role") == "steward" else DEFAULT_CLASS
+    return int(actor.get("rows", silent))
+
+
+def _rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    return f"was {rows_of(before):,} rows, is {rows_of(after):,}"
 
 
 def _short(key: str) -> str:

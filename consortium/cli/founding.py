@@ -200,7 +200,7 @@ def invite_of(
         "epoch": EPOCH_FORMAT.format(year=world.election.year),
         "race": world.race.id,
         "actors": [
-            {"id": one["id"], "role": one["role"], "name": one["name"], "public": one["public"]}
+            {part: one[part] for part in ("id", "role", "name", "public", "rows") if part in one}
             for one in identities
             if one["role"] != "witness"
         ],

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consortium.cli.differences import differences
 from consortium.cli.errors import HomeRefused
 from consortium.cli.vault import Vault, derived, private_folder, write_whole
+from matching.evaluation import MOST_CLASS
 
 SLUG = re.compile(r"[a-z0-9-]{1,40}")
 HEX_KEY = re.compile(r"[0-9a-f]{64}")
@@ -42,7 +43,7 @@ class Home:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, *, id: str, role: str, name: str, **more: str) -> "Home":
+    def create(cls, path: Path, *, id: str, role: str, name: str, **more: Any) -> "Home":
         """Make a home with a fresh signing key; the same again changes nothing.
 
         Raises:
@@ -253,6 +254,8 @@ def checked_invite(invite: Json) -> Json:
                 raise HomeRefused(
                     f"the invite's {key!r}, number {number}: a key has 64 hex characters"
                 )
+            if not 1 <= _rows_stated(entry) <= MOST_CLASS:
+                raise HomeRefused(f"the invite's {key!r}, number {number}: no size class")
         # One witness or custodian under two names would count twice.
         for part in (
             wanted[0],
@@ -265,3 +268,9 @@ def checked_invite(invite: Json) -> Json:
         if type(count) is not int or not 1 <= count <= len(invite[of]):
             raise HomeRefused(f"the invite's {key!r} must be from 1 to the number of {of}")
     return invite
+
+
+def _rows_stated(entry: Json) -> int:
+    """The size class of an actor; 1 where an entry states none, 0 where it is no number."""
+    stated = entry.get("rows", 1)
+    return stated if type(stated) is int else 0

@@ -12,6 +12,7 @@ from consortium.cli.api import Api
 from consortium.cli.desk import json_option, last_line, say
 from consortium.cli.home import Home, read_invite
 from consortium.clock import Clock, utc
+from matching.evaluation import MOST_CLASS, STEWARD_CLASS, class_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,26 @@ wait_option = click.option(
 )
 
 
+rows_option = click.option(
+    "--rows",
+    type=click.IntRange(1, MOST_CLASS),
+    help="How many rows your longest list may have this season; rounded up to a power of two, "
+    "which every custodian learns.",
+)
+
+
+def declared(rows: int | None, silent: int) -> dict[str, int]:
+    """Return the size class of an identity, and say it.
+
+    Args:
+        rows: as given, or nothing.
+        silent: the class of somebody who gave none.
+    """
+    size = silent if rows is None else class_of(rows)
+    say(f"Size class: lists of up to {size:,} rows. Custodians keep a quota by it.")
+    return {"rows": size}
+
+
 def init_command(role: str, whose: str) -> click.Command:
     """The ``init`` of somebody who is an id and a name."""
 
@@ -66,16 +87,17 @@ def init_command(role: str, whose: str) -> click.Command:
     @click.option("--id", required=True, help="Short id: a-z, 0-9 and -.")
     @click.option("--name", required=True, help=f"{whose} name.")
     @json_option
-    def init(home: Path, id: str, name: str) -> None:
+    def init(home: Path, id: str, name: str, rows: int | None = None) -> None:
         """Make this computer's signing key and identity.json."""
-        made = Home.create(home, id=id, role=role, name=name)
+        more = declared(rows, STEWARD_CLASS) if role == "steward" else {}
+        made = Home.create(home, id=id, role=role, name=name, **more)
         say(
             f"{made.id} is ready. Send {home / 'identity.json'} to the operator; "
             "never send signing.key."
         )
         last_line(made.identity)
 
-    return init
+    return rows_option(init) if role == "steward" else init
 
 
 _accept = click.option(

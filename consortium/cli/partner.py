@@ -21,11 +21,20 @@ from consortium.cli.desk import (
 )
 from consortium.cli.errors import ApiRefused, HomeRefused, ToolError
 from consortium.cli.home import Home
-from consortium.cli.joining import home_option, join_command, line, outside, wait_option
+from consortium.cli.joining import (
+    declared,
+    home_option,
+    join_command,
+    line,
+    outside,
+    rows_option,
+    wait_option,
+)
 from consortium.cli.lists import OwnList, own_list, own_lists
 from consortium.cli.reading import Ready, read_list, report, require_enough, what_leaves
 from consortium.cli.vault import write_whole
 from matching import group
+from matching.evaluation import DEFAULT_CLASS
 from provenance.entry import BROWSER_KEY
 
 
@@ -40,11 +49,13 @@ def command() -> None:
 @click.option("--name", required=True, help="The organisation's name, as letters show it.")
 @click.option("--domain", required=True, help="The domain your letters come from.")
 @click.option("--relation", required=True, help="Ends 'you are ...' in letters: 'a member'.")
+@rows_option
 @json_option
-def init(home: Path, id: str, name: str, domain: str, relation: str) -> None:
+def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int | None) -> None:
     """Make this computer's signing key and identity.json."""
+    more = declared(rows, DEFAULT_CLASS)
     made = Home.create(
-        home, id=id, role="partner", name=name, domain=domain.lower(), relation=relation
+        home, id=id, role="partner", name=name, domain=domain.lower(), relation=relation, **more
     )
     say(
         f"{made.id} is ready. Send {home / 'identity.json'} to the operator; never send signing.key.",  # noqa: E501

@@ -115,8 +115,7 @@ class Custodian:
     def _allowed(self, actor: Actor) -> int:
         if actor.role == "steward" and not self._ledger.consented(actor.id):
             raise Refused("no-consent", "a steward's bulk run needs this custodian's consent")
-        by_role = self._settings.quota.get(actor.role, 0)
-        return self._settings.quota_of.get(actor.id, by_role)
+        return self._settings.allowed(actor)
 
     def _in_time(self, expires: datetime) -> None:
         now = self._now()

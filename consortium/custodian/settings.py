@@ -12,9 +12,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.custodian.errors import HomeUnready, Refused
 from matching.ceremony import Seat, Session
+from matching.evaluation import (
+    DEFAULT_CLASS,
+    MOST_CLASS,
+    STEWARD_CLASS,
+    allowance,
+    class_of,
+)
 
-#: Points per epoch and actor; a list of 2**17 with 12 recipes and one refresh needs 2**22.
-QUOTA = {"partner": 4_194_304, "steward": 67_108_864}
+#: Rows; the largest class that an invite may give an actor here without a raise.
+CLASS_MAX = {"partner": 2**22, "steward": MOST_CLASS}
+_SILENT = {"partner": DEFAULT_CLASS, "steward": STEWARD_CLASS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +30,10 @@ class Settings:
     """Everything a custodian's process is told.
 
     Attributes:
-        quota: points per role and epoch; ``quota_of`` overrides it for one actor.
+        class_max: the largest size class (rows) by role that is honoured, whatever the invite says.
+        quota_of: points an epoch for one actor, where this custodian allows less than its class.
         fresh: how old the checkpoint of an intent may be, by this custodian's clock.
         horizon: how far ahead a signed call may expire.
-        consents: actors whose bulk run this custodian agreed to.
     """
 
     home: Path
@@ -33,10 +41,22 @@ class Settings:
     url: str
     listen: str
     key: Ed25519PrivateKey = field(repr=False)
-    quota: Mapping[str, int] = field(default_factory=lambda: dict(QUOTA))
+    class_max: Mapping[str, int] = field(default_factory=lambda: dict(CLASS_MAX))
     quota_of: Mapping[str, int] = field(default_factory=dict)
     fresh: timedelta = timedelta(hours=1)
     horizon: timedelta = timedelta(days=1)
+
+    def allowed(self, actor: "Actor", raised: int = 0) -> int:
+        """Return the points an epoch that ``actor`` may have evaluated.
+
+        Args:
+            raised: the size class that t custodians raised it to in the log; 0 without a raise.
+                Our own caps do not hold against it: we are one custodian, t agreed.
+        """
+        stated = min(actor.rows, self.class_max.get(actor.role, 0))
+        if actor.id in self.quota_of and not raised:
+            return min(self.quota_of[actor.id], allowance(stated))
+        return allowance(max(stated, raised))
 
     @property
     def public(self) -> bytes:
@@ -64,14 +84,14 @@ def read_settings(home: Path) -> Settings:
     except FileNotFoundError as error:
         raise HomeUnready("no identity here: run `trellis custodian init` first") from error
     knobs = _knobs(home / "settings.toml")
-    quota = {**QUOTA, **{k: v for k, v in knobs.get("quota", {}).items() if isinstance(v, int)}}
+    most = {k: v for k, v in knobs.get("class_max", {}).items() if isinstance(v, int)}
     return Settings(
         home=home,
         id=identity["id"],
         url=identity["url"],
         listen=identity["listen"],
         key=key,
-        quota=quota,
+        class_max={**CLASS_MAX, **most},
         quota_of=dict(knobs.get("quota_of", {})),
         fresh=timedelta(seconds=knobs.get("fresh_seconds", 3600)),
         horizon=timedelta(seconds=knobs.get("horizon_seconds", 86400)),
@@ -84,11 +104,12 @@ def _knobs(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody this custodian knows by key."""
+    """Somebody this custodian knows by key; ``rows`` is the size class of its list."""
 
     id: str
     role: str
     public: bytes
+    rows: int = 0
 
 
 class Registry:
@@ -122,8 +143,12 @@ class Registry:
             if one["id"] == id:
                 if one["role"] not in roles:
                     raise Refused("not-allowed", f"a {one['role']} may not ask this")
-                return Actor(id, one["role"], bytes.fromhex(one["public"]))
+                return _actor(one)
         raise Refused("unknown-actor", "this custodian's registry does not name that actor")
+
+    def evaluated(self) -> list[Actor]:
+        """Return everybody who may have points evaluated: partners and stewards."""
+        return [_actor(one) for one in self.invite["actors"] if one["role"] in _SILENT]
 
     def session(self, purpose: str, attempt: int) -> Session:
         """Return the ceremony this invite describes; seats in the order of their ids."""
@@ -139,3 +164,9 @@ class Registry:
     def urls(self) -> dict[str, str]:
         """Return each custodian's address by id."""
         return {one["id"]: one["url"].rstrip("/") for one in self.invite["custodians"]}
+
+
+def _actor(stated: Mapping[str, Any]) -> Actor:
+    role = str(stated["role"])
+    rows = class_of(int(stated.get("rows", _SILENT[role]))) if role in _SILENT else 0
+    return Actor(str(stated["id"]), role, bytes.fromhex(stated["public"]), rows)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from consortium.cli.partner import command as partner
 from tests.fakes.api import FakeWorld
 from tests.unit.cli.conftest import Desk
 
@@ -65,3 +67,34 @@ def test_the_same_invite_again_changes_and_says_nothing_new(
     said = seat("partner").run("join", "--invite", other(world, tmp_path))
     assert said.exit_code == 0
     assert "Changed" not in said.output
+
+
+def test_a_raised_size_class_is_shown_and_refused_and_a_lower_one_is_taken(
+    seat: Callable[[str], Desk], world: FakeWorld, tmp_path: Path
+) -> None:
+    desk = seat("partner")
+    raised = [dict(one) for one in world.invite()["actors"]]
+    other_partner = next(one for one in raised if one["role"] == "partner")
+    other_partner["rows"] = 2**20
+    said = desk.run("join", "--invite", other(world, tmp_path, actors=raised))
+    assert said.exit_code == 1
+    assert f"the size class of {other_partner['id']} was 131,072 rows, is 1,048,576" in said.output
+    other_partner["rows"] = 4096
+    said = desk.run("join", "--invite", other(world, tmp_path, actors=raised))
+    assert said.exit_code == 0
+    assert "is 4,096" in said.output
+    other_partner["rows"] = "many"
+    said = desk.run("join", "--invite", other(world, tmp_path, actors=raised))
+    assert said.exit_code == 1
+    assert "no size class" in said.output
+
+
+def test_a_size_class_is_declared_with_the_name(tmp_path: Path) -> None:
+    words = ("--id", "parks", "--name", "Parks", "--domain", "p.org", "--relation", "a member")
+    for rows, told in (("5000", 8192), ("", 131_072)):
+        home = tmp_path / f"home{rows}"
+        more = ("--rows", rows) if rows else ()
+        said = CliRunner().invoke(partner, ["init", "--home", str(home), *words, *more])
+        assert said.exit_code == 0, said.output
+        assert json.loads((home / "identity.json").read_text())["rows"] == told
+        assert f"lists of up to {told:,} rows" in said.output

@@ -12,7 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.cli.custodian import command
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.settings import read_settings
+from consortium.custodian.settings import Actor, read_settings
+from matching.crypto_errors import MessageRefused
+from matching.evaluation import BATCH, allowance, block_points, class_of
+from matching.recipes import RECIPES
 
 
 def run(*words: str) -> Result:
@@ -218,8 +221,28 @@ def test_a_key_that_others_can_read_is_refused(home: Path) -> None:
 
 
 def test_quotas_are_knobs_of_the_home(home: Path) -> None:
-    (home / "settings.toml").write_text("fresh_seconds = 60\n[quota_of]\nunion = 8192\n")
+    text = "fresh_seconds = 60\n[quota_of]\nunion = 8192\n[class_max]\npartner = 16384\n"
+    (home / "settings.toml").write_text(text)
     settings = read_settings(home)
-    assert settings.quota_of == {"union": 8192}
     assert settings.fresh.total_seconds() == 60
-    assert settings.quota["partner"] == 4_194_304
+    small, large = (Actor("league", "partner", b"", rows) for rows in (4096, 2**20))
+    assert settings.allowed(Actor("union", "partner", b"", 2**20)) == 8192
+    assert settings.allowed(small) == allowance(4096) == 2 * 13 * 4096
+    assert settings.allowed(large) == allowance(16384)
+    assert settings.allowed(large, raised=2**20) == allowance(2**20)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 4096), (4096, 4096), (4097, 8192), (100_000, 2**17), (2**24, 2**24)]
+)
+def test_a_list_declares_the_power_of_two_that_holds_it(rows: int, size: int) -> None:
+    assert class_of(rows) == size
+    assert allowance(size) == 2 * block_points(size)
+    assert block_points(size) % BATCH == 0
+    assert block_points(size) >= size * (len(RECIPES) + 1) > block_points(size) - BATCH
+
+
+def test_a_list_of_no_or_too_many_rows_has_no_class() -> None:
+    for rows in (0, -1, 2**24 + 1):
+        with pytest.raises(MessageRefused):
+            class_of(rows)
