@@ -21,8 +21,8 @@ from matching.errors import ArtefactRefused, BundleRefused
 
 __all__ = [
     "BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_links",
-    "read_outputs", "read_rows", "seal_file", "size_class", "write_links", "write_outputs",
-    "write_rows",
+    "read_outputs", "read_rows", "rows_of_tags", "seal_file", "size_class", "without_rows",
+    "write_links", "write_outputs", "write_rows",
 ]  # fmt: skip
 
 FRAME = 4 << 20
@@ -126,6 +126,39 @@ def write_links(path: Path, links: Iterable[tuple[int, int, float]]) -> None:
 def read_links(path: Path) -> Iterator[tuple[int, int, float]]:
     """Read links, sorted by row, as ``write_links`` and ``engine.link`` write them."""
     yield from _read(path, _LINKS, "row")
+
+
+def rows_of_tags(path: Path, tags: Sequence[bytes]) -> dict[bytes, int]:
+    """The row number behind each of these tags that a rows part has."""
+    with duckdb.connect() as base:
+        found = base.execute(
+            "SELECT tag, row FROM read_parquet(?) WHERE tag IN (SELECT unnest(?::BLOB[]))",
+            [str(path), list(tags)],
+        ).fetchall()
+    return {bytes(tag): row for tag, row in found}
+
+
+def without_rows(path: Path, out: Path, rows: Iterable[int]) -> int:
+    """Write a part's successor: the same columns and order, less some rows.
+
+    Args:
+        path: any Parquet file with a column ``row``.
+        rows: numbers that leave; those that are not there are no error.
+
+    Returns:
+        How many rows of the file left.
+    """
+    gone = list(rows)
+    with duckdb.connect() as base:
+        base.execute("SET preserve_insertion_order = true")
+        base.execute(
+            "CREATE TABLE part AS SELECT * FROM read_parquet($1)"
+            " WHERE row NOT IN (SELECT unnest($2::BIGINT[]))",
+            [str(path), gone],
+        )
+        base.table("part").write_parquet(str(out), compression="zstd")
+    count = "SELECT count(*) FROM read_parquet(?)"
+    return _one(path, count)[0] - _one(out, count)[0]
 
 
 def read_outputs(path: Path) -> Iterator[OutputRow]:

@@ -19,13 +19,13 @@ from typing import Any
 import duckdb
 
 from matching.atrest import lock_file, unlocked
-from matching.bundle import read_outputs
+from matching.bundle import read_outputs, without_rows
 from matching.errors import DefinitionRefused
 from matching.recipes import ADDRESS_RECIPE
 from matching.score import Weights
 
 __all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "link",
-           "pepper_outputs", "places", "precincts_of", "store_token"]  # fmt: skip
+           "pepper_outputs", "places", "precincts_of", "store_token", "without_tokens"]  # fmt: skip
 
 BLOCK_CAP = 50
 """Members of one list who may share a token before it is taken to say nothing."""
@@ -137,6 +137,15 @@ def compare_tables(base: duckdb.DuckDBPyConnection) -> None:
     """From ``members`` and ``roll`` to ``compared``: each candidate pair's agreeing bits."""
     base.execute(_sql("pairs"), {"cap": BLOCK_CAP})
     base.execute(_sql("patterns"))
+
+
+def without_tokens(members: Path, out: Path, rows: Sequence[int], *, key: bytes) -> int:
+    """Write a tokens artefact's successor, less some rows; how many tokens left."""
+    with unlocked(members, key=key) as plain, TemporaryDirectory(prefix="matching-") as folder:
+        kept = Path(folder) / "tokens.parquet"
+        left = without_rows(plain, kept, rows)
+        lock_file(kept, out, key=key)
+    return left
 
 
 def address_tokens(members: Path, key: bytes) -> dict[int, bytes]:

@@ -18,6 +18,7 @@ QUEUES = {
     "refresh": "publishing",
     "match": "matching",
     "freeze": "matching",
+    "shred": "matching",
     "intend": "matching",
     "mail": "mailing",
     "returns": "mailing",

@@ -2,19 +2,27 @@
 
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
-from consortium.service import freeze, match
+from consortium.service import freeze, match, shred
 
 
 @app.task(name="match")  # type: ignore[untyped-decorator]
 def run() -> None:
     """Do all matching that is due. Delivered at least once; matching is repeatable."""
+    shred.run(process().bench)
     match.run(process().bench)
     relay.answered("match")
+
+
+@app.task(name="shred")  # type: ignore[untyped-decorator]
+def forget() -> None:
+    """Write successors without what was withdrawn, delete the old files. Repeatable."""
+    shred.run(process().bench)
 
 
 @app.task(name="freeze")  # type: ignore[untyped-decorator]
 def fix(campaign: str) -> None:
     """Fix the audience of a campaign with this id. Repeatable."""
+    shred.run(process().bench)  # first what was withdrawn, so that it is in no new audience
     freeze.freeze(process().bench, campaign)
 
 

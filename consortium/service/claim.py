@@ -67,9 +67,9 @@ def _hindrance(
         caps.within(run.terms.caps, before, now)
     except CapReached:
         return "capped"
-    if contributions.get(unit, item.bundle).state == "withdrawn":
+    if contributions.get(unit, item.bundle).state == "withdrawn" or item.row == deliveries.GONE:
         return "withdrawn"
-    return ""
+    return "withdrawn" if contributions.is_taken_back(unit, item.bundle, item.row) else ""
 
 
 def _stopped(
@@ -109,7 +109,8 @@ def last_look(run: Run, item: Delivery) -> str:
             return "held"
         if campaigns.get(unit, run.one.id).state != "sending" or now >= run.closes:
             return "held"
-        if contributions.get(unit, item.bundle).state == "withdrawn":
+        gone = contributions.get(unit, item.bundle).state == "withdrawn"
+        if gone or mine.row == deliveries.GONE:
             return "withdrawn"
         stopped = _stopped(run, unit, item, mine.stop_key, loud(unit, run.one.race))
         return "stopped" if stopped else ""

@@ -112,6 +112,7 @@ def contribute(
             rostered=False,
             leaf=leaf,
             at=now,
+            wrapped_to=str(offered.header.get("mailer")),
         ),
     )
     return leaf

@@ -24,7 +24,7 @@ def freeze(bench: match.Bench, id: str) -> None:
 
     def look(
         unit: Unit,
-    ) -> tuple[campaigns.Campaign, list[str], choose.Snapshot, roster.Ghosts] | None:
+    ) -> tuple[campaigns.Campaign, list[str], choose.Snapshot, roster.Ghosts, object] | None:
         one = campaigns.get(unit, id)
         if one.state != "approved":
             return None
@@ -33,12 +33,12 @@ def freeze(bench: match.Bench, id: str) -> None:
             campaigns.change(unit, id, waiting_for=NO_GHOSTS)
             return None
         yes = [a.partner for a in campaigns.approvals(unit, id, "approve")]
-        return one, yes, choose.snapshot(unit, yes), drawn
+        return one, yes, choose.snapshot(unit, yes), drawn, _rows_of(unit, yes)
 
     due = bench.units.run("freeze-look", look)
     if due is None:
         return
-    one, yes, seen, ghosts = due
+    one, yes, seen, ghosts, rows = due
     assert one.manifest is not None  # what is approved has one
     sources = sorted(set(yes) & set(one.manifest["sources"]))
     nonce = secrets.token_bytes(32)
@@ -64,6 +64,9 @@ def freeze(bench: match.Bench, id: str) -> None:
         still = campaigns.get(unit, id)
         if still.state != "approved" or still.manifest is None:
             return
+        if _rows_of(unit, yes) != rows or _taken_back(unit, yes):
+            unit.after("freeze", campaign=id)  # somebody left meanwhile: cut it anew without them
+            return
         if len(found) > still.manifest["size_class"]:
             campaigns.change(
                 unit,
@@ -84,6 +87,22 @@ def freeze(bench: match.Bench, id: str) -> None:
         )
 
     bench.units.run("freeze", record)
+
+
+def _rows_of(unit: Unit, partners: list[str]) -> list[tuple[str, str, str]]:
+    """From which files of these partners an audience is cut."""
+    return [
+        (one.id, one.state, one.rows_digest)
+        for one in contributions.listed(unit)
+        if one.partner in partners
+    ]
+
+
+def _taken_back(unit: Unit, partners: list[str]) -> bool:
+    """Whether rows were withdrawn that the files still hold."""
+    return any(
+        contributions.get(unit, id).partner in partners for id in contributions.shredding(unit)
+    )
 
 
 def _part(

@@ -345,8 +345,9 @@ def _link(bench: Bench) -> None:
             roll: contributions.Roll = roll,
             links: str = links,
         ) -> None:
-            if contributions.get(unit, one.id).state == "withdrawn":
-                return
+            now_is = contributions.get(unit, one.id)
+            if now_is.state == "withdrawn" or now_is.tokens_digest != one.tokens_digest:
+                return  # withdrawn meanwhile, or some of its rows: those are linked without them
             contributions.change(
                 unit, one.id, state="matched", links_digest=links, linked_roll=roll.id
             )

@@ -41,6 +41,10 @@ class SealedRow:
     sealed: bytes = field(repr=False)
     wrapped: bytes = field(repr=False)
     header: Mapping[str, Any] = field(repr=False)
+    under: str | None = None
+    """SHA-256, in hex, of the mailer's public key that ``wrapped`` is wrapped to."""
+    file: str = ""
+    """The artefact that it was read from: a successor of that may not have it any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _rows(run: Run, batch: Sequence[Delivery]) -> dict[tuple[str, int], SealedRo
         )
         if one.wrapped is not None and office.artefacts.exists(one.rows_digest)
     }
-    for place in [place for place in kept if place[0] not in live]:
+    for place in [place for place, row in kept.items() if _stale(row, live.get(place[0]))]:
         del kept[place]
     if all((item.bundle, item.row) in kept for item in batch if item.bundle in live):
         return kept
@@ -135,5 +135,19 @@ def _rows(run: Run, batch: Sequence[Delivery]) -> dict[tuple[str, int], SealedRo
             continue
         with office.artefacts.open(one.rows_digest) as path:
             for row, tag, lock, sealed in frames.read_sealed(path, sorted(numbers)):
-                kept[bundle, row] = SealedRow(bundle, tag, lock, sealed, one.wrapped, one.header)
+                kept[bundle, row] = SealedRow(
+                    bundle,
+                    tag,
+                    lock,
+                    sealed,
+                    one.wrapped,
+                    one.header,
+                    under=one.wrapped_to,
+                    file=one.rows_digest,
+                )
     return kept
+
+
+def _stale(row: SealedRow, now: contributions.Contribution | None) -> bool:
+    """Whether a kept row's bundle is gone, has a successor, or is wrapped to another key now."""
+    return now is None or (row.file, row.wrapped) != (now.rows_digest, now.wrapped)

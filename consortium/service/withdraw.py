@@ -1,16 +1,21 @@
 """A person or a partner leaves; rows go, the log keeps only that it happened."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from consortium.service import enter
 from consortium.service.errors import EntryMisfits
-from consortium.store import contributions, deliveries
+from consortium.store import contributions, deliveries, doomed, log
 from consortium.store.artefacts import Artefacts
-from consortium.store.errors import Missing
+from consortium.store.errors import Conflict, Missing
 from consortium.store.unit import Unit, Units
+from matching.bundle import rows_of_tags
 from policies.authorise import Caller, require
+
+MOST_ROWS = 10_000
+"""Rows in one withdrawal; who takes back more takes back the list."""
 
 
 def bundle(
@@ -26,31 +31,107 @@ def bundle(
     """Take a bundle out: its wrapped key first, then its files; unsent letters are dropped.
 
     The wrapped key goes with the transaction, so from its commit on no row can be opened; a crash
-    before the files are deleted leaves ciphertext without a key, and the next call deletes them.
+    before the files are deleted leaves ciphertext without a key, and the next call or match run
+    deletes them. What frozen audiences say of its rows goes with the next match run.
 
     Returns:
         The leaf hash, in hex, of the withdrawal's entry.
     """
     require(caller, "withdraw")
 
-    def record(unit: Unit) -> tuple[str, contributions.Contribution]:
-        one = contributions.get(unit, id)
-        if one.partner != caller.id:
-            raise Missing(f"no contribution {id}")
+    def record(unit: Unit) -> str:
+        one = _own(unit, caller, id)
         said = enter.read(unit, entry, openings, now=now)
         enter.expect(said, "withdrawal", kind="bundle", bundle=id)
         if said.actor.id != caller.id:
             raise EntryMisfits("the entry is signed by another partner")
         leaf = enter.promise(unit, said, entry, openings, now=now)
-        contributions.change(unit, id, state="withdrawn", wrapped=None)
-        deliveries.drop_unsent(unit, id)
-        return leaf, one
+        if one.state != "withdrawn":
+            contributions.take_back(unit, id, [contributions.WHOLE])
+        gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
+        contributions.change(unit, id, state="withdrawn", wrapped=None, wrapped_to=None, **gone)
+        # After that nothing counts as naming them: also the rows part, whose name stays.
+        doomed.doom(
+            unit, (one.rows_digest, one.outputs_digest, one.tokens_digest, one.links_digest)
+        )
+        deliveries.withdraw(unit, id)
+        unit.after("shred")
+        return leaf
 
-    leaf, one = units.run("withdraw", record)
-    for digest in (one.rows_digest, one.outputs_digest, one.tokens_digest, one.links_digest):
-        if digest is not None and artefacts.exists(digest):
-            artefacts.delete(digest)
-    # Only now: until the files are gone, the next call must still know their names.
-    gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
-    units.run("withdrawn", lambda unit: contributions.change(unit, id, **gone))
+    leaf = units.run("withdraw", record)
+    doomed.sweep(units, artefacts)
+    units.forget()
     return leaf
+
+
+def rows(
+    units: Units,
+    caller: Caller,
+    id: str,
+    *,
+    tags: Sequence[bytes],
+    salt: bytes,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    artefacts: Artefacts,
+    now: datetime,
+) -> str:
+    """Take some rows out of a bundle: none of them is written to from this commit on.
+
+    Everything that holds them gets a successor without them in the worker's process, which alone
+    has the key of the tokens; the old files go then.
+
+    Args:
+        tags: of the rows, 32 bytes each.
+        salt: 32 bytes; the entry holds ``rows_digest(salt, tags)``, so that whoever sees the
+            entry opened cannot try tags against it. Kept by the partner alone.
+
+    Returns:
+        The leaf hash, in hex, of the withdrawal's entry.
+
+    Raises:
+        Missing: no such bundle of this partner's, or a tag that no row of it ever had.
+        Conflict: the bundle was withdrawn whole.
+        EntryMisfits: the entry says something else, or too many rows.
+    """
+    require(caller, "withdraw")
+    if not 0 < len(set(tags)) == len(tags) <= MOST_ROWS:
+        raise EntryMisfits(f"a withdrawal names 1 to {MOST_ROWS} rows, each once")
+    one = units.read("withdraw-look", lambda unit: _own(unit, caller, id))
+    if one.state == "withdrawn":
+        raise Conflict(f"contribution {id} was withdrawn whole")
+    with artefacts.open(one.rows_digest) as path:
+        known = rows_of_tags(path, tags)
+
+    def record(unit: Unit) -> str:
+        said = enter.read(unit, entry, openings, now=now)
+        enter.expect(said, "withdrawal", kind="rows", bundle=id, rows=rows_digest(salt, tags))
+        if said.actor.id != caller.id:
+            raise EntryMisfits("the entry is signed by another partner")
+        if log.promised(unit, said.leaf):
+            return said.leaf  # the same call again: its rows may be gone by now
+        if len(known) != len(tags):
+            raise Missing("the list has no row behind one of the tags")
+        if _own(unit, caller, id).state == "withdrawn":
+            raise Conflict(f"contribution {id} was withdrawn whole")
+        leaf = enter.promise(unit, said, entry, openings, now=now)
+        contributions.take_back(unit, id, known.values())
+        deliveries.withdraw(unit, id, set(known.values()))
+        unit.after("shred")
+        return leaf
+
+    leaf = units.run("withdraw-rows", record)
+    units.forget()
+    return leaf
+
+
+def rows_digest(salt: bytes, tags: Sequence[bytes]) -> str:
+    """What an entry says of withdrawn rows: SHA-256, in hex, of the salt and the sorted tags."""
+    return hashlib.sha256(salt + b"".join(sorted(tags))).hexdigest()
+
+
+def _own(unit: Unit, caller: Caller, id: str) -> contributions.Contribution:
+    one = contributions.get(unit, id)
+    if one.partner != caller.id:
+        raise Missing(f"no contribution {id}")
+    return one

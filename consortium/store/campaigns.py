@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from consortium.store.errors import Missing
 from consortium.store.rows import frozen
@@ -97,3 +97,10 @@ def approvals(unit: Unit, campaign: str, kind: str | None = None) -> list[Approv
     return [
         frozen(Approval, row) for row in unit.session.scalars(query.order_by(ApprovalRow.partner))
     ]
+
+
+def unattest(unit: Unit, campaign: str) -> None:
+    """Forget who checked an audience that is no longer the campaign's; their entries stand."""
+    unit.session.execute(
+        delete(ApprovalRow).where(ApprovalRow.campaign == campaign, ApprovalRow.kind == "attest")
+    )

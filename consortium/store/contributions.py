@@ -1,14 +1,15 @@
 """Bundles and roll slices that arrived, and how far each has come."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from consortium.store.errors import Missing
 from consortium.store.rows import frozen
-from consortium.store.tables import ContributionRow, RollRow
+from consortium.store.tables import ContributionRow, RollRow, WithdrawnRow
 from consortium.store.unit import Unit
 
 
@@ -30,6 +31,8 @@ class Contribution:
     rostered: bool
     leaf: str
     at: datetime
+    wrapped_to: str | None = None
+    """SHA-256, in hex, of the mailer's public key to which ``wrapped`` is wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,45 @@ def change(unit: Unit, id: str, **columns: Any) -> None:
         raise Missing("no contribution has that id")
     for name, value in columns.items():
         setattr(row, name, value)
+
+
+WHOLE = -1
+"""In place of a row's number: the whole bundle."""
+
+
+def take_back(unit: Unit, bundle: str, rows: Collection[int]) -> None:
+    """Remember rows that were withdrawn, until every artefact that held them has a successor."""
+    for row in rows:
+        if unit.session.get(WithdrawnRow, (bundle, row)) is None:
+            unit.session.add(WithdrawnRow(bundle=bundle, row=row))
+    unit.session.flush()
+
+
+def taken_back(unit: Unit, bundle: str) -> frozenset[int]:
+    """Withdrawn rows of a bundle that some artefact may still hold; ``WHOLE`` stands for all."""
+    query = select(WithdrawnRow.row).where(WithdrawnRow.bundle == bundle)
+    return frozenset(unit.session.scalars(query))
+
+
+def is_taken_back(unit: Unit, bundle: str, row: int) -> bool:
+    """Whether this row was withdrawn a moment ago."""
+    return unit.session.get(WithdrawnRow, (bundle, row)) is not None
+
+
+def shredding(unit: Unit) -> list[str]:
+    """Bundles with withdrawn rows that some artefact may still hold."""
+    return sorted(unit.session.scalars(select(WithdrawnRow.bundle).distinct()))
+
+
+def shredded(unit: Unit, bundle: str, rows: Collection[int]) -> None:
+    """No artefact holds these rows any more: forget which they were."""
+    listed = sorted(rows)
+    for at in range(0, len(listed), 500):
+        unit.session.execute(
+            delete(WithdrawnRow).where(
+                WithdrawnRow.bundle == bundle, WithdrawnRow.row.in_(listed[at : at + 500])
+            )
+        )
 
 
 def add_roll(unit: Unit, new: Roll) -> None:

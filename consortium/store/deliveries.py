@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, literal, or_, select, update
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
@@ -19,6 +19,8 @@ from consortium.store.tables import CampaignRow, DeliveryRow, LeaseRow, Suppress
 from consortium.store.unit import Unit
 
 UNSENT = ("pending", "deferred")
+GONE = -1
+"""In place of a number: the row that this came from was withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,9 @@ def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
     row = unit.session.get(DeliveryRow, id)
     if row is not None and row.state in (*UNSENT, "claimed"):
         row.state, row.outcome, row.settled_at = "dropped", why, now
+        if why == "withdrawn":
+            unit.session.flush()
+            _forget(unit, DeliveryRow.id == id)
 
 
 def settle(
@@ -295,22 +300,49 @@ def settle(
     row = unit.session.get(DeliveryRow, id)
     if row is None or row.state not in ("claimed", "in_doubt") or row.fence != fence:
         raise LeaseLost("this letter is another worker's now")
+    if row.row == GONE and state in UNSENT:
+        state, outcome, row.person = "dropped", "withdrawn", GONE  # its row is gone meanwhile
     row.state, row.outcome, row.queue_id = state, outcome[:200], queue_id
     row.settled_at = now
-    if state in UNSENT:
+    if state in (*UNSENT, "dropped"):
         row.stop_key = None  # provably unsent: the address is free again
     if untried:
         # Only then: who died at a letter counts as a try, or it would kill workers for ever.
         row.attempt -= 1
 
 
-def drop_unsent(unit: Unit, bundle: str) -> None:
-    """A bundle is withdrawn: its letters that have not left never will."""
-    unit.session.execute(
-        update(DeliveryRow)
-        .where(DeliveryRow.bundle == bundle, DeliveryRow.state.in_(UNSENT))
-        .values(state="dropped", outcome="withdrawn", settled_at=unit.now)
-    )
+def withdraw(unit: Unit, bundle: str, rows: Collection[int] | None = None) -> None:
+    """A bundle, or some of its rows, are withdrawn: what has not left never will.
+
+    Nothing stays that tells which row a letter came from. Of a letter that has left, or may have,
+    its person and stop key stay: caps and stops hold for people, not for rows.
+    """
+    for part in [None] if rows is None else _parts(sorted(rows)):
+        mine = DeliveryRow.bundle == bundle
+        if part is not None:
+            mine = and_(mine, DeliveryRow.row.in_(part))
+        unit.session.execute(
+            update(DeliveryRow)
+            .where(mine, DeliveryRow.state.in_(UNSENT))
+            .values(state="dropped", outcome="withdrawn", settled_at=unit.now)
+        )
+        _forget(unit, mine)
+
+
+def _parts(rows: Sequence[int]) -> list[Sequence[int]]:
+    return [rows[at : at + 500] for at in range(0, len(rows), 500)]
+
+
+def _forget(unit: Unit, which: Any) -> None:
+    gone = {
+        "lock": literal("gone:") + DeliveryRow.id,
+        "row": GONE,
+        "address_token": "",
+        "place": {},
+    }
+    never = and_(which, DeliveryRow.state == "dropped")
+    unit.session.execute(update(DeliveryRow).where(never).values(person=GONE, stop_key=None))
+    unit.session.execute(update(DeliveryRow).where(which).values(**gone))
 
 
 def sent_at(

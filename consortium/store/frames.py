@@ -6,6 +6,9 @@ from pathlib import Path
 
 import duckdb
 
+BARE = "ghosts"
+"""Stands for the bundle of an entry that is nobody's: nobody is ever written to from it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -156,3 +159,38 @@ def read_sealed(path: Path, rows: Sequence[int]) -> list[tuple[int, bytes, bytes
             [str(path), list(rows)],
         ).fetchall()
     return [(row, bytes(tag), bytes(lock), bytes(sealed)) for row, tag, lock, sealed in found]
+
+
+def without(path: Path, out: Path, bundle: str, rows: Sequence[int] | None, *, locks: bool) -> int:
+    """Write a frozen audience's successor, in which nothing says whose some locks were.
+
+    Args:
+        rows: of the bundle; None is all of them.
+        locks: whether the bare locks stay: while a campaign may still be opened, its root stands
+            over all of them. A bare lock has no bundle, row, voter or token beside it.
+
+    Returns:
+        How many entries were changed, those included whose bare lock left now.
+    """
+    gone = "bundle = $bundle" if rows is None else 'bundle = $bundle AND "row" IN $rows'
+    with duckdb.connect() as db:
+        db.execute("CREATE TABLE whole AS SELECT * FROM read_parquet($path)", {"path": str(path)})
+        given: dict[str, object] = {"bundle": bundle}
+        if rows is not None:
+            given["rows"] = list(rows)
+        changed = db.execute(f"SELECT count(*) FROM whole WHERE {gone}", given).fetchone()  # noqa: S608 - fixed words
+        assert changed is not None
+        db.execute(
+            f"""UPDATE whole SET tag = repeat('\x00'::BLOB, 32), bundle = '{BARE}',
+                partner = '{BARE}', "row" = -1, roll_row = -1, address_token = NULL,
+                household = -1, precinct = '', zip = '', house = '' WHERE {gone}""",  # noqa: S608 - fixed words
+            given,
+        )
+        many = int(changed[0])
+        if not locks:
+            bare = db.execute('SELECT count(*) FROM whole WHERE "row" = -1').fetchone()
+            assert bare is not None
+            many = int(bare[0])
+            db.execute('DELETE FROM whole WHERE "row" = -1')  # real ghosts have numbers
+        db.table("whole").order("lock").write_parquet(str(out))
+    return many

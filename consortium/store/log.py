@@ -28,9 +28,14 @@ class Promised:
 
 def promise(unit: Unit, new: Promised) -> None:
     """Keep an entry for the next publication; the same leaf again changes nothing."""
-    if unit.session.scalar(select(EntryRow.seq).where(EntryRow.leaf == new.leaf)) is None:
+    if not promised(unit, new.leaf):
         unit.session.add(EntryRow(**{name: getattr(new, name) for name in Promised.__slots__}))
         unit.session.flush()
+
+
+def promised(unit: Unit, leaf: str) -> bool:
+    """Whether an entry with this leaf hash is kept, published or not."""
+    return unit.session.scalar(select(EntryRow.seq).where(EntryRow.leaf == leaf)) is not None
 
 
 def find(unit: Unit, leaf: str) -> Promised:

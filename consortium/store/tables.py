@@ -137,6 +137,22 @@ class ContributionRow(Base):
     rostered: Mapped[bool] = mapped_column(default=False)
     leaf: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
+    wrapped_to: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of the mailer's key
+
+
+class WithdrawnRow(Base):
+    """A row that its partner took back, until every artefact that held it has a successor."""
+
+    __tablename__ = "withdrawn_rows"
+    bundle: Mapped[str] = mapped_column(ForeignKey("contributions.id"), primary_key=True)
+    row: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class DoomedRow(Base):
+    """An artefact that nothing names any more, until its bytes are gone."""
+
+    __tablename__ = "doomed"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
 class RollRow(Base):

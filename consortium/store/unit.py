@@ -68,6 +68,21 @@ class Units:
         """
         return self._run(self._reading, name, work)
 
+    def forget(self) -> None:
+        """Let nothing of what was deleted or overwritten stay in SQLite's log of changes.
+
+        ``secure_delete`` overwrites it in the database; its earlier page stays in the ``-wal``
+        file until that is cut. Should somebody read for too long, the next call does it. On
+        PostgreSQL the bytes of a deleted row go when its page is used again: until then the disk
+        counts as a backup, and has the backups' time to forget.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.rollback()
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _run(self, engine: Engine, name: str, work: Callable[[Unit], T]) -> T:
         for attempt in range(TRIES):
             self.runs[name] = self.runs.get(name, 0) + 1

@@ -496,7 +496,7 @@ class TestOutbox:
 
     def test_a_withdrawn_bundle_drops_its_own_unsent_letters_only(self, units: Units) -> None:
         units.run("send", lambda unit: seeds.send(unit, letter(1).id, KEY))
-        units.run("drop", lambda unit: deliveries.drop_unsent(unit, seeds.BUNDLES["union"]))
+        units.run("drop", lambda unit: deliveries.withdraw(unit, seeds.BUNDLES["union"]))
         assert units.run("n", lambda unit: deliveries.count(unit, CAMPAIGN)) == {
             "sent": 1,
             "dropped": 1,  # union's second
