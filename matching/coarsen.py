@@ -61,6 +61,7 @@ def coarsen(
     generals: Iterable[date],
     name: Callable[[str], int],
     k: int = 10,
+    households: bool = True,
 ) -> Coarsened:
     """Reduce voters to coarse attributes under ids that only the steward can trace.
 
@@ -72,6 +73,8 @@ def coarsen(
             household keep their ids in every later slice: stops, caps and ghosts hang on them.
         k: every (precinct, age band, votes) that occurs is shared by at least so many voters, and
             so is every (precinct, ZIP) and (precinct, district).
+        households: whether voters of one address share a number. Who lives with whom can be read
+            in the public file, so such numbers make the roll a map: `tests/attack` measures it.
 
     Returns:
         Rows sorted by their id, so that the file's order is gone. Where too few share a
@@ -98,7 +101,7 @@ def coarsen(
                 zip=voter.zip,
                 age_band=_age_band(voter.birth_year, on),
                 votes=_votes_band(len(voter.votes.intersection(last_four))),
-                household=homes.of(voter.household, voter.voter_id),
+                household=homes.of(voter.household if households else "", voter.voter_id),
             )
         )
     merged: list[Merged] = []
@@ -196,8 +199,11 @@ def decoys(
     *,
     steward_key: bytes,
     stable_ids: Mapping[int, str] | None = None,
-) -> dict[int, tuple[bytes | None, ...]]:
+) -> dict[int, tuple[bytes, ...]]:
     """Replace every output that more than one voter has, per recipe, by one nobody else has.
+
+    What is missing gets a decoy too: which of a voter's fields are empty can be read in the public
+    file, and would place one voter in four hundred by itself.
 
     Args:
         outputs_by_row: 64-byte outputs by row id, in the recipes' order; None where missing.
@@ -213,11 +219,13 @@ def decoys(
         for column in zip(*outputs_by_row.values(), strict=True)
     ]
     names = stable_ids or {}
-    done: dict[int, tuple[bytes | None, ...]] = {}
+    done: dict[int, tuple[bytes, ...]] = {}
     for row, outputs in outputs_by_row.items():
         name = names.get(row, str(row)).encode()
         done[row] = tuple(
-            _decoy(steward_key, name, recipe) if output in shared[recipe] else output
+            output
+            if output is not None and output not in shared[recipe]
+            else _decoy(steward_key, name, recipe)
             for recipe, output in enumerate(outputs)
         )
     return done

@@ -97,14 +97,19 @@ def own_roll(home: Home, source: str) -> OwnList | None:
     return None
 
 
-def begin(api: Api, read: Read, *, on: date, k: int = K) -> tuple[OwnList, list[Merged]]:
+def begin(
+    api: Api, read: Read, *, on: date, k: int = K, households: bool = False
+) -> tuple[OwnList, list[Merged]]:
     """Coarsen and keep attributes and map, durably; or go on with them.
 
     Row and household ids are keyed by this steward and season: the same person keeps hers in the
     next slice, and nobody else can compute one.
+
+    Args:
+        households: whether rows of one address share a number; only a holdout needs that.
     """
     home = api.home
-    source = source_key(home, bytes.fromhex(read.source), on.isoformat(), str(k))
+    source = source_key(home, bytes.fromhex(read.source), on.isoformat(), str(k), str(households))
     known = own_roll(home, source)
     if known is not None:
         return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]
@@ -115,7 +120,9 @@ def begin(api: Api, read: Read, *, on: date, k: int = K) -> tuple[OwnList, list[
         mac = hmac.digest(key, f"{epoch}|{label}".encode(), hashlib.sha256)
         return int.from_bytes(mac[:8], "big") >> 1
 
-    made = coarsen(read.voters, on=on, generals=read.roll.generals, name=name, k=k)
+    made = coarsen(
+        read.voters, on=on, generals=read.roll.generals, name=name, k=k, households=households
+    )
     own = OwnList(private_folder(home.path / "rolls" / str(uuid4())))
     home.vault.write(
         own.folder / "map.enc", {str(row): voter for row, voter in made.voter_ids.items()}

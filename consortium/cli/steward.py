@@ -65,7 +65,11 @@ def enrol(
     agreement = parse(api.get_bytes(f"/races/{who.invite['race']}/agreement"))
     read = enrolling.read_roll(rollfolder)
     say(*enrolling.report(read, every=all_lines))
-    own, merged = enrolling.begin(api, read, on=agreement.race.election_date, k=k)
+    # A number per household is a map for who has the public file; only a holdout needs one.
+    households = agreement.holdout_share > 0
+    own, merged = enrolling.begin(
+        api, read, on=agreement.race.election_date, k=k, households=households
+    )
     say(*enrolling.merged_report(merged, k))
     result = {
         "id": own.id,
@@ -80,7 +84,8 @@ def enrol(
         return
     say(
         "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",  # noqa: E501
-        "ZIP, age band, how many of the last four general elections, and a random household number.",  # noqa: E501
+        "ZIP, age band, how many of the last four general elections"
+        + (", and a random household number." if households else "."),
         "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",  # noqa: E501
         "The custodians see the voters' normalised fields as points, unblinded: the file is public.",  # noqa: E501
     )

@@ -86,14 +86,22 @@ def test_households_share_a_random_id_up_to_a_size() -> None:
     assert max(sizes.values()) == MAX_HOUSEHOLD
 
 
+def test_without_a_holdout_no_two_rows_share_a_household_number() -> None:
+    voters = _voters(random.Random(3), {"1": 200})
+    made = coarsen(
+        voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), k=1, households=False
+    )
+    assert len({row.household for row in made.rows}) == 200
+
+
 def test_decoys_leave_every_token_alone_and_are_stable() -> None:
     shared, own = b"s" * 64, [bytes([n]) * 64 for n in range(3)]
     rows = {7: [shared, own[0]], 8: [shared, own[1]], 9: [None, own[2]]}
     made = decoys(rows, steward_key=b"k" * 32)
-    flat = [(n, each) for row in made.values() for n, each in enumerate(row) if each]
-    assert len(set(flat)) == len(flat) == 5
+    flat = [(n, each) for row in made.values() for n, each in enumerate(row)]
+    assert len(set(flat)) == len(flat) == 6  # what is missing has one too: no gap tells who it is
     assert all(len(each) == 64 for _, each in flat)
-    assert (made[9], made[7][1]) == ((None, own[2]), own[0])
+    assert (made[9][1], made[7][1]) == (own[2], own[0])
     assert shared not in (made[7][0], made[8][0])
     moved = {70: rows[7], 80: rows[8]}
     names = {7: "a", 8: "b", 70: "a", 80: "b"}
