@@ -37,7 +37,7 @@ golden: setup-dev  ## Rebuild the kept letters and vectors under tests/golden; r
 	@$(PY) -m pytest tests/golden --golden -p no:randomly $(ARGS)
 
 # The build backend is in both locks: without it pip would fetch one, unpinned, to build us and the sdists.
-PRODUCT := custodian mailer server postgres redis s3 world
+PRODUCT := custodian hsm mailer server postgres redis s3 vault world
 lock: setup-dev  ## Resolve both locks anew (needs uv on the path or in .venv).
 	@export PATH="$(CURDIR)/.venv/bin:$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	echo 'setuptools>=75' | uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate \

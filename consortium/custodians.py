@@ -2,6 +2,7 @@
 
 CustodianProblem          about one custodian, `.custodian`
 |-- CustodianDown         it did not answer; another of the n may
+|   `-- CustodianNotNow   it is there and cannot now; `.detail` says what it said, such as its hours
 |-- CustodianRefused      it answered no, by a name (`.name`)
 `-- CustodianLied         it signed a wrong answer; `.evidence` is the file that shows it
 TooFewCustodians          fewer than the threshold answer and agree; says which, and which refusal
@@ -15,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
+
 
 @dataclass(frozen=True, slots=True)
 class CustodianAddress:
@@ -23,11 +26,19 @@ class CustodianAddress:
     id: str
     url: str
     public: bytes
+    hours: Hours = ALWAYS
 
     @classmethod
     def of(cls, stated: Mapping[str, Any]) -> "CustodianAddress":
-        """Read one of an invite's custodians."""
-        return cls(str(stated["id"]), str(stated["url"]), bytes.fromhex(str(stated["public"])))
+        """Read one of an invite's custodians; unreadable hours are no hint, and no harm."""
+        try:
+            hours = read_hours(
+                str(stated.get("hours", "always")), str(stated.get("time_zone", "UTC"))
+            )
+        except HoursRefused:
+            hours = ALWAYS
+        public = bytes.fromhex(str(stated["public"]))
+        return cls(str(stated["id"]), str(stated["url"]), public, hours)
 
 
 class CustodianProblem(Exception):
@@ -40,6 +51,14 @@ class CustodianProblem(Exception):
 
 class CustodianDown(CustodianProblem):
     """It did not answer."""
+
+
+class CustodianNotNow(CustodianDown):
+    """It is there, and says that it cannot answer now."""
+
+    def __init__(self, custodian: str, detail: str) -> None:
+        super().__init__(custodian, f"cannot answer now: {detail}")
+        self.detail = detail
 
 
 class CustodianRefused(CustodianProblem):
@@ -68,9 +87,16 @@ class TooFewCustodians(Exception):
             for id, problem in problems.items()
             if isinstance(problem, CustodianRefused)
         }
-        silent = ", ".join(sorted(set(problems) - set(refusing)))
+        later = {
+            id: problem.detail
+            for id, problem in problems.items()
+            if isinstance(problem, CustodianNotNow)
+        }
+        silent = ", ".join(sorted(set(problems) - set(refusing) - set(later)))
         no = ", ".join(f"{id} ({name})" for id, name in sorted(refusing.items()))
-        parts = [f"these do not answer: {silent}"] if silent or not no else []
+        then = "; ".join(f"{id} cannot now: {detail}" for id, detail in sorted(later.items()))
+        parts = [f"these do not answer: {silent}"] if silent or not (no or then) else []
+        parts += [then] if then else []
         parts += [f"these refuse: {no}"] if no else []
         super().__init__(f"{needed} custodians are needed; {'; '.join(parts)}")
         self.problems = dict(problems)
@@ -111,7 +137,7 @@ def call(
             return dict(said)
         if isinstance(said, dict) and "refused" in said and answer.status_code >= 500:
             # It is there but cannot help now; another of the n may.
-            raise CustodianDown(address.id, f"cannot answer now: {said.get('detail', '')}")
+            raise CustodianNotNow(address.id, str(said.get("detail", "")))
         if isinstance(said, dict) and "refused" in said:
             raise CustodianRefused(address.id, str(said["refused"]), str(said.get("detail", "")))
     raise CustodianDown(address.id, "does not answer")

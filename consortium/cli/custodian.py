@@ -7,15 +7,31 @@ from typing import Any
 
 import click
 
+from consortium.cli.custodian_home import (
+    found,
+    founding_options,
+    person,
+    protect_anew,
+    protection_options,
+)
 from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
 from consortium.cli.differences import rows_of
 from consortium.cli.errors import ToolError
 from consortium.cli.home import Home, read_invite
 from consortium.clock import utc
-from consortium.custodian.errors import CustodianError, LogUnreachable
+from consortium.custodian.errors import (
+    CustodianError,
+    LogUnreachable,
+    WrappingAway,
+    WrappingRefused,
+)
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.settings import read_settings
+from consortium.custodian.wrapping import Shut
 from matching.evaluation import allowance
+
+LOCKED = 4
+"""Exit code when the shares do not open: no machine should try again, a token counts wrong PINs."""
 
 _home = click.option(
     "--home",
@@ -29,8 +45,10 @@ _home = click.option(
 def _said() -> Iterator[None]:
     try:
         yield
-    except LogUnreachable as away:
+    except (LogUnreachable, WrappingAway) as away:
         raise Stopped(str(away), UNREACHABLE) from away
+    except WrappingRefused as locked:
+        raise Stopped(str(locked), LOCKED) from locked
     except CustodianError as refused:
         raise ToolError(str(refused)) from refused
 
@@ -42,15 +60,22 @@ def command() -> None:
 
 @command.command()
 @_home
-@click.option("--id", "id_", required=True, help="A slug: a-z, 0-9 and -.")
-@click.option("--listen", required=True, metavar="HOST:PORT")
-@click.option("--name", help="Who you are, in words.")
-@click.option("--url", help="Where others reach you, if not http://HOST:PORT.")
-def init(home: Path, id_: str, listen: str, name: str | None, url: str | None) -> None:
-    """Make a signing key and an identity to send to the operator."""
-    where = url or f"http://{listen}"
-    made = Home.create(home, id=id_, role="custodian", name=name or id_, url=where, listen=listen)
-    say(f"custodian {made.id}: send {home / 'identity.json'} to the operator")
+@founding_options
+@protection_options
+def init(home: Path, **said: Any) -> None:
+    """Set a custodian up, asking what no option says; then send its identity to the operator."""
+    with _said():
+        found(home, said)
+
+
+@command.command()
+@_home
+@protection_options
+def rewrap(home: Path, **said: Any) -> None:
+    """Change the passphrase, or what else protects the shares; nothing may be running."""
+    with _said():
+        was, now = protect_anew(home, said)
+    say(f"shares were protected by {was}, and are by {now}")
 
 
 @command.command()
@@ -95,7 +120,7 @@ def _class_in_words(actor: Mapping[str, Any]) -> str:
 
 def _consent(home: Path, stewards: list[str]) -> None:
     with _said():
-        ledger = Ledger(read_settings(home).database)
+        ledger = Ledger(read_settings(home).database, Shut())
         for steward in stewards:
             ledger.consent(steward, utc())
         ledger.close()
@@ -118,7 +143,7 @@ def serve(home: Path) -> None:
     from consortium.custodian.process import serve as run
 
     with _said():
-        run(home)
+        run(home, prompt=person())
 
 
 @command.command()
@@ -132,7 +157,9 @@ def ceremony(home: Path, purpose: str, attempt: int, patience: float) -> None:
     from consortium.custodian.process import take_part
 
     with _said():
-        done = take_part(home, purpose, attempt=attempt, patience=patience, say=say)
+        done = take_part(
+            home, purpose, attempt=attempt, patience=patience, say=say, prompt=person()
+        )
     if done is None:
         raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
     say(f"{purpose} key of {done.epoch}: {done.threshold} of {len(done.ids)} custodians")
@@ -146,7 +173,7 @@ def status(home: Path) -> None:
     """Say which keys are held, and what was spent and opened."""
     with _said():
         settings = read_settings(home)
-        ledger = Ledger(settings.database)
+        ledger = Ledger(settings.database, Shut())
         counts = ledger.status()
         ledger.close()
     say(f"custodian {settings.id} at {settings.url}")

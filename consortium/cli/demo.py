@@ -201,7 +201,8 @@ class Demo:
             home = self.home("custodians", n)
             address = f"127.0.0.1:{ports['custodians'][n - 1]}"
             who = ("--id", f"custodian-{n}", "--name", f"Custodian {n}")
-            self._once(home, "custodian", "init", *who, "--listen", address)
+            kept = ("--listen", address, "--protect", "file")
+            self._once(home, "custodian", "init", *who, *kept)
         for p in self.world.partners:
             rows = max(1, sum(1 for _ in self.world.members(p.slug).open("rb")))
             what = ("--domain", p.domain, "--relation", p.relation, "--rows", str(rows))

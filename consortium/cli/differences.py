@@ -69,6 +69,9 @@ def _listed(
             yield raised, f"{part}: the size class of {one} {_rows(before, after)}"
         if before.get("url") != after.get("url"):
             yield False, f"{part}: {one} was at {before.get('url')}, is at {after.get('url')}"
+        if before.get("hours") != after.get("hours"):
+            words = f"{before.get('hours', 'always')}, is {after.get('hours', 'always')}"
+            yield False, f"{part}: {one} was open {words}"
 
 
 def _counted(

@@ -192,7 +192,7 @@ def invite_of(
         ],
         "quorum": quorum,
         "custodians": [
-            {"id": one["id"], "url": one["url"], "public": one["public"]}
+            {key: one[key] for key in ("id", "url", "public", "hours", "time_zone") if key in one}
             for one in identities
             if one["role"] == "custodian"
         ],

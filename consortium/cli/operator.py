@@ -210,7 +210,7 @@ def worker(home: Path) -> None:
 def mailer(home: Path) -> None:
     """Open what was approved, and send it. The only process with the mailer's keys."""
     os.environ["TRELLIS_HOME"] = str(home.absolute())
-    from consortium.cli.hardening import no_core_dumps
+    from consortium.hardening import no_core_dumps
     from consortium.wiring import settings_of
 
     try:

@@ -224,8 +224,10 @@ class _Run:
         )
         message, good = sign_request(request, self.sign), dict[int, bytes]()
         waiting = [one for one in self.custodians if one.id in self.statement.ids]
-        # Those that were down before come last, so that a dead host is not waited for every time.
-        waiting.sort(key=lambda one: one.id in self.down)
+        # Those that were down before come last, so that a dead host is not waited for every time;
+        # before them those that are closed by the hours in the invite.
+        now = datetime.now(UTC)
+        waiting.sort(key=lambda one: (one.id in self.down, not one.hours.open_at(now)))
         while len(good) < self.statement.threshold:
             missing = self.statement.threshold - len(good)
             asked, waiting = waiting[:missing], waiting[missing:]

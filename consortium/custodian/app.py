@@ -74,6 +74,7 @@ class Custodian:
         if hashlib.sha256(points).hexdigest() != request.points:
             raise Refused("not-signed", "the points are not the ones that were signed", 400)
         self._in_time(request.expires)
+        self._in_hours()
         key = self._key(request)
         total, allowed = self._ledger.charge(
             sid=request.sid,
@@ -121,6 +122,14 @@ class Custodian:
         now = self._now()
         if not now < expires <= now + self._settings.horizon:
             raise Refused("expired", "the call has expired, or expires too far ahead", 400)
+
+    def _in_hours(self) -> None:
+        """Only uploads keep hours: a release waits for nobody's laptop to be on by day."""
+        hours, now = self._settings.hours, self._now()
+        if not hours.open_at(now):
+            when = f"{hours.opens(now):%a %d %b %Y %H:%M}"
+            detail = f"it answers uploads {hours.said()}, next from {when} {hours.zone}"
+            raise Refused("outside-hours", detail, 503)
 
     # -- rosters ----------------------------------------------------------------------------------
 
@@ -351,8 +360,16 @@ class Custodian:
         return found
 
     def status(self) -> dict[str, Any]:
-        """Say who this is and which keys it holds; counts are for `trellis custodian status`."""
-        return {"id": self._settings.id, "keys": self._ledger.status()["keys"]}
+        """Say who this is, its hours and its keys; counts are for `trellis custodian status`."""
+        hours, now = self._settings.hours, self._now()
+        return {
+            "id": self._settings.id,
+            "keys": self._ledger.status()["keys"],
+            "hours": hours.text,
+            "time_zone": hours.zone,
+            "open": hours.open_at(now),
+            "opens": hours.opens(now).isoformat(),
+        }
 
 
 def create_app(custodian: Custodian) -> Starlette:

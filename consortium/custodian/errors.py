@@ -3,7 +3,9 @@
 CustodianError
 |-- Refused          a call is refused: name, detail, HTTP status
 |-- HomeUnready      a folder without key, identity or invite; says which command makes it
-`-- LogUnreachable   the operator's API or log does not answer now
+|-- LogUnreachable   the operator's API or log does not answer now
+|-- WrappingRefused  a secret at rest does not open: wrong passphrase, PIN, key, row or home
+`-- WrappingAway     the token or the vault that opens it does not answer now
 """
 
 
@@ -31,3 +33,11 @@ class HomeUnready(CustodianError):
 
 class LogUnreachable(CustodianError):
     """The log cannot be asked now; nothing was decided."""
+
+
+class WrappingRefused(CustodianError):
+    """A secret at rest does not open with what was given; trying the same again will not help."""
+
+
+class WrappingAway(CustodianError):
+    """What opens the secrets at rest cannot be asked now; nothing was lost."""

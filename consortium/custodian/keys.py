@@ -1,6 +1,7 @@
 """The shares this custodian holds, and the ceremonies they come from."""
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,12 @@ CREATE TABLE IF NOT EXISTS messages (sid TEXT, round TEXT, sender TEXT, message 
 CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL, leaf TEXT);
 """
 
+    #: Table, column and label (in SQL) of every secret; `rewrap` wraps all of them anew.
+    SECRETS = (
+        ("keys", "share", "'share/' || sid"),
+        ("ceremonies", "secret", "'polynomial/' || sid"),
+    )
+
     def __init__(self, path: Path, wrapping: Wrapping | None = None) -> None:
         self._wrapping = wrapping
         super().__init__(path)
@@ -58,6 +65,31 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
     def _unwrapped(self, wrapped: bytes, label: str) -> bytes:
         wrap = self._wrapping
         return wrap.unwrap(wrapped, f"trellis/custodian/{label}".encode()) if wrap else wrapped
+
+    def secrets(self) -> set[bytes]:
+        """Return every secret as it is wrapped now."""
+        return {wrapped for *_, wrapped, _ in self._secrets()}
+
+    def _secrets(self) -> list[tuple[str, str, bytes, str]]:
+        found = []
+        for table, column, label in self.SECRETS:
+            query = f"SELECT {column}, {label} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
+            found += [(table, column, wrapped, of) for wrapped, of in self.rows(query)]
+        return found
+
+    def _rewrap(self, sql: sqlite3.Connection, wrapping: Wrapping) -> None:
+        """Wrap every secret with another wrapping, inside the caller's transaction."""
+        old, self._wrapping = self._wrapping, wrapping
+        try:
+            for table, column, wrapped, label in self._secrets():
+                self._wrapping = old
+                secret = self._unwrapped(wrapped, label)
+                self._wrapping = wrapping
+                change = f"UPDATE {table} SET {column}=? WHERE {column}=?"  # noqa: S608
+                sql.execute(change, (self._wrapped(secret, label), wrapped))
+        except BaseException:
+            self._wrapping = old
+            raise
 
     def add_key(self, key: Key) -> None:
         """Keep a share, and forget the polynomial it came from, in one transaction."""

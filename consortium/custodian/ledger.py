@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from consortium.custodian.keys import Key, Keys
+from consortium.custodian.keys import Key
 from consortium.custodian.opens import Opens, Release
+from consortium.custodian.protection import Protection
 from consortium.custodian.quotas import Quotas
 from consortium.custodian.seen import Seen
 
 __all__ = ["Key", "Ledger", "Release"]
 
 
-class Ledger(Quotas, Opens, Keys, Seen):
+class Ledger(Quotas, Opens, Protection, Seen):
     """Quotas, roster, opens, keys and trees of the log; safe for threads and several processes."""
 
     def status(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.custodian.errors import HomeUnready, Refused
+from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
 from matching.ceremony import Seat, Session
 from matching.evaluation import (
     DEFAULT_CLASS,
@@ -34,6 +35,8 @@ class Settings:
         quota_of: points an epoch for one actor, where this custodian allows less than its class.
         fresh: how old the checkpoint of an intent may be, by this custodian's clock.
         horizon: how far ahead a signed call may expire.
+        hours: when evaluations are answered; releases always are.
+        secrets: files to read a passphrase, PIN or vault token from, by name.
     """
 
     home: Path
@@ -45,6 +48,8 @@ class Settings:
     quota_of: Mapping[str, int] = field(default_factory=dict)
     fresh: timedelta = timedelta(hours=1)
     horizon: timedelta = timedelta(days=1)
+    hours: Hours = ALWAYS
+    secrets: Mapping[str, Path] = field(default_factory=dict)
 
     def allowed(self, actor: "Actor", raised: int = 0) -> int:
         """Return the points an epoch that ``actor`` may have evaluated.
@@ -95,11 +100,25 @@ def read_settings(home: Path) -> Settings:
         quota_of=dict(knobs.get("quota_of", {})),
         fresh=timedelta(seconds=knobs.get("fresh_seconds", 3600)),
         horizon=timedelta(seconds=knobs.get("horizon_seconds", 86400)),
+        hours=_hours(knobs),
+        secrets={name: home / str(path) for name, path in knobs.get("secrets", {}).items()},
     )
 
 
 def _knobs(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text()) if path.exists() else {}
+    try:
+        return tomllib.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise HomeUnready(f"settings.toml cannot be read: {error}") from error
+
+
+def _hours(knobs: Mapping[str, Any]) -> Hours:
+    try:
+        return read_hours(
+            str(knobs.get("upload_hours", "always")), str(knobs.get("time_zone", "UTC"))
+        )
+    except HoursRefused as error:
+        raise HomeUnready(f"settings.toml, upload_hours: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

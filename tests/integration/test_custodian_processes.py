@@ -61,7 +61,7 @@ def homes(tmp_path: Path, about_log: dict[str, Any]) -> tuple[dict[str, Any], Ed
     for one in IDS:
         home = tmp_path / one
         listen = f"127.0.0.1:{free_port()}"
-        trellis("init", "--home", str(home), "--id", one, "--listen", listen)
+        trellis("init", "--home", str(home), "--id", one, "--listen", listen, "--protect", "file")
         identity = json.loads((home / "identity.json").read_text())
         actors.append({key: identity[key] for key in ("id", "role", "name", "public")})
         custodians.append({key: identity[key] for key in ("id", "url", "public")})

@@ -27,6 +27,7 @@ def public() -> str:
 
 
 CLERK = public()
+ANN = ("--id", "ann", "--listen", "127.0.0.1:7001", "--protect", "file")
 
 
 def invite(home: Path) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def invite(home: Path) -> dict[str, Any]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     made = tmp_path / "ann"
-    said = run("init", "--home", str(made), "--id", "ann", "--listen", "127.0.0.1:7001")
+    said = run("init", "--home", str(made), *ANN)
     assert said.exit_code == 0, said.output
     return made
 
