@@ -266,6 +266,32 @@ def doubt(home: Path, campaign: str | None, letter: str | None, was: str | None)
 
 @command.command()
 @_home
+@click.option("--partner", required=True, help="Whose list it is.")
+@click.option("--by", required=True, help="Who decides: a person's name.")
+@click.option("--why", required=True, help="What you found when you looked into it.")
+def thaw(home: Path, partner: str, by: str, why: str) -> None:
+    """Let a frozen list go on: its stops are real, and no planted mailboxes."""
+    from consortium.service import thaw as service
+    from consortium.service.errors import WrongState
+    from consortium.store import races
+    from consortium.store.unit import Unit
+    from consortium.wiring import Process, settings_of
+
+    process = Process(settings_of(home))
+
+    def decide(unit: Unit) -> str:
+        race, pen = races.first(unit).id, process.operator_pen
+        return service.thaw(unit, pen, race, partner, by=by, why=why, now=process.clock())
+
+    try:
+        leaf = process.units.run("thaw", decide)
+    except WrongState as refused:
+        raise click.ClickException(f"{refused}; nothing was changed") from refused
+    click.echo(f"decided; the entry is {leaf}")
+
+
+@command.command()
+@_home
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout.")
 def status(home: Path, as_json: bool) -> None:
     """Say who answers, who is missing, and what waits for them."""

@@ -215,7 +215,11 @@ def lists_(home: Path) -> None:
     """Your lists: on this computer, and what the server says of them."""
     api = line(home)
     answer = api.get("/contributions")
-    there = {str(one.get("id")): str(one.get("state")) for one in answer if isinstance(one, dict)}
+    said = [one for one in answer if isinstance(one, dict)]
+    there = {
+        str(one.get("id")): str(one.get("state")) + (", frozen" if one.get("frozen") else "")
+        for one in said
+    }
     rows = []
     for own in own_lists(api.home):
         facts = own.facts
@@ -226,6 +230,12 @@ def lists_(home: Path) -> None:
     for stranger, state in there.items():
         rows.append((stranger, "-", "-", "not on this computer", state))
     table(("list", "begun", "rows", "here", "server"), rows)
+    if any(one.get("frozen") for one in said):
+        say(
+            "Frozen: more than 2 in 100 of its addresses stopped or called a letter spam. No letter"
+            " leaves from it, and those stops count for their addresses alone, until the operator"
+            " has looked into it with you and says, by name, that it goes on."
+        )
     last_line({"lists": [{"id": r[0], "here": r[3], "server": r[4]} for r in rows]})
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from consortium.service import look
-from consortium.store import campaigns, log, texts
+from consortium.service import look, thaw
+from consortium.store import campaigns, log, races, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process
 
@@ -29,6 +29,7 @@ class Standing:
     custodians: dict[str, bool]
     threshold: int
     campaigns: dict[str, str]
+    frozen: list[str]
 
     def lines(self) -> list[str]:
         """For a person: what stands, who is missing, what that stops."""
@@ -38,6 +39,7 @@ class Standing:
             _roll("witnesses", self.witnesses, self.quorum, "nothing is published or sent"),
             _roll("custodians", self.custodians, self.threshold, "no list goes in, no row opens"),
             *(f"campaign {id} waits for {why}" for id, why in self.campaigns.items()),
+            *(f"the list of {partner} is frozen: {thaw.WHY}" for partner in self.frozen),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -57,16 +59,17 @@ def _roll(name: str, answering: dict[str, bool], needed: int, else_: str) -> str
 def standing(process: Process) -> Standing:
     """Look at the log, ask who is there, and say what waits."""
 
-    def read(unit: Unit) -> tuple[Any, look.LogView, int, dict[str, str]]:
+    def read(unit: Unit) -> tuple[Any, look.LogView, int, dict[str, str], list[str]]:
         waiting = {
             one.id: one.waiting_for or f"nothing, it is {one.state}"
             for one in campaigns.listed(unit, states=OPEN)
         }
         head = look.log_head(unit, process.log_files)
         invite = json.loads(texts.get(unit, "invite"))
-        return invite, head, len(log.pending(unit, MOST)), waiting
+        cold = thaw.frozen(unit, races.first(unit).id)
+        return invite, head, len(log.pending(unit, MOST)), waiting, cold
 
-    invite, head, promised, waiting = process.units.run("status", read)
+    invite, head, promised, waiting, cold = process.units.run("status", read)
     return Standing(
         log_size=head.size,
         published=head.published,
@@ -76,6 +79,7 @@ def standing(process: Process) -> Standing:
         custodians={one["id"]: _answers(one["url"]) for one in invite["custodians"]},
         threshold=invite["threshold"],
         campaigns=waiting,
+        frozen=cold,
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from consortium.service.plan import loud
+from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
+from consortium.service.thaw import frozen
 from consortium.store import campaigns, contributions, deliveries, races
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
@@ -21,8 +22,8 @@ Opened: TypeAlias = tuple[Delivery, Payload, str]
 
 def left_out(run: Run, unit: Unit, batch: Sequence[Delivery]) -> dict[str, str]:
     """Why letters must not leave, as far as that is known without opening their rows."""
-    now, too_loud = run.office.clock(), loud(unit, run.one.race)
-    found = {item.id: _hindrance(run, unit, item, None, too_loud, now) for item in batch}
+    now, cold = run.office.clock(), frozen(unit, run.one.race)
+    found = {item.id: _hindrance(run, unit, item, None, cold, now) for item in batch}
     return {id: why for id, why in found.items() if why}
 
 
@@ -33,10 +34,12 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
         raise LeaseLost("another mailer has this campaign")
     if campaigns.get(unit, run.one.id).state != "sending":
         return []
-    too_loud = loud(unit, run.one.race)
+    cold = frozen(unit, run.one.race)
     taken = []
     for item, payload, key in opened:
-        why = _hindrance(run, unit, item, key, too_loud, now)
+        why = _hindrance(run, unit, item, key, cold, now)
+        if why == FROZEN:
+            continue  # the next turn sets it aside, and lets that person's next copy go
         if why:
             deliveries.drop(unit, item.id, why, now)
         elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
@@ -49,11 +52,13 @@ def _hindrance(
     unit: Unit,
     item: Delivery,
     stop_key: str | None,
-    too_loud: Sequence[str],
+    cold: Sequence[str],
     now: datetime,
 ) -> str:
     """Why this letter must not leave, or nothing; without a stop key, as far as is known then."""
-    if _stopped(run, unit, item, stop_key, too_loud):
+    if item.partner in cold:
+        return FROZEN
+    if _stopped(run, unit, item, stop_key, cold):
         return "stopped"
     by_person = run.terms.once == "person"
     before = deliveries.sent_at(
@@ -73,7 +78,7 @@ def _hindrance(
 
 
 def _stopped(
-    run: Run, unit: Unit, item: Delivery, stop_key: str | None, too_loud: Sequence[str]
+    run: Run, unit: Unit, item: Delivery, stop_key: str | None, cold: Sequence[str]
 ) -> bool:
     return deliveries.suppressed(
         unit,
@@ -83,7 +88,7 @@ def _stopped(
         stop_key=stop_key,
         address_token=item.address_token or None,
         person=item.person,
-        loud=too_loud,
+        loud=cold,
     )
 
 
@@ -112,7 +117,10 @@ def last_look(run: Run, item: Delivery) -> str:
         gone = contributions.get(unit, item.bundle).state == "withdrawn"
         if gone or mine.row == deliveries.GONE:
             return "withdrawn"
-        stopped = _stopped(run, unit, item, mine.stop_key, loud(unit, run.one.race))
+        cold = frozen(unit, run.one.race)
+        if item.partner in cold:
+            return "held"
+        stopped = _stopped(run, unit, item, mine.stop_key, cold)
         return "stopped" if stopped else ""
 
     why = office.units.run("last-look", look_again)

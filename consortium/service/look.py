@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from consortium.service import agree, choose
+from consortium.service import agree, choose, thaw
 from consortium.service.errors import NotReady
 from consortium.store import actors, campaigns, contributions, deliveries, log, races, roster, texts
 from consortium.store.errors import Missing
@@ -106,6 +106,8 @@ class ContributionView:
     leaf: str
     index: int | None
     size_class: int
+    frozen: bool = False
+    """Whether so many of its readers stopped that no letter leaves from it for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,7 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
 def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
     """The caller's own bundles, oldest first."""
     require(caller, "contribute", partner=caller.id)
+    cold = caller.id in thaw.frozen(unit, races.first(unit).id)
     return [
         ContributionView(
             one.id,
@@ -261,6 +264,7 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
             one.leaf,
             log.find(unit, one.leaf).index,
             int(one.header.get("size_class", 0)),
+            cold and one.state != "withdrawn",
         )
         for one in contributions.listed(unit, partner=caller.id)
     ]

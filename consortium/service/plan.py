@@ -14,18 +14,16 @@ from typing import Any
 
 from consortium.service import agree, hear_back
 from consortium.service.post_office import PostOffice, hold
+from consortium.service.thaw import frozen
 from consortium.store import campaigns, contributions, deliveries, frames, races
-from consortium.store.deliveries import Delivery, Silences
+from consortium.store.deliveries import UNSENT, Delivery, Silences
 from consortium.store.unit import Unit
 from mailer import stops
 from policies import caps, holdout
 from policies.agreement import Agreement
 from policies.errors import CapReached
 
-SHARE_TOO_LOUD = 0.02
-"""Stops above this share of a bundle's rows count for addresses only, no longer for persons."""
-
-
+FROZEN = "its list is frozen"
 SLICE = 1_000
 """Letters inserted in one transaction: other writers wait for no more than that."""
 
@@ -55,15 +53,7 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
         "plan-look", lambda unit: (_known(unit, one, terms), deliveries.chosen(unit, one.id))
     )
     # Whom an interrupted turn chose keeps that copy, whatever has changed since.
-    seen = {("person", person) for person, _ in already if terms.once == "person"}
-    letters = _letters(
-        office,
-        one,
-        terms,
-        rows,
-        known,
-        {*seen, *(("token", token) for _, token in already if token)},
-    )
+    letters = _letters(office, one, terms, rows, known, _taken(terms, already))
     while part := list(islice(letters, SLICE)):
         office.units.run("plan", lambda unit, part=part: _insert(office, unit, one, fence, part))  # type: ignore[misc]
     office.units.run("plan-done", lambda unit: _begin(office, unit, one, fence))
@@ -144,15 +134,60 @@ def next_copy(
     deliveries.plan(unit, list(islice(letters, 1)))
 
 
-def loud(unit: Unit, race: str) -> list[str]:
-    """Bundles with so many stops that those speak for addresses alone."""
-    found = []
-    for bundle, stopped in deliveries.stops_by_bundle(unit, race).items():
-        size = contributions.find(unit, bundle)
-        rows = int(size.header.get("size_class", 0)) if size else 0
-        if stopped > 1 and stopped > SHARE_TOO_LOUD * rows:
-            found.append(bundle)
-    return found
+def set_aside(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: int) -> None:
+    """Drop what has not left of a list that is frozen meanwhile; those people's next copies go.
+
+    Without the next copy, whoever plants mailboxes and stops would keep the rest of their list
+    from being written to by anybody. Killed between two slices it goes on with the next turn.
+    """
+
+    def waiting(unit: Unit) -> list[Delivery]:
+        cold = frozen(unit, one.race)
+        left = deliveries.in_state(unit, one.id, UNSENT) if cold else []
+        return [letter for letter in left if letter.partner in cold]
+
+    dropped = office.units.read("set-aside-look", waiting)
+    if not dropped:
+        return
+    rows = _audience(office, one)
+    for start in range(0, len(dropped), SLICE):
+        part = dropped[start : start + SLICE]
+        people = {letter.person for letter in part}
+        others = [row for row in rows if row.roll_row in people]
+        office.units.run(
+            "set-aside",
+            lambda unit, part=part, others=others: _replace(  # type: ignore[misc]
+                office, unit, one, terms, fence, part, others
+            ),
+        )
+
+
+def _replace(
+    office: PostOffice,
+    unit: Unit,
+    one: campaigns.Campaign,
+    terms: Agreement,
+    fence: int,
+    part: Sequence[Delivery],
+    rows: Sequence[frames.Candidate],
+) -> None:
+    """Drop some letters and choose their people's next copies, all in one transaction."""
+    hold(office, unit, one.id, fence)
+    if campaigns.get(unit, one.id).state != "sending":
+        return
+    for letter in part:
+        deliveries.drop(unit, letter.id, FROZEN, office.clock())
+    gone = {(letter.person, letter.address_token) for letter in part}
+    kept = [who for who in deliveries.chosen(unit, one.id) if who not in gone]
+    seen = _taken(terms, kept)
+    letters = _letters(office, one, terms, rows, _known(unit, one, terms), seen)
+    deliveries.plan(unit, list(letters))
+
+
+def _taken(terms: Agreement, chosen: Sequence[tuple[int, str]]) -> set[tuple[str, object]]:
+    """Persons and addresses that have a letter of a campaign already."""
+    people = {("person", person) for person, _ in chosen if terms.once == "person"}
+    return {*people, *(("token", token) for _, token in chosen if token)}
 
 
 def _audience(
@@ -168,13 +203,15 @@ def _known(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
     # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
     by_person = terms.once == "person"
     written = deliveries.last_sent if by_person else deliveries.last_sent_to
+    cold = frozen(unit, one.race)
+    matched = contributions.listed(unit, state="matched")
     return _Known(
-        live=frozenset(one.id for one in contributions.listed(unit, state="matched")),
+        live=frozenset(bundle.id for bundle in matched if bundle.partner not in cold),
         silences=deliveries.silences(
             unit,
             race=one.race,
             epoch=races.get(unit, one.race).epoch,
-            loud=loud(unit, one.race),
+            loud=cold,
         ),
         before=written(unit, one.race),
     )

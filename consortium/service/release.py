@@ -6,6 +6,7 @@ from typing import Any
 
 from consortium.service import look
 from consortium.service.claim import Opened, drop, left_out
+from consortium.service.plan import FROZEN
 from consortium.service.post_office import PostOffice, Run, SealedRow
 from consortium.store import actors, campaigns, contributions, deliveries, frames, races
 from consortium.store.deliveries import Delivery
@@ -28,7 +29,8 @@ def open_rows(run: Run, batch: Sequence[Delivery]) -> list[Opened]:
         lock = bytes.fromhex(item.lock)
         row, point = rows.get((item.bundle, item.row)), points.get(lock)
         if item.id in why:
-            drop(run, item, why[item.id])
+            if why[item.id] != FROZEN:
+                drop(run, item, why[item.id])
             continue
         if row is None or point is None:
             drop(run, item, "withdrawn")

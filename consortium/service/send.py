@@ -24,7 +24,7 @@ from consortium.service.hand_over import (
     rests,
     wait,
 )
-from consortium.service.plan import plan
+from consortium.service.plan import plan, set_aside
 from consortium.service.post_office import (
     Custodians,
     Doubts,
@@ -131,6 +131,7 @@ def _work(
     until: float,
 ) -> None:
     """Send batch after batch until the time is up, the campaign is held, or nothing is left."""
+    set_aside(office, one, terms, fence)
     if not office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id)):
         settle.close(office, one, late=False)
         return
@@ -150,6 +151,7 @@ def _work(
     )
     try:
         while time.monotonic() < until:
+            set_aside(office, one, terms, fence)
             batch = office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id))
             if not batch:
                 settle.close(office, one, late=False)

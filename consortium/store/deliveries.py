@@ -467,7 +467,7 @@ def silences(unit: Unit, *, race: str, epoch: str, loud: Collection[str] = ()) -
     partial: set[tuple[str, object, str]] = set()
     for scope, where, partner, token, person, bundle in unit.session.execute(query):
         about: list[tuple[str, object]] = [("token", token)] if token is not None else []
-        if person is not None and where == race and (bundle is None or bundle not in loud):
+        if person is not None and where == race and (bundle is None or partner not in loud):
             about.append(("person", person))
         if scope == "all" or (scope == "race" and where == race):
             whole.update(about)
@@ -490,8 +490,8 @@ def suppressed(
     """Whether somebody must not be written to, by address, by token or by person.
 
     Args:
-        loud: bundles whose stops passed the share at which they no longer speak for a person,
-            only for an address: planted mailboxes must not silence a list.
+        loud: partners whose list is frozen: stops that came from it no longer speak for a
+            person, only for an address. Planted mailboxes must not silence a list.
     """
     same = []
     if stop_key is not None:
@@ -502,7 +502,8 @@ def suppressed(
         )
     if person is not None:
         # A stop that came from no bundle is nobody's planted mailbox.
-        speaks = or_(SuppressionRow.bundle.is_(None), SuppressionRow.bundle.not_in(loud))
+        whose = SuppressionRow.partner
+        speaks = or_(SuppressionRow.bundle.is_(None), whose.is_(None), whose.not_in(loud))
         same.append(
             and_(
                 SuppressionRow.person == person,
@@ -522,14 +523,19 @@ def suppressed(
     return unit.session.scalar(query) is not None
 
 
-def stops_by_bundle(unit: Unit, race: str) -> dict[str, int]:
-    """How many people's stops came from each bundle in a race."""
+def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:
+    """How many addresses stopped, or complained, upon a letter of each partner's in a race."""
+    whose = func.coalesce(SuppressionRow.stop_key, SuppressionRow.delivery)
     query = (
-        select(SuppressionRow.bundle, func.count(func.distinct(SuppressionRow.person)))
-        .where(SuppressionRow.race == race, SuppressionRow.reason.in_(("stop", "complaint")))
-        .group_by(SuppressionRow.bundle)
+        select(SuppressionRow.partner, func.count(func.distinct(whose)))
+        .where(
+            SuppressionRow.race == race,
+            SuppressionRow.bundle.is_not(None),
+            SuppressionRow.reason.in_(("stop", "complaint")),
+        )
+        .group_by(SuppressionRow.partner)
     )
-    return {bundle: number for bundle, number in unit.session.execute(query) if bundle}
+    return {partner: number for partner, number in unit.session.execute(query) if partner}
 
 
 def stopped_scopes(unit: Unit, letter: Delivery) -> list[str]:

@@ -628,14 +628,14 @@ class TestOutbox:
         assert not self.suppressed(units)
         assert self.suppressed(units, **{**other, key: self.SAME[key]})
 
-    def test_a_loud_bundle_speaks_for_addresses_and_no_longer_for_people(
+    def test_a_frozen_list_speaks_for_addresses_and_no_longer_for_people(
         self, units: Units
     ) -> None:
-        loud = (seeds.BUNDLES["union"],)
+        loud = ("union",)
         units.run("stop", lambda u: deliveries.suppress(u, seeds.stop(stop_key=KEY, person=11)))
         assert self.suppressed(units, person=11)
         assert not self.suppressed(units, person=11, loud=loud)
-        assert self.suppressed(units, person=11, loud=("another bundle",))
+        assert self.suppressed(units, person=11, loud=("parks",))
         assert self.suppressed(units, person=11, stop_key=KEY, loud=loud)
         units.run("stop", lambda u: deliveries.suppress(u, seeds.stop(person=12, bundle=None)))
         assert self.suppressed(units, person=12, loud=loud)
@@ -645,8 +645,8 @@ class TestOutbox:
             deliveries.suppress(unit, seeds.stop(person=1, stop_key=KEY, delivery=letter(1).id))
 
         both(units, "stop", hear)
-        stops = units.run("n", lambda unit: deliveries.stops_by_bundle(unit, RACE))
-        assert stops == {seeds.BUNDLES["union"]: 1}
+        stops = units.run("n", lambda unit: deliveries.stops_by_partner(unit, RACE))
+        assert stops == {"union": 1}
         # Not tied to a letter, as when a person writes to the operator.
         for key in (KEY, OTHER_KEY):
             units.run("by hand", lambda u, k=key: deliveries.suppress(u, seeds.stop(stop_key=k)))

@@ -50,7 +50,8 @@ _EN = {
     "protect": "Protect me",
     "protect_ends": (
         "Ends: every letter through Trellis to this address, for good, and every letter to you in "
-        "this race at any other address. You need not say why."
+        "this race at any other address too, unless so many on one list stop at once that its "
+        "stops count for their addresses alone. You need not say why."
     ),
     "protect_stays": "Does not end: an organization's own newsletter. Ask that organization.",
     "told": "{partner} may be told that you stopped: you are on its list. The others are not.",
@@ -120,7 +121,8 @@ _ES = {
     "protect": "Protéjanme",
     "protect_ends": (
         "Termina: toda carta por Trellis a esta dirección, para siempre, y toda carta a usted en "
-        "esta contienda en cualquier otra dirección. No tiene que decir por qué."
+        "esta contienda también en cualquier otra dirección, salvo que en una misma lista tantos "
+        "los detengan a la vez que solo cuenten sus direcciones. No tiene que decir por qué."
     ),
     "protect_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
     "told": (

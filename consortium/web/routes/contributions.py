@@ -142,7 +142,13 @@ def listed(caller: Bearer, all_units: AllUnits) -> list[dict[str, Any]]:
     """The caller's own bundles."""
     found = all_units.run("lists", lambda unit: look.contribution_list(unit, caller))
     return [
-        {"id": one.id, "state": one.state, "at": one.at.isoformat(), "leaf": one.leaf}
+        {
+            "id": one.id,
+            "state": one.state,
+            "at": one.at.isoformat(),
+            "leaf": one.leaf,
+            "frozen": one.frozen,
+        }
         for one in found
     ]
 

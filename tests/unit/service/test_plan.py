@@ -129,7 +129,7 @@ def test_silences_say_of_everybody_what_asking_one_by_one_says(post: Post) -> No
         )
 
     def both(unit: Unit) -> None:
-        where = {"race": "oh-house-44", "epoch": "2026-season", "loud": ["one"]}
+        where = {"race": "oh-house-44", "epoch": "2026-season", "loud": ["union"]}
         whole = deliveries.silences(unit, **where)  # type: ignore[arg-type]
         said = set()
         for partner in ("union", "parks", "third"):

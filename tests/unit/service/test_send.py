@@ -124,7 +124,7 @@ def test_a_stop_holds_on_every_list_and_at_every_address_of_the_person(
     post.go(post.campaign("c2", union, parks, template={"window": late}))
     assert not {"m1@example.net", "m1@elsewhere.example"} & set(post.mta.to[before:])
     assert len(post.mta.to) - before == 99
-    assert len(post.units.run("n", lambda unit: deliveries.stops_by_bundle(unit, "oh-house-44")))
+    assert len(post.units.run("n", lambda unit: deliveries.stops_by_partner(unit, "oh-house-44")))
 
 
 def test_a_stop_of_one_sender_leaves_the_other_lists(post: Post) -> None:
@@ -137,18 +137,6 @@ def test_a_stop_of_one_sender_leaves_the_other_lists(post: Post) -> None:
     post.go(post.campaign("c2", union, parks, template={"window": late}))
     [one] = [letter for letter in post.letters("c2") if letter.person == 1]
     assert one.partner == "parks"
-
-
-def test_planted_mailboxes_do_not_silence_a_list(post: Post) -> None:
-    planted = post.bundle("parks", 1, crowd(12, name="planted"))
-    post.go(post.campaign("c1", planted))
-    for n in range(1, 13):
-        stop(post, f"planted{n}@example.net")
-    post.later(days=7)
-    late = {"opens": "2026-11-21T00:00:00Z", "closes": "2026-12-01T00:00:00Z"}
-    union = post.bundle("union", 2, crowd(12))
-    post.go(post.campaign("c2", union, planted, template={"window": late}))
-    assert sorted(post.mta.to[12:]) == sorted(address for _, address in crowd(12))
 
 
 # One bad letter

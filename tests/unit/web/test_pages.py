@@ -427,6 +427,17 @@ def test_the_approval_page_shows_exactly_the_bytes_whose_digest_is_signed(
     assert hashlib.sha256(template.encode()).hexdigest() == json.loads(manifest)["template"]
 
 
+def test_a_partner_is_told_in_words_that_its_list_is_frozen(
+    browser: TestClient, enter: Enter, desk: FakeDesk
+) -> None:
+    enter(TEACHERS)
+    assert "frozen" not in browser.get("/lists").text
+    desk.lists[0] = replace(desk.lists[0], frozen=True)
+    text = browser.get("/lists").text
+    assert "Your list is frozen" in text
+    assert "No letter leaves from it" in text
+
+
 def test_a_coordinator_is_told_that_lists_are_not_theirs(browser: TestClient, enter: Enter) -> None:
     enter(COORDINATOR)
     assert browser.get("/lists").status_code == 403
