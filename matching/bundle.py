@@ -1,14 +1,13 @@
 """The two parts of a bundle as files: rows that are kept, outputs that are sealed to the pepper.
 
-Parquet through DuckDB. ``seal_file`` is HPKE in frames, so that a part of any size passes through
-little memory and a frame cannot be moved, repeated, dropped or cut off at the end.
+Parquet, written group by group, read through DuckDB. Sealing is HPKE in frames, so that a part of
+any size passes through little memory and a frame cannot be moved, repeated, dropped or cut off.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from matching.errors import ArtefactRefused, BundleRefused
+from matching.parquet import write_table
 
 __all__ = [
-    "BundleRow", "OutputRow", "check_outputs", "check_rows", "open_file", "read_links",
-    "read_outputs", "read_rows", "rows_of_tags", "seal_file", "size_class", "without_rows",
-    "write_links", "write_outputs", "write_rows",
+    "BundleRow", "OutputRow", "Sealing", "check_outputs", "check_rows", "open_file", "read_links",
+    "read_outputs", "read_rows", "rows_of_tags", "seal_file", "seal_outputs", "size_class",
+    "without_rows", "write_links", "write_outputs", "write_rows",
 ]  # fmt: skip
 
 FRAME = 4 << 20
@@ -204,15 +204,8 @@ def check_outputs(path: Path, *, recipes: int, address: bool, unique: bool = Fal
 def _write(
     path: Path, columns: Sequence[tuple[str, str]], rows: Iterable[tuple[object, ...]]
 ) -> None:
-    with duckdb.connect() as base:
-        base.execute(f"CREATE TABLE part ({', '.join(f'{n} {t}' for n, t in columns)})")
-        fill = ", ".join(f"unnest(?::{kind}[])" for _, kind in columns)
-        source = iter(rows)
-        while batch := list(islice(source, _BATCH)):
-            base.execute(
-                f"INSERT INTO part SELECT {fill}", [list(c) for c in zip(*batch, strict=True)]
-            )
-        base.table("part").write_parquet(str(path), compression="zstd")
+    with path.open("wb") as file:
+        write_table(file, columns, rows)
 
 
 def _read(path: Path, columns: Sequence[tuple[str, str]], order: str) -> Iterator[tuple[Any, ...]]:
@@ -244,27 +237,62 @@ def _check_schema(path: Path, columns: Sequence[tuple[str, str]], part: str) -> 
 # --- sealing a file to one X25519 key ------------------------------------------------------------
 
 
-def seal_file(plain: Path, out: Path, public: bytes, info: bytes) -> None:
-    """Seal a file by HPKE, frame by frame.
+class Sealing:
+    """A file on its way into HPKE frames: takes bytes in order, keeps one frame in memory.
+
+    Frame: u32 big-endian length || enc || ciphertext. HPKE draws its own randomness per frame.
 
     Args:
         public: 32-byte X25519 key of the pepper process, from the log.
         info: what the file is; each frame adds its number and whether it is the last.
-
-    Frame: u32 big-endian length || enc || ciphertext. HPKE draws its own randomness per frame.
     """
-    key = X25519PublicKey.from_public_bytes(public)
+
+    def __init__(self, target: BinaryIO, public: bytes, info: bytes) -> None:
+        self._target, self._key = target, X25519PublicKey.from_public_bytes(public)
+        self._info, self._held, self._number = info, bytearray(), 0
+
+    def write(self, raw: bytes, /) -> None:
+        """Take the next bytes; a frame leaves once it is known not to be the last."""
+        self._held += raw
+        while len(self._held) > FRAME:
+            self._frame(last=False)
+
+    def end(self) -> None:
+        """Write the last frame, which says that it is."""
+        self._frame(last=True)
+
+    def _frame(self, *, last: bool) -> None:
+        info = _frame_info(self._info, self._number, last=last)
+        sealed = _SUITE.encrypt(bytes(self._held[:FRAME]), self._key, info)
+        self._target.write(len(sealed).to_bytes(4, "big") + sealed)
+        del self._held[:FRAME]
+        self._number += 1
+
+
+def seal_file(plain: Path, out: Path, public: bytes, info: bytes) -> None:
+    """Seal a file by HPKE, frame by frame; arguments as of ``Sealing``."""
     with plain.open("rb") as source, out.open("wb") as target:
-        frame, number = source.read(FRAME), 0
-        while True:
-            following = source.read(FRAME)
-            sealed = _SUITE.encrypt(frame, key, _frame_info(info, number, last=not following))
-            target.write(len(sealed).to_bytes(4, "big") + sealed)
-            if not following:
-                break
-            frame, number = following, number + 1
-        target.flush()
-        os.fsync(target.fileno())
+        sealing = Sealing(target, public, info)
+        while part := source.read(FRAME):
+            sealing.write(part)
+        sealing.end()
+        _flushed(target)
+
+
+def seal_outputs(
+    out: Path, outputs: Iterable[tuple[int, int, bytes]], public: bytes, info: bytes
+) -> None:
+    """Write the outputs part and seal it on the way: nothing of it stands on the disk in clear."""
+    with out.open("wb") as target:
+        sealing = Sealing(target, public, info)
+        write_table(sealing, _OUTPUTS, outputs)
+        sealing.end()
+        _flushed(target)
+
+
+def _flushed(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def open_file(sealed: Path, out: Path, private: bytes, info: bytes) -> None:

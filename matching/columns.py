@@ -13,7 +13,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -53,7 +53,7 @@ class MemberRow:
 class Reading:
     """What a pass over the rows found; filled while the rows are read.
 
-    ``refused`` keeps the first thousand; ``refused_total`` counts them all.
+    ``refused`` keeps the first thousand; ``refused_total`` counts them all, ``told`` hears of each.
     """
 
     usable: int = 0
@@ -62,9 +62,12 @@ class Reading:
     refused_total: int = 0
     refused: list[RowRefused] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+    told: Callable[[RowRefused], object] | None = None
 
     def refuse(self, refusal: RowRefused) -> None:
         self.refused_total += 1
+        if self.told is not None:
+            self.told(refusal)
         if len(self.refused) < _KEPT_REFUSALS:
             self.refused.append(refusal)
 

@@ -7,7 +7,7 @@ are bound by their digests, so a wrong answer leaves evidence that anybody can c
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,8 @@ class Request:
         batch: the caller's name for what this belongs to (a contribution, a roll).
         nonce: 32 hex digits, fresh per request and kept for its repeats.
         points: SHA-256 of the points, hex.
+        after: by custodian, the digest of an answer known when this was signed. It was charged
+            before this one, so a total that goes down can be shown.
     """
 
     sid: str
@@ -70,6 +72,7 @@ class Request:
     nonce: str
     expires: datetime
     points: str
+    after: Mapping[str, str] = field(default_factory=dict)
 
 
 def sign_request(request: Request, sign: Signer) -> Message:
@@ -82,6 +85,7 @@ def sign_request(request: Request, sign: Signer) -> Message:
         "nonce": request.nonce,
         "expires": stamp(request.expires),
         "points": request.points,
+        "after": dict(request.after),
     }
     return close(REQUEST, body, by=request.actor, sign=sign)
 
@@ -110,6 +114,11 @@ def read_request(message: object, *, public: bytes) -> Request:
 
 def request_digest(message: Mapping[str, Any]) -> str:
     """Return what a response is bound to: SHA-256 over the whole signed request, hex."""
+    return hashlib.sha256(canonical(dict(message))).hexdigest()
+
+
+def response_digest(message: Mapping[str, Any]) -> str:
+    """Return what a later request names an answer by: SHA-256 of the signed response, hex."""
     return hashlib.sha256(canonical(dict(message))).hexdigest()
 
 

@@ -4,8 +4,10 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -41,6 +43,8 @@ class SealedKeys:
     seal: Statement
     mailer: bytes = field(repr=False)
     pepper: bytes = field(repr=False)
+    match_evidence: Json | None = field(default=None, repr=False)
+    """The match statement's evidence from the log, for whoever must judge a custodian by it."""
 
 
 class Api:
@@ -93,9 +97,9 @@ class Api:
         """PUT JSON."""
         return _json(self.call("PUT", path, json=body))
 
-    def put_bytes(self, path: str, content: bytes) -> Any:
-        """PUT exact bytes, idempotent on the server."""
-        return _json(self.call("PUT", path, content=content))
+    def put_file(self, path: str, file: Path) -> Any:
+        """PUT a file's exact bytes, read as they leave; idempotent on the server."""
+        return _json(self.call("PUT", path, file=file))
 
     def call(
         self,
@@ -103,10 +107,10 @@ class Api:
         path: str,
         *,
         json: Json | None = None,
-        content: bytes | None = None,
+        file: Path | None = None,
         again: bool = True,
     ) -> httpx.Response:
-        """Make one signed call, patiently.
+        """Make one signed call, patiently; a file is read anew for each try.
 
         Raises:
             ApiRefused: the server said no.
@@ -116,13 +120,14 @@ class Api:
         why = "no answer"
         for pause in (*PAUSES, None):
             try:
-                response = self._client.request(
-                    method,
-                    path,
-                    json=json,
-                    content=content,
-                    headers={"Authorization": f"Bearer {self._token()}"},
-                )
+                with ExitStack() as stack:
+                    response = self._client.request(
+                        method,
+                        path,
+                        json=json,
+                        content=stack.enter_context(file.open("rb")) if file else None,
+                        headers={"Authorization": f"Bearer {self._token()}"},
+                    )
             except httpx.TransportError as away:
                 why = type(away).__name__
                 if not again and not isinstance(away, httpx.ConnectError | httpx.ConnectTimeout):
@@ -244,6 +249,7 @@ class Api:
             seal=self._statement(keys, "seal"),
             mailer=self._key(keys, "mailer"),
             pepper=self._key(keys, "pepper", role="operator"),
+            match_evidence=keys["match"],
         )
 
     def match_keys(self) -> tuple[Statement, bytes]:

@@ -18,19 +18,19 @@ from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import FACTS, OwnList
-from consortium.cli.tokenise import evaluate_inputs
+from consortium.cli.memory import recollection
+from consortium.cli.tokenise import evaluate_missing
 from consortium.cli.uploading import (
     Evaluate,
     Steps,
+    asking,
     digest_of,
-    evaluated,
-    part_of,
+    outputs_info,
     put_part,
-    seal_outputs,
     source_key,
 )
-from consortium.cli.vault import private_folder, write_whole
-from matching.bundle import size_class
+from consortium.cli.vault import part_of, private_folder, write_whole
+from matching.bundle import seal_outputs, size_class
 from matching.coarsen import Attributes, Merged, coarsen, decoys
 from matching.recipes import RECIPES, VERSION, token_inputs
 from matching.roll.reader import Roll, Voter, open_roll
@@ -148,9 +148,9 @@ def tokenise(
     statement: Statement,
     pepper: bytes,
     steps: Steps,
-    workers: int = 2,
+    workers: int | None = None,
     client: httpx.Client | None = None,
-    evaluate: Evaluate = evaluate_inputs,
+    evaluate: Evaluate = evaluate_missing,
 ) -> None:
     """Evaluate every voter's tokens, replace the shared ones by decoys, seal to the pepper.
 
@@ -164,9 +164,18 @@ def tokenise(
     distinct = list(
         dict.fromkeys(one for row in rows for one in inputs[stable[row]] if one is not None)
     )
-    found = evaluated(
-        home, own, distinct, statement, steps, evaluate, workers, client, blinded=False
-    )
+    with recollection(home, statement) as memory:
+        about = asking(home, own, statement, None, client, blinded=False)
+        evaluate(
+            distinct,
+            memory=memory,
+            total=len(distinct),
+            progress=steps,
+            workers=workers,
+            **about,
+        )
+        found = dict(zip(distinct, memory.outputs(distinct), strict=True))
+        memory.prune()
     by_row = {row: [found[one] if one else None for one in inputs[stable[row]]] for row in rows}
     # The roll must not be a graph: what two voters share would find them again in the public file.
     safe = decoys(by_row, steward_key=home.secret("decoys"), stable_ids=stable)
@@ -176,7 +185,8 @@ def tokenise(
         for recipe, output in zip(range(len(RECIPES)), safe[row], strict=True)
         if output is not None
     ]
-    seal_outputs(home, own.folder / "outputs.sealed", own.id, triples, pepper)
+    with part_of(own.folder / "outputs.sealed") as part:
+        seal_outputs(part, triples, pepper, outputs_info(own.id))
 
 
 def send(api: Api, own: OwnList, read: Read, use_terms: Json) -> str:

@@ -1,16 +1,24 @@
 """A partner's own lists on its own computer, and the secrets behind every row."""
 
 import json
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from pathlib import Path
 
 from consortium.cli.errors import HomeRefused
 from consortium.cli.home import Home, Json
-from consortium.cli.vault import write_whole
+from consortium.cli.vault import part_of, write_whole
+from matching.locks import retire_tag
 
 FACTS = "list.json"
-ROWS = "rows.json.enc"
+ROWS = "rows.enc"
+ADDRESSES = "addresses.enc"
+OUTPUT_BYTES = 64
+_ROW = struct.Struct(">I32s32s10s")
+"""Row number, secret, lock, ZIP; the tag is the secret's hash."""
+_FRAME = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,9 @@ class OwnList:
     """One contribution's folder under ``lists/``.
 
     The order in which its files appear is the order of the upload; each is written whole:
-    ``list.json`` (id), ``plan.enc`` (row order and secrets), ``rows.parquet``, ``outputs.sealed``,
-    ``rows.json.enc``, ``header.json``, ``entry.json``, ``receipt.json``.
+    ``list.json`` (id), ``plan.enc`` (row order), ``rows.enc`` (row secrets), ``rows.parquet``,
+    ``addresses.enc`` (address tokens), ``outputs.sealed``, ``header.json``, ``entry.json``,
+    ``receipt.json``.
     """
 
     folder: Path
@@ -65,26 +74,45 @@ class OwnList:
 
     def rows(self, home: Home) -> list[OwnRow]:
         """Return the rows behind the uploaded locks."""
-        kept = home.vault.read(self.folder / ROWS)
-        return [
-            OwnRow(
-                row=one[0],
-                tag=bytes.fromhex(one[1]),
-                secret=bytes.fromhex(one[2]),
-                lock=bytes.fromhex(one[3]),
-                zip=one[4],
-                address=bytes.fromhex(one[5]),
-            )
-            for one in kept
-        ]
+        return list(self.each_row(home))
+
+    def each_row(self, home: Home) -> Iterator[OwnRow]:
+        """Read the rows behind the uploaded locks one after the other, in the order of the upload."""  # noqa: E501
+        addresses: Iterator[bytes] = repeat(b"")
+        if self.has(ADDRESSES):
+            addresses = _cut(home, self.folder / ADDRESSES, OUTPUT_BYTES)
+        for raw in _cut(home, self.folder / ROWS, _ROW.size):
+            row, secret, lock, zip = _ROW.unpack(raw)
+            known = zip.rstrip(b"\0").decode()
+            yield OwnRow(row, retire_tag(secret), secret, lock, known, next(addresses))
 
 
-def keep_rows(home: Home, own: OwnList, rows: list[OwnRow]) -> None:
-    """Remember the rows behind the locks, encrypted under the home's key."""
-    home.vault.write(
-        own.folder / ROWS,
-        [[r.row, r.tag.hex(), r.secret.hex(), r.lock.hex(), r.zip, r.address.hex()] for r in rows],
-    )
+def packed(row: OwnRow) -> bytes:
+    """A row's constant number of bytes; its address token is kept elsewhere, once it is known."""
+    return _ROW.pack(row.row, row.secret, row.lock, row.zip.encode())
+
+
+def keep_rows(home: Home, own: OwnList, rows: Iterable[bytes]) -> None:
+    """Remember the rows behind the locks, ``packed``, encrypted under the home's key."""
+    _keep(home, own.folder / ROWS, rows)
+
+
+def keep_addresses(home: Home, own: OwnList, outputs: Iterable[bytes]) -> None:
+    """Remember each row's address token, 64 bytes, in the order of the upload."""
+    _keep(home, own.folder / ADDRESSES, outputs)
+
+
+def _keep(home: Home, path: Path, records: Iterable[bytes]) -> None:
+    source = iter(records)
+    frames = iter(lambda: b"".join(islice(source, _FRAME)), b"")
+    with part_of(path) as part:
+        home.vault.write_frames(part, path, frames)
+
+
+def _cut(home: Home, path: Path, size: int) -> Iterator[bytes]:
+    for frame in home.vault.read_frames(path):
+        for at in range(0, len(frame), size):
+            yield frame[at : at + size]
 
 
 def own_lists(home: Home) -> Iterator[OwnList]:

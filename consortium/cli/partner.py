@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from consortium.cli import agreeing, approving, attesting, uploading, withdrawing
+from consortium.cli import agreeing, approving, attesting, dryrun, uploading, withdrawing
 from consortium.cli.api import Api
 from consortium.cli.desk import (
     Desk,
@@ -96,6 +96,11 @@ def sign(home: Path, wait: float, yes: bool) -> None:
 @click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Upload the usable rows without asking.")
 @click.option("--dry-run", is_flag=True, help="Show which bytes would leave; send nothing.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --dry-run: a folder for copies of everything that would leave.",
+)
 @click.option("--all-rows", is_flag=True, help="Print every refused row.")
 @click.option(
     "--attest-consent",
@@ -103,7 +108,11 @@ def sign(home: Path, wait: float, yes: bool) -> None:
     default="",
     help="Vouch, in words, that people with unknown status agreed to be written to.",
 )
-@click.option("--workers", default=2, show_default=True, help="Processes that blind and check.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that blind and check; as many as there are cores by default.",
+)
 @json_option
 def upload(
     home: Path,
@@ -111,21 +120,26 @@ def upload(
     csv: Path,
     yes: bool,
     dry_run: bool,
+    out: Path | None,
     all_rows: bool,
     attest_consent: str,
-    workers: int,
+    workers: int | None,
 ) -> None:
     """Tokenise, seal and upload a member list; run it again after an interruption."""
     who = Home(home)
     group.available()
     agreement = agreeing.signed(who).agreement
-    ready = read_list(csv, agreement.fields, attested=bool(attest_consent.strip()))
+    ready = read_list(
+        csv, agreement.fields, attested=bool(attest_consent.strip()), private=who.state
+    )
     say(*report(ready, every=all_rows))
     require_enough(ready, agreement)
     say("", *what_leaves(who, agreement), "")
     if attest_consent.strip():
         say("You vouch that people of unknown status agreed; your words stay on this computer.")
-    source = uploading.source_key(who, csv.read_bytes(), attest_consent.strip())
+    source = uploading.source_key(
+        who, bytes.fromhex(uploading.digest_of(csv)), attest_consent.strip()
+    )
     known = uploading.known(who, source)
     if known is not None and known.has("receipt.json"):
         say(f"This very file is uploaded already, as {known.id}. To take it back: withdraw.")
@@ -144,7 +158,7 @@ def upload(
     with progress("Sealing rows on this computer") as steps:
         uploading.seal_rows(who, own, members, keys, agreement.fields, steps)
     if dry_run:
-        _dry_run(own, members, keys.match.threshold)
+        dryrun.show(who, own, members, keys, out)
         return
     with progress("Codes, evaluated by the custodians") as steps:
         uploading.tokenise(
@@ -171,31 +185,6 @@ def upload(
     last_line(_result(own, ready))
 
 
-def _dry_run(own: OwnList, members: list[uploading.Member], threshold: int) -> None:
-    points, requests = uploading.blinded(members)
-    say("Nothing was sent. A real run of this file sends exactly this:")
-    rows = [
-        (part.name, f"{part.size:,}", part.digest, "the server") for part in uploading.leaving(own)
-    ]
-    if not own.has("outputs.sealed"):
-        rows.append(("outputs", "known after the codes", "known after the codes", "the server"))
-        rows.append(
-            (
-                "blinded points",
-                f"{requests * uploading.REQUEST_BYTES:,}",
-                "fresh each time",
-                f"{threshold} custodians",
-            )
-        )
-    table(("part", "bytes", "SHA-256", "to"), rows)
-    say(
-        f"{points:,} points in {requests} request(s) of 4,096; and a header with sizes, digests and your id."  # noqa: E501
-    )
-    last_line(
-        {"dry_run": True, "id": own.id, "parts": [list(row) for row in rows], "rows": len(members)}
-    )
-
-
 def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
     return {
         "id": own.id,
@@ -203,9 +192,26 @@ def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
         "rows": len(ready.members),
         "usable": ready.reading.usable,
         "refused": ready.reading.refused_total,
-        "repeated": len(ready.twice),
+        "repeated": ready.repeated,
         "receipt": str(own.folder / "receipt.json"),
     }
+
+
+@command.command()
+@home_option
+@click.option("--yes", is_flag=True, help="Forget without asking.")
+@json_option
+def forget(home: Path, yes: bool) -> None:
+    """Delete what this computer remembers of the custodians' answers."""
+    who = Home(home)
+    say(
+        "A next upload then asks the custodians for every row again, which your quota counts.",
+        "Lists that are uploaded stay as they are.",
+    )
+    confirm("Forget it?", yes, asked_for=True)
+    gone = uploading.forget_others(who, ())
+    say(f"Forgotten: {gone} season(s).")
+    last_line({"forgotten": gone})
 
 
 @command.command("lists")

@@ -1,22 +1,28 @@
 """A member list as read on the partner's computer: columns, then rows, then who is mailable."""
 
-from collections.abc import Sequence
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from consortium.cli.errors import ListRefused
 from consortium.cli.home import Home
-from consortium.cli.uploading import Member
+from consortium.cli.spool import Members
+from consortium.cli.vault import part_of
 from mailer.errors import PayloadRefused
 from mailer.seal import Payload, seal
 from matching import normalise
 from matching.columns import Listing, Reading, open_list
 from matching.errors import RowRefused
-from matching.recipes import address_input, token_inputs
 from policies.agreement import Agreement
 
 SHOWN = 20
-"""Refused rows printed; ``--all-rows`` prints every one that was kept."""
+"""Refused rows printed; ``--all-rows`` prints a thousand, the file beside holds them all."""
+KEPT = 1000
+"""Repeated rows that are remembered."""
+REFUSED = "refused.csv"
+"""Every row of the last list that was not used: row, field and reason, no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +31,53 @@ class Ready:
 
     listing: Listing
     reading: Reading
-    members: tuple[Member, ...] = field(repr=False)
+    members: Members = field(repr=False)
     twice: tuple[tuple[int, int], ...]
-    """(row left out, row kept) of addresses that stand in the list more than once."""
+    """(row left out, row kept) of addresses that stand in the list more than once; the first thousand."""  # noqa: E501
+    repeated: int
+    """How many such rows there are."""
 
 
-def read_list(path: Path, fields: Sequence[str], *, attested: bool) -> Ready:
+def read_list(path: Path, fields: Sequence[str], *, attested: bool, private: Path) -> Ready:
     """Read a CSV: column errors before row errors, and only mailable rows made ready.
 
     Args:
         fields: what the agreement lets be sealed; the address always.
         attested: the partner vouches for a consent basis.
+        private: a folder of this home; usable rows wait in it encrypted, and ``refused.csv`` is
+            written there.
 
     Raises:
         matching.errors.ListRefused: the file as a whole cannot be read; says what to do.
     """
     listing = open_list(path)
-    reading = Reading()
-    members: list[Member] = []
-    first: dict[str, int] = {}
+    with part_of(private / REFUSED) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("row", "field", "reason"))
+        return _read(listing, fields, attested, Members(private), writer.writerow)
+
+
+def _read(
+    listing: Listing,
+    fields: Sequence[str],
+    attested: bool,
+    members: Members,
+    note: Callable[[tuple[int, str, str]], object],
+) -> Ready:
+    reading = Reading(told=lambda refused: note((refused.row, refused.field, refused.reason)))
+    # Digests, so that a million addresses need a hundred megabytes and not several.
+    first: dict[bytes, int] = {}
     twice: list[tuple[int, int]] = []
+    repeated = 0
     for row in listing.rows(reading, attested=attested):
         if not row.mailable:
             continue
-        address = normalise.email(row.email)
+        address = hashlib.blake2b(normalise.email(row.email).encode(), digest_size=16).digest()
         if address in first:
-            twice.append((row.row, first[address]))
+            note((row.row, "email", f"repeats row {first[address]}"))
+            repeated += 1
+            if len(twice) < KEPT:
+                twice.append((row.row, first[address]))
             continue
         payload = Payload(
             row.email,
@@ -63,11 +90,8 @@ def read_list(path: Path, fields: Sequence[str], *, attested: bool) -> Ready:
             reading.refuse(RowRefused(row.row, refused.field, f"{refused.why}: correct it"))
             continue
         first[address] = row.row
-        record = row.record
-        members.append(
-            Member(row.row, token_inputs(record), address_input(row.email), payload, record.zip)
-        )
-    return Ready(listing, reading, tuple(members), tuple(twice))
+        members.add(row.row, row.record, payload)
+    return Ready(listing, reading, members, tuple(twice), repeated)
 
 
 def _seals(payload: Payload) -> None:
@@ -122,12 +146,12 @@ def report(ready: Ready, *, every: bool = False) -> list[str]:
         )
     if ready.twice:
         lines.append(
-            f"{len(ready.twice):,} rows repeat an address that stands above; the first one is kept:"
+            f"{ready.repeated:,} rows repeat an address that stands above; the first one is kept:"
         )
         lines += [
             f"  row {out} repeats row {kept}" for out, kept in ready.twice[: None if every else 5]
         ]
-        if not every and len(ready.twice) > 5:
+        if ready.repeated > (len(ready.twice) if every else 5):
             lines.append("  ...")
     if reading.refused_total:
         lines.append(f"{reading.refused_total:,} rows cannot be used and stay here:")
@@ -135,6 +159,10 @@ def report(ready: Ready, *, every: bool = False) -> list[str]:
         lines += [f"  row {r.row}, {r.field}: {r.reason}" for r in shown_rows]
         if reading.refused_total > len(shown_rows):
             lines.append(f"  ... and {reading.refused_total - len(shown_rows):,} more (--all-rows)")
+    if reading.refused_total or ready.repeated:
+        lines.append(
+            f"Every row that stays, with its reason and no value: state/{REFUSED} in your folder"
+        )
     return lines
 
 

@@ -44,7 +44,11 @@ command.add_command(join_command)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON; default: the agreement's.",
 )
-@click.option("--workers", default=2, show_default=True, help="Processes that hash and check.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that hash and check; as many as there are cores by default.",
+)
 @click.option("--all-lines", is_flag=True, help="Print every line that was set aside.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
@@ -54,7 +58,7 @@ def enrol(
     rollfolder: Path,
     k: int,
     use_terms: Path | None,
-    workers: int,
+    workers: int | None,
     all_lines: bool,
     yes: bool,
 ) -> None:

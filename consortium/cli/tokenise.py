@@ -1,10 +1,14 @@
 """Turn private inputs into token outputs with the custodians: blind, ask, check, unblind.
 
-Used by the partner's and the steward's tools. Batches of exactly 4,096; two custodians are asked
-at once; every
-proof is checked against the share commitments of the logged statement. What is needed to go on
-after a crash
-(blinds, nonce, finished outputs) is kept in a folder, encrypted under a key of the caller's.
+Used by the partner's and the steward's tools. Inputs stream through in batches of exactly 4,096;
+two custodians are asked at once; every proof is checked against the share commitments of the logged
+statement. What was answered is in the caller's memory and never asked again. What is needed to go
+on after a crash (inputs, blinds, nonce) is in a folder, encrypted under a key of the caller's.
+
+Crash order. A batch is in the folder before anybody is asked: whatever happens then, the same
+request goes out again, which a custodian answers with the same bytes and charges nothing for. It is
+in the memory before it leaves the folder. A request lives twelve hours; a run interrupted for
+longer asks its open batches anew.
 """
 
 import base64
@@ -14,11 +18,19 @@ import json
 import multiprocessing
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,6 +41,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from consortium.cli.memory import Memory
+from consortium.cli.vault import private_folder, write_whole
 from consortium.custodians import (
     CustodianAddress,
     CustodianDown,
@@ -47,6 +61,7 @@ from matching.evaluation import (
     Request,
     check_response,
     moment,
+    response_digest,
     sign_request,
 )
 from matching.statement import Statement
@@ -60,11 +75,23 @@ __all__ = [
     "CustodianProblem",
     "CustodianRefused",
     "TooFewCustodians",
+    "cores",
     "evaluate_inputs",
+    "evaluate_missing",
+    "prepared",
 ]
 
 _LIFE = timedelta(hours=12)
 _SPAWN_FROM = 4  # batches; below that, starting worker processes costs more than it saves
+_LOOK_UP = 512  # inputs whose answers are looked for at once
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,62 +130,115 @@ def _check(answer: _Answer, points: bytes, statement: Statement) -> int:
     )
 
 
-def _finish(
-    inputs: Sequence[bytes], blinds: bytes, answers: Sequence[tuple[int, bytes]]
-) -> list[bytes]:
-    quorum, size = [index for index, _ in answers], 32 * len(inputs)
-    weighted = [(lagrange(index, quorum), evaluated[:size]) for index, evaluated in answers]
-    combine = oprf.unblind(blinds, weighted) if blinds else oprf.combine_each(weighted)
-    return oprf.finalise(inputs, combine)
+def _finish(blinds: bytes, size: int, answers: Sequence[tuple[int, bytes]]) -> bytes:
+    """Combine a quorum's evaluations of ``size`` inputs and take the blinds off; 32 bytes each."""
+    quorum = [index for index, _ in answers]
+    weighted = [(lagrange(index, quorum), evaluated[: 32 * size]) for index, evaluated in answers]
+    return oprf.unblind(blinds, weighted) if blinds else oprf.combine_each(weighted)
 
 
 # -- the folder that makes it resumable
 # --------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """One batch that may have been asked for: all that the same request needs again."""
+
+    name: str
+    inputs: Sequence[bytes] = field(repr=False)
+    nonce: str
+    expires: datetime
+    after: Mapping[str, str]
+    blinds: bytes = field(repr=False)
+    points: bytes = field(repr=False)
+
+    def to_bytes(self) -> bytes:
+        """What is kept: a line of JSON, then inputs, blinds, points."""
+        head = {
+            "nonce": self.nonce,
+            "expires": self.expires.isoformat(),
+            "after": dict(self.after),
+            "inputs": [len(one) for one in self.inputs],
+            "blinds": len(self.blinds),
+        }
+        return b"".join((json.dumps(head).encode(), b"\n", *self.inputs, self.blinds, self.points))
+
+    @classmethod
+    def from_bytes(cls, name: str, raw: bytes) -> "_Begun":
+        """Read what was kept."""
+        line, _, rest = raw.partition(b"\n")
+        head, at, inputs = json.loads(line), 0, []
+        for size in head["inputs"]:
+            inputs.append(rest[at : at + size])
+            at += size
+        blinds, points = rest[at : at + head["blinds"]], rest[at + head["blinds"] :]
+        expires = moment(head["expires"])
+        return cls(name, inputs, head["nonce"], expires, head["after"], blinds, points)
+
+
 class _Drawer:
-    """Encrypted files of one run, each bound to its batch, key statement and inputs."""
+    """Encrypted files of one run, each bound to its name, key statement and caller's batch."""
 
     def __init__(self, folder: Path, key: bytes, bound: bytes) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         made = HKDF(SHA256(), 32, salt=None, info=b"trellis/tokenise-state/v1").derive(key)
         self._folder, self._aead, self._bound = folder, ChaCha20Poly1305(made), bound
 
-    def _label(self, name: str, inputs: Sequence[bytes]) -> bytes:
-        hashed = hashlib.sha256()
-        for one in inputs:
-            hashed.update(len(one).to_bytes(4, "big") + one)
-        return self._bound + name.encode() + hashed.digest()
+    def names(self, suffix: str) -> list[str]:
+        """The files of one kind, in order."""
+        return sorted(path.name for path in self._folder.glob(f"*{suffix}"))
 
-    def read(self, name: str, inputs: Sequence[bytes]) -> bytes | None:
-        """Return what was kept for exactly these inputs, if anything."""
+    def read(self, name: str) -> bytes | None:
+        """Return what was kept under this name, if anything that is ours."""
         try:
             raw = (self._folder / name).read_bytes()
-            return self._aead.decrypt(raw[:12], raw[12:], self._label(name, inputs))
+            return self._aead.decrypt(raw[:12], raw[12:], self._bound + name.encode())
         except (FileNotFoundError, InvalidTag, ValueError):
-            return None  # another list under the same folder: begin that batch anew
+            return None
 
-    def write(self, name: str, inputs: Sequence[bytes], raw: bytes) -> None:
+    def write(self, name: str, raw: bytes) -> None:
         """Keep ``raw`` durably and at once or not at all."""
         nonce = os.urandom(12)
-        sealed = nonce + self._aead.encrypt(nonce, raw, self._label(name, inputs))
-        path = self._folder / name
-        handle = os.open(path.with_suffix(".new"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
-        path.with_suffix(".new").replace(path)
+        sealed = self._aead.encrypt(nonce, raw, self._bound + name.encode())
+        write_whole(self._folder / name, nonce + sealed)
+
+    def drop(self, name: str) -> None:
+        """Remove what is of no more use."""
+        (self._folder / name).unlink(missing_ok=True)
 
     def evidence(self, name: str, shown: dict[str, Any]) -> Path:
-        """Keep what proves a custodian wrong; blinded, so it can be published."""
+        """Keep what proves a custodian wrong, whole."""
         path = self._folder / name
-        path.write_text(json.dumps(shown, indent=1, sort_keys=True))
+        write_whole(path, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
         return path
 
 
 # -- one run
 # -----------------------------------------------------------------------------------------
+
+
+class _Hands:
+    """Who does the arithmetic: threads for a few batches, a process for each core for more."""
+
+    def __init__(self, workers: int, stack: ExitStack) -> None:
+        self._workers, self._stack, self._batches = max(workers, 1), stack, 0
+        self._threads = stack.enter_context(ThreadPoolExecutor(self._workers))
+        self._processes: Executor | None = None
+
+    def another(self) -> None:
+        """One more batch begins."""
+        self._batches += 1
+        if self._batches == _SPAWN_FROM and self._workers > 1:
+            # spawn: a forked child would inherit sockets and half-held locks of the asking threads.
+            context = multiprocessing.get_context("spawn")
+            self._processes = self._stack.enter_context(
+                ProcessPoolExecutor(self._workers, mp_context=context)
+            )
+
+    def submit(self, work: Callable[..., Any], *given: object) -> "Future[Any]":
+        """Have some arithmetic done."""
+        return (self._processes or self._threads).submit(work, *given)
 
 
 @dataclass(slots=True)
@@ -169,60 +249,96 @@ class _Run:
     sign: Signer
     batch: str
     drawer: _Drawer
+    memory: Memory
     blinded: bool
     client: httpx.Client
-    workers: Executor
+    workers: _Hands
     askers: Executor
-    totals: dict[str, int] = field(default_factory=dict)
+    key: Mapping[str, Any] | None = None
+    totals: dict[tuple[str, int], tuple[Message, Any]] = field(default_factory=dict)
+    known: dict[str, tuple[Message, Any]] = field(default_factory=dict)
     down: dict[str, CustodianProblem] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def one(self, number: int, inputs: Sequence[bytes]) -> list[bytes]:
-        """Tokenise one batch, or take its outputs from the folder."""
-        name = f"batch-{number:06d}"
-        done = self.drawer.read(name + ".done", inputs)
-        if done is not None:
-            return [done[n : n + 64] for n in range(0, len(done), 64)]
-        begun = self._begin(name, inputs)
-        answers = self._ask(name, begun)
-        blinds = bytes.fromhex(begun["blinds"])
-        outputs = self.workers.submit(_finish, inputs, blinds, answers).result()
-        self.drawer.write(name + ".done", inputs, b"".join(outputs))
-        return outputs
+    def work(self, inputs: Iterable[bytes]) -> Iterator[tuple[int, list[bytes] | _Begun]]:
+        """Yield how many inputs are answered already, and each batch that is still to be asked.
 
-    def _begin(self, name: str, inputs: Sequence[bytes]) -> dict[str, Any]:
+        First what an earlier run may have asked for; then what nobody has, each input once.
+        """
+        for name in self.drawer.names(".begun"):
+            begun = self._taken_up(name)
+            if begun is not None:
+                self.memory.asking(begun.inputs)
+                yield 0, begun
+        held: list[bytes] = []
+        source, seen = iter(inputs), 0
+        while looked := list(islice(source, _LOOK_UP)):
+            new = self.memory.fresh(looked)
+            self.memory.asking(new)
+            held += new
+            seen += len(looked) - len(new)
+            while len(held) >= BATCH:
+                yield seen, held[:BATCH]
+                held, seen = held[BATCH:], 0
+        yield seen, held
+
+    def _taken_up(self, name: str) -> _Begun | None:
+        """A batch of an earlier run, unless it is answered, or too old for its request to hold."""
+        raw = self.drawer.read(name)
+        begun = _Begun.from_bytes(name, raw) if raw is not None else None
+        soon = datetime.now(UTC) + timedelta(minutes=5)
+        if begun is not None and begun.expires > soon and self.memory.fresh(begun.inputs):
+            return begun
+        # A crash between the memory and this line left an answered batch: here it goes.
+        self.drawer.drop(name)
+        return None
+
+    def one(self, batch: list[bytes] | _Begun) -> int:
+        """Have one batch evaluated and kept; returns how many inputs it had."""
+        begun = batch if isinstance(batch, _Begun) else self.begin(batch)
+        answers = self._ask(begun)
+        size = len(begun.inputs)
+        points = self.workers.submit(_finish, begun.blinds, size, answers).result()
+        self.memory.put(begun.inputs, points)
+        # Durable now, so the blinds are of no more use.
+        self.drawer.drop(begun.name)
+        return size
+
+    def begin(self, inputs: Sequence[bytes]) -> _Begun:
         """Blind, and keep blinds and nonce before asking: a repeat is then not charged again."""
-        kept = self.drawer.read(name + ".begun", inputs)
-        if kept is not None:
-            begun = dict(json.loads(kept))
-            if moment(begun["expires"]) > datetime.now(UTC) + timedelta(minutes=5):
-                return begun
+        self.workers.another()
         blinds, points = self.workers.submit(_blind, inputs, self.blinded).result()
-        begun = {
-            "nonce": secrets.token_hex(16),
-            "expires": (datetime.now(UTC) + _LIFE).isoformat(),
-            "blinds": blinds.hex(),
-            "points": points.hex(),
-        }
-        self.drawer.write(name + ".begun", inputs, json.dumps(begun).encode())
+        nonce = secrets.token_hex(16)
+        expires = (datetime.now(UTC) + _LIFE).replace(microsecond=0)
+        begun = _Begun(f"{nonce}.begun", inputs, nonce, expires, self._after(), blinds, points)
+        self.drawer.write(begun.name, begun.to_bytes())
         return begun
 
-    def _ask(self, name: str, begun: dict[str, Any]) -> list[tuple[int, bytes]]:
-        """Collect a threshold of checked answers, asking another custodian for each that is
-        down.
-        """
-        points = bytes.fromhex(begun["points"])
+    def _after(self) -> dict[str, str]:
+        """The last answer known of each custodian: what comes now was charged later."""
+        found = {one.id: self.memory.heard(one.id) for one in self.custodians}
+        return {id: response_digest(said[1]) for id, said in found.items() if said}
+
+    def signed(self, begun: _Begun) -> Message:
+        """The signed request of a batch; the same batch is the same bytes."""
         request = Request(
             sid=self.statement.sid,
             version=VERSION,
             actor=self.actor,
             batch=self.batch,
             purpose=self.statement.purpose,
-            nonce=begun["nonce"],
-            expires=moment(begun["expires"]),
-            points=hashlib.sha256(points).hexdigest(),
+            nonce=begun.nonce,
+            expires=begun.expires,
+            points=hashlib.sha256(begun.points).hexdigest(),
+            after=begun.after,
         )
-        message, good = sign_request(request, self.sign), dict[int, bytes]()
+        return sign_request(request, self.sign)
+
+    def _ask(self, begun: _Begun) -> list[tuple[int, bytes]]:
+        """Collect a threshold of checked answers, asking another custodian for each that is
+        down.
+        """
+        message, points, good = self.signed(begun), begun.points, dict[int, bytes]()
         waiting = [one for one in self.custodians if one.id in self.statement.ids]
         # Those that were down before come last, so that a dead host is not waited for every time;
         # before them those that are closed by the hours in the invite.
@@ -233,7 +349,7 @@ class _Run:
             asked, waiting = waiting[:missing], waiting[missing:]
             if len(asked) < missing:
                 raise TooFewCustodians(self.statement.threshold, self.down)
-            futures = [self.askers.submit(self._of, one, message, points, name) for one in asked]
+            futures = [self.askers.submit(self._of, one, message, points) for one in asked]
             for one, future in zip(asked, futures, strict=True):
                 try:
                     good[self.statement.index(one.id)] = future.result()
@@ -242,9 +358,8 @@ class _Run:
                         self.down[one.id] = down
         return sorted(good.items())
 
-    def _of(self, address: CustodianAddress, message: Message, points: bytes, name: str) -> bytes:
-        body = {"request": message, "points": base64.b64encode(points).decode()}
-        said = call(self.client, address, "/evaluate", body)
+    def _of(self, address: CustodianAddress, message: Message, points: bytes) -> bytes:
+        said = call(self.client, address, "/evaluate", _body(message, points))
         try:
             evaluated = base64.b64decode(str(said.get("evaluations")), validate=True)
         except binascii.Error as error:
@@ -253,51 +368,77 @@ class _Run:
         try:
             total = self.workers.submit(_check, answer, points, self.statement).result()
         except ProofRefused as error:
-            raise CustodianLied(address.id, self._evidence(name, answer, points)) from error
+            raise self._lied(
+                "evaluation", answer, points=points.hex(), evaluations=evaluated.hex()
+            ) from error
         except MessageRefused as error:
             # Not signed by it: somebody in between, or a broken host. No evidence, no trust.
             raise CustodianDown(
                 address.id, f"does not answer under its own key ({error})"
             ) from error
-        self._total(address, total, answer, name, points)
+        self._total(total, answer)
         return evaluated
 
-    def _total(
-        self, address: CustodianAddress, total: int, answer: _Answer, name: str, points: bytes
-    ) -> None:
-        """A signed running total below what this run alone was charged is a lie about the quota."""
-        with self.lock:
-            self.totals[address.id] = max(self.totals.get(address.id, 0), total)
+    def _total(self, total: int, answer: _Answer) -> None:
+        """A signed running total that cannot be true is a lie about the quota."""
         if total < BATCH:
-            raise CustodianLied(address.id, self._evidence(name, answer, points))
+            raise self._lied("total", answer)
+        said = (answer.message, answer.response)
+        with self.lock:
+            last = self.memory.heard(answer.id)
+            if last:
+                self.known.setdefault(response_digest(last[1]), last)
+            twin = self.totals.setdefault((answer.id, total), said)
+            earlier = self.known.get(answer.message["body"]["after"].get(answer.id, ""))
+        if last and last[0] == said[0] and last[1] != said[1]:
+            raise self._lied("repeat", answer, before=last)
+        if twin[0] != said[0]:
+            raise self._lied("total", answer, before=twin)
+        if earlier and total <= int(earlier[1]["body"]["total"]):
+            raise self._lied("total", answer, before=earlier)
+        assert isinstance(answer.response, dict)
+        with self.lock:
+            self.known[response_digest(answer.response)] = said
+        self.memory.hear(answer.id, total, answer.message, answer.response)
 
-    def _evidence(self, name: str, answer: _Answer, points: bytes) -> Path:
-        shown = {
+    def _lied(
+        self, kind: str, answer: _Answer, *, before: tuple[Any, Any] | None = None, **more: Any
+    ) -> CustodianLied:
+        """Keep what shows it, and name it; `matching.blame` says what a third party makes of it."""
+        shown: dict[str, Any] = {
+            "kind": kind,
             "custodian": answer.id,
             "request": answer.message,
-            "points": points.hex(),
             "response": answer.response,
-            "evaluations": answer.evaluated.hex(),
             "statement": self.statement.to_json(),
+            "key": dict(self.key) if self.key else None,
+            "handling": HANDLING[self.blinded],
+            **more,
         }
-        return self.drawer.evidence(f"evidence-{answer.id}-{name}.json", shown)
+        if before is not None:
+            shown["before"] = {"request": before[0], "response": before[1]}
+        nonce = answer.message["body"]["nonce"]
+        path = self.drawer.evidence(f"evidence-{answer.id}-{nonce}.json", shown)
+        return CustodianLied(answer.id, path)
+
+
+HANDLING = {
+    True: "May be published. Whoever has no blinds sees points that fit every list equally well; "
+    "shown besides: who asked, when, one padded batch of 4,096, and a running total.",
+    False: "For auditors, not for publication. The points are those of a public voter file, not "
+    "blinded: with other custodians' shares these answers are codes of its voters.",
+}
+"""What a file of evidence may be used for, by whether its points are blinded."""
+
+
+def _body(message: Message, points: bytes) -> dict[str, Any]:
+    return {"request": message, "points": base64.b64encode(points).decode()}
 
 
 @contextmanager
-def _pool(workers: int, batches: int) -> Iterator[Executor]:
-    if workers > 1 and batches >= _SPAWN_FROM:
-        # spawn: a forked child would inherit sockets and half-held locks of the asking threads.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as processes:
-            yield processes
-    else:
-        with ThreadPoolExecutor(max(workers, 1)) as threads:
-            yield threads
-
-
-def evaluate_inputs(
-    inputs: Sequence[bytes],
+def _running(
     *,
+    memory: Memory,
     statement: Statement,
     custodians: Sequence[CustodianAddress],
     actor: str,
@@ -306,73 +447,118 @@ def evaluate_inputs(
     state: Path,
     state_key: bytes,
     blinded: bool = True,
-    workers: int = 2,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    workers: int | None = None,
     client: httpx.Client | None = None,
-) -> list[bytes]:
-    """Evaluate every input under the custodians' joint key.
+    key: Mapping[str, Any] | None = None,
+) -> Iterator[_Run]:
+    group.available()
+    bound = hashlib.sha256(f"{statement.sid}/{batch}/{blinded}".encode()).digest()
+    with ExitStack() as stack:
+        drawer = _Drawer(state, state_key, bound)
+        own = nullcontext(client) if client is not None else httpx.Client(timeout=120)
+        yield _Run(
+            statement,
+            custodians,
+            actor,
+            sign,
+            batch,
+            drawer,
+            memory,
+            blinded,
+            stack.enter_context(own),
+            _Hands(workers or cores(), stack),
+            stack.enter_context(ThreadPoolExecutor(2 * max(len(custodians), 1))),
+            key,
+        )
+
+
+def evaluate_missing(
+    inputs: Iterable[bytes],
+    *,
+    memory: Memory,
+    total: int,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    **about: Any,
+) -> None:
+    """Have every input evaluated under the custodians' joint key that the memory does not hold.
 
     Args:
-        inputs: private inputs (`matching.recipes`), in the order in which outputs are wanted.
+        inputs: private inputs (`matching.recipes`); read once, a few batches ahead, kept nowhere.
+        memory: where the answers are, and go.
+        total: how many inputs there are, for ``progress``, which is told (done, total).
+        workers: processes to blind, check and unblind in; every core of this process by default.
         statement: the key statement, taken from a cosigned log and checked; never from a custodian.
         custodians: the more of the n are given, the more may be down.
         actor, sign: the caller's id and Ed25519 signing function.
         batch: the caller's name for the whole, the same when it goes on after an interruption.
-        state: a folder for this run; may be removed when the outputs are safe.
+        state: a folder for this run; may be removed when it has ended well.
         state_key: secret bytes (the caller's signing seed) that the folder is encrypted under.
         blinded: False only for inputs that are public, a steward's roll.
-        workers: processes to blind, check and unblind in.
-        progress: called with (inputs done, inputs in all) after each batch.
-
-    Returns:
-        64 bytes per input, in order.
+        key: the statement's evidence from the log, which a file of evidence then holds.
 
     Raises:
         CustodianRefused: a custodian said no, by name (quota-exceeded, unknown-actor, ...).
         CustodianLied: a wrong answer; its evidence file lies in ``state``.
         TooFewCustodians: fewer than the threshold answer.
     """
-    group.available()
-    bound = hashlib.sha256(f"{statement.sid}/{batch}/{blinded}".encode()).digest()
-    chunks = [inputs[n : n + BATCH] for n in range(0, len(inputs), BATCH)]
-    if not chunks:
-        return []
-    owned = client or httpx.Client(timeout=120)
-    try:
-        with (
-            _pool(workers, len(chunks)) as pool,
-            ThreadPoolExecutor(2 * len(custodians)) as askers,
-            ThreadPoolExecutor(max(2, workers)) as runners,
-        ):
-            drawer = _Drawer(state, state_key, bound)
-            run = _Run(
-                statement, custodians, actor, sign, batch, drawer, blinded, owned, pool, askers
-            )
-            return _all(run, chunks, runners, len(inputs), progress)
-    finally:
-        if client is None:
-            owned.close()
+    hands = workers or cores()
+    with (
+        _running(memory=memory, workers=hands, **about) as run,
+        # One batch more than hands, so that no core waits for a custodian's answer.
+        ThreadPoolExecutor(hands + 1) as runners,
+    ):
+        flying: set[Future[int]] = set()
+        done = 0
+        try:
+            for known, batch in run.work(inputs):
+                done += known
+                if batch:
+                    flying.add(runners.submit(run.one, batch))
+                while len(flying) > hands:
+                    done += _landed(flying)
+                progress(min(done, total), total)
+            while flying:
+                done += _landed(flying)
+                progress(min(done, total), total)
+        except BaseException:
+            # The first failure ends the run; what is finished stays.
+            for future in flying:
+                future.cancel()
+            raise
 
 
-def _all(
-    run: _Run,
-    chunks: Sequence[Sequence[bytes]],
-    runners: Executor,
-    count: int,
-    progress: Callable[[int, int], None],
+def _landed(flying: "set[Future[int]]") -> int:
+    """Wait for a batch to end; how many inputs the ended ones had."""
+    ended, _ = wait(flying, return_when=FIRST_COMPLETED)
+    flying -= ended
+    return sum(future.result() for future in ended)
+
+
+def prepared(inputs: Iterable[bytes], **about: Any) -> Iterator[dict[str, Any]]:
+    """Begin every batch that would be asked for, ask nobody; yield the bodies as they would leave.
+
+    A run that follows within twelve hours sends these. Arguments as of `evaluate_missing`.
+    """
+    with _running(**about) as run:
+        for _, batch in run.work(inputs):
+            if batch:
+                begun = batch if isinstance(batch, _Begun) else run.begin(batch)
+                yield _body(run.signed(begun), begun.points)
+
+
+def evaluate_inputs(
+    inputs: Sequence[bytes], *, statement: Statement, state: Path, state_key: bytes, **about: Any
 ) -> list[bytes]:
-    futures = {runners.submit(run.one, n, chunk): n for n, chunk in enumerate(chunks)}
-    outputs: list[list[bytes]] = [[] for _ in chunks]
-    done = 0
-    try:
-        for future in as_completed(futures):
-            number = futures[future]
-            outputs[number] = future.result()
-            done += len(outputs[number])
-            progress(done, count)
-    except BaseException:
-        # The first failure ends the run; what is finished stays in the folder.
-        for future in futures:
-            future.cancel()
-        raise
-    return [one for chunk in outputs for one in chunk]
+    """Evaluate a few inputs, remembered in ``state`` alone; 64 bytes each, in order."""
+    with Memory(state / "memory.sqlite", state_key, statement.sid) as memory:
+        evaluate_missing(
+            inputs,
+            memory=memory,
+            total=len(inputs),
+            statement=statement,
+            state=state,
+            state_key=state_key,
+            **about,
+        )
+        return memory.outputs(inputs)

@@ -12,10 +12,10 @@ import hmac
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -25,35 +25,34 @@ from consortium.cli.api import Api, SealedKeys, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
-from consortium.cli.lists import FACTS, OwnList, OwnRow, keep_rows, own_lists
-from consortium.cli.tokenise import CustodianAddress, evaluate_inputs
-from consortium.cli.vault import private_folder, settle, write_whole
+from consortium.cli.lists import (
+    FACTS,
+    OwnList,
+    OwnRow,
+    keep_addresses,
+    keep_rows,
+    own_lists,
+    packed,
+)
+from consortium.cli.memory import Memory, forget, recollection
+from consortium.cli.spool import Member, Members, Spool
+from consortium.cli.tokenise import CustodianAddress, evaluate_missing, prepared
+from consortium.cli.vault import part_of, private_folder, write_whole
 from consortium.clock import Clock
-from mailer.seal import DEK_BYTES, Payload, new_wrapped_key, seal
-from matching.bundle import BundleRow, seal_file, size_class, write_outputs, write_rows
-from matching.evaluation import BATCH
+from mailer.seal import DEK_BYTES, new_wrapped_key, seal
+from matching import bundle
+from matching.bundle import BundleRow, size_class, write_rows
 from matching.group import reduce
 from matching.locks import make_entry, shared_point
 from matching.recipes import ADDRESS_RECIPE, VERSION
 from matching.statement import Statement
-from provenance.merkle import tree_root
+from provenance.merkle import CompactRange, leaf_hash
 
-Evaluate = Callable[..., list[bytes]]
+Evaluate = Callable[..., None]
 Steps = Callable[[int, int], None]
-REQUEST_BYTES = BATCH * 32
 EVERY = 256
 """Rows between two reports of progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One mailable row, ready to be tokenised and sealed; ``repr`` shows only where it stands."""
-
-    row: int
-    inputs: tuple[bytes | None, ...] = field(repr=False)
-    address: bytes = field(repr=False)
-    payload: Payload = field(repr=False)
-    zip: str = field(default="", repr=False)
+PARTS = (("rows", "rows.parquet"), ("outputs", "outputs.sealed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,10 @@ class Leaving:
 # -- which upload ----------------------------------------------------------------------------------
 
 
-def source_key(home: Home, content: bytes, *more: str) -> str:
-    """Name a file's content so that only this home can tell whether it is the same file again."""
+def source_key(home: Home, digest: bytes, *more: str) -> str:
+    """Name a file by its SHA-256 so that only this home can tell whether it is the same file again."""  # noqa: E501
     said = "\n".join((VERSION, home.invite["epoch"], *more)).encode()
-    return hmac.digest(
-        home.secret("source"), hashlib.sha256(content).digest() + said, hashlib.sha256
-    ).hex()
+    return hmac.digest(home.secret("source"), digest + said, hashlib.sha256).hex()
 
 
 def known(home: Home, source: str) -> OwnList | None:
@@ -84,12 +81,12 @@ def known(home: Home, source: str) -> OwnList | None:
     return None
 
 
-def begin(home: Home, source: str, members: Sequence[Member], clock: Clock) -> OwnList:
+def begin(home: Home, source: str, members: Members, clock: Clock) -> OwnList:
     """Fix an upload's id and row order, durably; an unfinished upload of the same file goes on."""
     own = known(home, source)
     if own is not None:
         return own
-    numbers = [member.row for member in members]
+    numbers = list(members.numbers)
     # The order in a partner's file tells who joined when; the order that leaves tells nothing.
     secrets.SystemRandom().shuffle(numbers)
     own = OwnList(private_folder(home.path / "lists" / str(uuid4())))
@@ -104,16 +101,15 @@ def begin(home: Home, source: str, members: Sequence[Member], clock: Clock) -> O
     return own
 
 
-def in_order(home: Home, own: OwnList, members: Sequence[Member]) -> list[Member]:
+def in_order(home: Home, own: OwnList, members: Members) -> Members:
     """Return the members in the order in which they leave; raises CheckRefused."""
     numbers = home.vault.read(own.folder / "plan.enc")
-    by_row = {member.row: member for member in members}
-    if sorted(numbers) != sorted(by_row):
+    if sorted(numbers) != list(members.numbers):
         raise CheckRefused(
             f"upload {own.id[:8]} was begun with other rows of this file (another version of this "
             "tool?): withdraw it, then upload again"
         )
-    return [by_row[number] for number in numbers]
+    return members.ordered(numbers)
 
 
 # -- rows ------------------------------------------------------------------------------------------
@@ -153,15 +149,14 @@ def seal_rows(
     # the mail machine and the custodians, for this computer too.
     dek = secrets.token_bytes(DEK_BYTES)
     wrapped, commitment = new_wrapped_key(keys.mailer, rfc8785.dumps(header), dek)
-    kept: list[OwnRow] = []
-    leaves: list[bytes] = []
+    tree, kept = CompactRange(), Spool(own.folder)
 
     def sealing() -> Iterator[BundleRow]:
         """One row after the other, so that a long list is never sealed in memory."""
         for number, member in enumerate(members):
             row, secret = sealed_row(number, member)
-            leaves.append(row_commitment(row, secret))
-            kept.append(OwnRow(member.row, row.tag, secret, row.lock, member.zip, b""))
+            tree.append(leaf_hash(row_commitment(row, secret)))
+            kept.append(packed(OwnRow(member.row, row.tag, secret, row.lock, member.zip, b"")))
             if not number % EVERY:
                 steps(number, len(members))
             yield row
@@ -182,13 +177,13 @@ def seal_rows(
     with part_of(own.folder / "rows.parquet") as part:
         write_rows(part, sealing())
         steps(len(members), len(members))
-        keep_rows(home, own, kept)
+        keep_rows(home, own, (kept.read(number) for number in range(len(kept))))
         (own.folder / "outputs.sealed").unlink(missing_ok=True)
         more = {
             "wrapped": base64.b64encode(wrapped).decode(),
             "commitment": commitment.hex(),
             "rows": len(kept),
-            "root": tree_root(leaves).hex(),
+            "root": tree.root().hex(),
         }
         whole = {"header": header, "more": more}
         write_whole(own.folder / "sealed.json", json.dumps(whole).encode())
@@ -208,99 +203,92 @@ def row_commitment(row: BundleRow, secret: bytes) -> bytes:
 def tokenise(
     home: Home,
     own: OwnList,
-    members: Sequence[Member],
+    members: Members,
     keys: SealedKeys,
     steps: Steps,
-    evaluate: Evaluate = evaluate_inputs,
-    workers: int = 2,
+    evaluate: Evaluate = evaluate_missing,
+    workers: int | None = None,
     client: httpx.Client | None = None,
 ) -> None:
     """Have every row's tokens evaluated, blinded, and write the outputs part sealed to the pepper.
 
-    Interrupted, the custodians are asked again only for what they had not answered.
+    The custodians are asked for what no upload of this season has had answered. Interrupted, they
+    are asked again only for what they had not answered.
     """
     if own.has("outputs.sealed"):
         return
-    wanted = _wanted(members)
-    distinct = list(dict.fromkeys(one for _, _, one in wanted))
-    found = evaluated(
-        home, own, distinct, keys.match, steps, evaluate, workers, client, blinded=True
-    )
-    addressed = {number: found[one] for number, at, one in wanted if at == ADDRESS_RECIPE}
-    rows = own.rows(home)
-    keep_rows(
-        home,
-        own,
-        [
-            OwnRow(r.row, r.tag, r.secret, r.lock, r.zip, addressed[number])
-            for number, r in enumerate(rows)
-        ],
-    )
-    triples = [(number, at, found[one]) for number, at, one in wanted]
-    seal_outputs(home, own.folder / "outputs.sealed", own.id, triples, keys.pepper)
+    with recollection(home, keys.match) as memory:
+        about = asking(home, own, keys.match, keys.match_evidence, client, blinded=True)
+        evaluate(
+            each_input(members),
+            memory=memory,
+            total=members.inputs,
+            progress=steps,
+            workers=workers,
+            **about,
+        )
+        with part_of(own.folder / "outputs.sealed") as part:
+            addresses = Spool(own.folder)
+            triples = _triples(members, memory, addresses)
+            bundle.seal_outputs(part, triples, keys.pepper, outputs_info(own.id))
+            # Before the outputs get their name: then nothing looks at the members again.
+            keep_addresses(home, own, (addresses.read(n) for n in range(len(addresses))))
+        memory.prune()
 
 
-def evaluated(
+def prepare(
+    home: Home, own: OwnList, members: Members, keys: SealedKeys
+) -> Iterator[dict[str, Any]]:
+    """Begin every request to the custodians, send none; yield the bodies as they would leave."""
+    if own.has("outputs.sealed"):
+        return
+    with recollection(home, keys.match) as memory:
+        about = asking(home, own, keys.match, keys.match_evidence, None, blinded=True)
+        yield from prepared(each_input(members), memory=memory, **about)
+
+
+def asking(
     home: Home,
     own: OwnList,
-    inputs: Sequence[bytes],
     statement: Statement,
-    steps: Steps,
-    evaluate: Evaluate,
-    workers: int,
+    evidence: Json | None,
     client: httpx.Client | None,
     *,
     blinded: bool,
-) -> dict[bytes, bytes]:
-    """Have the custodians evaluate distinct inputs; each input's output."""
-    outputs = evaluate(
-        inputs,
-        statement=statement,
-        custodians=addresses(home),
-        actor=home.id,
-        sign=home.sign,
-        batch=own.id,
-        state=private_folder(home.state / own.id),
-        state_key=home.secret("evaluation"),
-        blinded=blinded,
-        workers=workers,
-        progress=steps,
-        client=client,
-    )
-    return dict(zip(inputs, outputs, strict=True))
+) -> dict[str, Any]:
+    """Who asks whom, under which key, and where what is unfinished stays."""
+    return {
+        "statement": statement,
+        "custodians": addresses(home),
+        "actor": home.id,
+        "sign": home.sign,
+        "batch": own.id,
+        "state": private_folder(home.state / own.id),
+        "state_key": home.secret("evaluation"),
+        "blinded": blinded,
+        "client": client,
+        "key": evidence,
+    }
 
 
-def _wanted(members: Sequence[Member]) -> list[tuple[int, int, bytes]]:
-    """Every (row, recipe, input) of a list; a missing field makes no input."""
-    return list(_asked(members))
+def each_input(members: Iterable[Member]) -> Iterator[bytes]:
+    """Every input of a list, row by row; a missing field makes none."""
+    for member in members:
+        yield from (one for one in member.inputs if one is not None)
+        yield member.address
 
 
-def _asked(members: Sequence[Member]) -> Iterator[tuple[int, int, bytes]]:
+def _triples(
+    members: Iterable[Member], memory: Memory, addresses: Spool
+) -> Iterator[tuple[int, int, bytes]]:
+    """Every (row, recipe, output) of a list, each row's address token last and kept aside too."""
     for number, member in enumerate(members):
-        for at, one in enumerate(member.inputs):
-            if one is not None:
-                yield number, at, one
-        yield number, ADDRESS_RECIPE, member.address
-
-
-def blinded(members: Sequence[Member]) -> tuple[int, int]:
-    """How many points would go to each custodian, and in how many requests."""
-    points = len({one for _, _, one in _asked(members)})
-    return points, -(-points // BATCH)
-
-
-def seal_outputs(
-    home: Home, out: Path, id: str, triples: Sequence[tuple[int, int, bytes]], pepper: bytes
-) -> None:
-    """Write token outputs and seal them to the pepper's key; the plain file goes at once."""
-    plain = private_folder(home.state / id) / "outputs.parquet"
-    try:
-        write_outputs(plain, triples)
-        plain.chmod(0o600)
-        with part_of(out) as part:
-            seal_file(plain, part, pepper, outputs_info(id))
-    finally:
-        plain.unlink(missing_ok=True)
+        named = [(at, one) for at, one in enumerate(member.inputs) if one is not None]
+        named.append((ADDRESS_RECIPE, member.address))
+        found = memory.outputs([one for _, one in named])
+        for (at, _), output in zip(named, found, strict=True):
+            yield number, at, output
+        addresses.append(found[-1])
 
 
 def outputs_info(id: str) -> bytes:
@@ -323,7 +311,7 @@ def leaving(own: OwnList) -> list[Leaving]:
     """The parts of an upload that are ready, with their sizes and digests."""
     return [
         Leaving(name, (own.folder / file).stat().st_size, digest_of(own.folder / file))
-        for name, file in (("rows", "rows.parquet"), ("outputs", "outputs.sealed"))
+        for name, file in PARTS
         if own.has(file)
     ]
 
@@ -336,8 +324,8 @@ def send(api: Api, own: OwnList) -> str:
     home = api.home
     kept = json.loads((own.folder / "sealed.json").read_bytes())
     digests = {}
-    for name, file in (("rows", "rows.parquet"), ("outputs", "outputs.sealed")):
-        digests[name] = put_part(api, f"/contributions/{own.id}/{name}", own.folder / file)
+    for name, file in PARTS:
+        digests[name] = put_once(api, own, name, own.folder / file)
     header: Json = {
         **kept["header"],
         **kept["more"],
@@ -360,20 +348,29 @@ def send(api: Api, own: OwnList) -> str:
     return same_leaf(drafted, api.post(f"/contributions/{own.id}", body))
 
 
-def put_part(api: Api, path: str, file: Path) -> str:
-    """PUT one part; returns its SHA-256 in hex, after the server said the same.
+def put_once(api: Api, own: OwnList, name: str, file: Path) -> str:
+    """PUT one part unless the server has said before that it holds these bytes; its digest."""
+    digest, there = digest_of(file), dict(own.facts.get("there", {}))
+    if there.get(name) != digest:
+        put_part(api, f"/contributions/{own.id}/{name}", file, digest)
+        # From here on no re-run sends it again. A crash just before sends the same bytes twice.
+        own.note(there={**there, name: digest})
+    return digest
+
+
+def put_part(api: Api, path: str, file: Path, digest: str | None = None) -> str:
+    """PUT one part from the disk; returns its SHA-256 in hex, after the server said the same.
 
     Raises:
         CheckRefused: the server holds other bytes than were sent.
     """
-    content = file.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    answer = api.put_bytes(path, content)
-    if not isinstance(answer, dict) or answer.get("digest") != digest:
+    sent = digest or digest_of(file)
+    answer = api.put_file(path, file)
+    if not isinstance(answer, dict) or answer.get("digest") != sent:
         raise CheckRefused(
             "the server holds other bytes than were sent; run the same command again"
         )
-    return digest
+    return sent
 
 
 def finish(
@@ -388,6 +385,11 @@ def finish(
     return made
 
 
+def forget_others(home: Home, epochs: Iterable[str]) -> int:
+    """Drop the memory of every epoch but these; returns how many there were."""
+    return forget(home, but=frozenset(epochs))
+
+
 # -- small things ----------------------------------------------------------------------------------
 
 
@@ -395,14 +397,3 @@ def digest_of(file: Path) -> str:
     """SHA-256 of a file, in hex."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-@contextmanager
-def part_of(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its lasting name only when everything was written."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        settle(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -14,7 +16,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from consortium.cli.errors import VaultRefused
 
 MAGIC = b"trellis-vault-1\n"
+FRAMED = b"trellis-vault-frames-1\n"
 NONCE_BYTES = 12
+SALT_BYTES = 32
 
 
 def private_folder(path: Path) -> Path:
@@ -51,6 +55,17 @@ def settle(part: Path, path: Path) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file gets its lasting name only when everything was written."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        settle(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def sync_folder(path: Path) -> None:
@@ -100,6 +115,58 @@ class Vault:
                 f"{path.name} does not open: it is damaged, or belongs to another home"
             ) from None
         return json.loads(plain)
+
+    def write_frames(self, part: Path, path: Path, frames: Iterable[bytes]) -> None:
+        """Write a long file piece by piece under ``part``, as the file that will be ``path``.
+
+        Each frame is bound to its place, and the last one says that it is the last.
+        """
+        salt = secrets.token_bytes(SALT_BYTES)
+        box, bound = self._box(salt), _bound(path)
+        with part.open("wb") as file:
+            file.write(FRAMED + salt)
+            held, number = b"", 0
+            for frame in frames:
+                if number:
+                    _put(file, box.encrypt(_place(number, last=False), held, bound))
+                held, number = frame, number + 1
+            _put(file, box.encrypt(_place(max(number, 1), last=True), held, bound))
+
+    def read_frames(self, path: Path) -> Iterator[bytes]:
+        """Read such a file back, frame by frame; raises VaultRefused, a cut end included."""
+        with path.open("rb") as file:
+            head = file.read(len(FRAMED) + SALT_BYTES)
+            if not head.startswith(FRAMED):
+                raise VaultRefused(f"{path.name} is not a file of this tool")
+            box, number, sealed = self._box(head[len(FRAMED) :]), 1, _get(file)
+            while True:
+                following = _get(file)
+                nonce = _place(number, last=not following)
+                try:
+                    yield box.decrypt(nonce, sealed, _bound(path))
+                except (InvalidTag, ValueError):
+                    raise VaultRefused(
+                        f"{path.name} does not open: it is damaged, or belongs to another home"
+                    ) from None
+                if not following:
+                    return
+                sealed, number = following, number + 1
+
+    def _box(self, salt: bytes) -> ChaCha20Poly1305:
+        derive = HKDF(algorithm=SHA256(), length=32, salt=salt, info=FRAMED)
+        return ChaCha20Poly1305(derive.derive(self._key))
+
+
+def _place(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([last])
+
+
+def _put(file: BinaryIO, sealed: bytes) -> None:
+    file.write(len(sealed).to_bytes(4, "big") + sealed)
+
+
+def _get(file: BinaryIO) -> bytes:
+    return file.read(int.from_bytes(file.read(4), "big"))
 
 
 def _bound(path: Path) -> bytes:

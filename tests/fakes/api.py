@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from mailer import keys as mailer_keys
 from matching import group, locks
 from matching.envelope import open_
-from matching.evaluation import answer, read_request, sign_response
+from matching.evaluation import answer, read_request, request_digest, sign_response
 from matching.statement import Statement, signed_bytes
 from policies.agreement import default, to_bytes
 from provenance.canonical import openings_from_json
@@ -59,7 +59,7 @@ class FakeWorld:
     roster: list[bytes] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
     drop_after: int | None = None
-    evaluated: int = 0
+    charged: dict[str, dict[str, int]] = field(default_factory=dict)
     retired: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,6 +101,11 @@ class FakeWorld:
             ),
         }  # fmt: skip
         self.agreement = self.agree()
+
+    @property
+    def evaluated(self) -> int:
+        """Batches charged, by all custodians together; a repeat is none."""
+        return sum(map(len, self.charged.values()))
 
     def agree(self, **others: Any) -> bytes:
         """The agreement's bytes, some keys replaced."""
@@ -205,12 +210,13 @@ class FakeWorld:
             assert asked.points == hashlib.sha256(points).hexdigest()
             if self.drop_after is not None and self.evaluated >= self.drop_after:
                 raise httpx.ConnectError("gone")
-            self.evaluated += 1
+            charged = self.charged.setdefault(id, {})
+            total = charged.setdefault(request_digest(message), 4096 * (len(charged) + 1))
             evaluated, proof = answer(
                 message, points, share=self.shares[id], commitment=self.match.share(id)
             )
             said = sign_response(
-                message, evaluated, proof, custodian=id, total=4096 * self.evaluated,
+                message, evaluated, proof, custodian=id, total=total,
                 allowed=1 << 22, sign=private(id).sign,
             )  # fmt: skip
             found = {"response": said, "evaluations": base64.b64encode(evaluated).decode()}
