@@ -72,9 +72,14 @@ class CustodianRefused(CustodianProblem):
 class CustodianLied(CustodianProblem):
     """It signed an answer that its share commitment contradicts."""
 
-    def __init__(self, custodian: str, evidence: Path | None = None) -> None:
+    def __init__(
+        self,
+        custodian: str,
+        evidence: Path | None = None,
+        said: str = "answered with another key than the log states",
+    ) -> None:
         where = f"; evidence in {evidence.name}" if evidence else ""
-        super().__init__(custodian, f"answered with another key than the log states{where}")
+        super().__init__(custodian, said + where)
         self.evidence = evidence
 
 

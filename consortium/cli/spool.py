@@ -1,8 +1,8 @@
 """A list's rows while they wait on this computer's disk, and the order in which they leave.
 
 A list may be larger than memory. Its usable rows go to a file that has no name, record by record,
-encrypted under a key that this process alone holds: when it ends, however it ends, nobody can read
-what is left of it. Any record can be read at any time, since rows leave in random order.
+encrypted under a key that this process alone holds: when it ends, however it ends, what is left of
+it opens for no one. Any record can be read at any time, since rows leave in random order.
 """
 
 import json

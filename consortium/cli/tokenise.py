@@ -207,12 +207,6 @@ class _Drawer:
         """Remove what is of no more use."""
         (self._folder / name).unlink(missing_ok=True)
 
-    def evidence(self, name: str, shown: dict[str, Any]) -> Path:
-        """Keep what proves a custodian wrong, whole."""
-        path = self._folder / name
-        write_whole(path, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
-        return path
-
 
 # -- one run
 # -----------------------------------------------------------------------------------------
@@ -254,6 +248,7 @@ class _Run:
     client: httpx.Client
     workers: _Hands
     askers: Executor
+    evidence: Path
     key: Mapping[str, Any] | None = None
     totals: dict[tuple[str, int], tuple[Message, Any]] = field(default_factory=dict)
     known: dict[str, tuple[Message, Any]] = field(default_factory=dict)
@@ -418,10 +413,16 @@ class _Run:
         if before is not None:
             shown["before"] = {"request": before[0], "response": before[1]}
         nonce = answer.message["body"]["nonce"]
-        path = self.drawer.evidence(f"evidence-{answer.id}-{nonce}.json", shown)
-        return CustodianLied(answer.id, path)
+        path = self.evidence / f"evidence-{answer.id}-{nonce}.json"
+        write_whole(path, (json.dumps(shown, indent=1, sort_keys=True) + "\n").encode())
+        return CustodianLied(answer.id, path, SAID[kind])
 
 
+SAID = {
+    "evaluation": "answered with another key than the log states",
+    "total": "signed a running total that cannot be true",
+    "repeat": "answered the same request in two ways",
+}
 HANDLING = {
     True: "May be published. Whoever has no blinds sees points that fit every list equally well; "
     "shown besides: who asked, when, one padded batch of 4,096, and a running total.",
@@ -450,6 +451,7 @@ def _running(
     workers: int | None = None,
     client: httpx.Client | None = None,
     key: Mapping[str, Any] | None = None,
+    evidence: Path | None = None,
 ) -> Iterator[_Run]:
     group.available()
     bound = hashlib.sha256(f"{statement.sid}/{batch}/{blinded}".encode()).digest()
@@ -468,6 +470,7 @@ def _running(
             stack.enter_context(own),
             _Hands(workers or cores(), stack),
             stack.enter_context(ThreadPoolExecutor(2 * max(len(custodians), 1))),
+            evidence or state,
             key,
         )
 
@@ -496,10 +499,11 @@ def evaluate_missing(
         state_key: secret bytes (the caller's signing seed) that the folder is encrypted under.
         blinded: False only for inputs that are public, a steward's roll.
         key: the statement's evidence from the log, which a file of evidence then holds.
+        evidence: the folder for such files; ``state`` by default.
 
     Raises:
         CustodianRefused: a custodian said no, by name (quota-exceeded, unknown-actor, ...).
-        CustodianLied: a wrong answer; its evidence file lies in ``state``.
+        CustodianLied: a wrong answer, with the file that shows it.
         TooFewCustodians: fewer than the threshold answer.
     """
     hands = workers or cores()

@@ -268,6 +268,7 @@ def asking(
         "blinded": blinded,
         "client": client,
         "key": evidence,
+        "evidence": home.path / "evidence",
     }
 
 
