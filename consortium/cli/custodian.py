@@ -1,7 +1,7 @@
 """Take part in a key ceremony; serve; consent; say what was spent and opened."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from consortium.custodian.errors import (
     WrappingRefused,
 )
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.settings import read_settings
-from consortium.custodian.wrapping import Shut
+from consortium.custodian.settings import Registry, read_settings
+from consortium.custodian.wrapping import Shut, in_use
 from matching.evaluation import allowance
 
 LOCKED = 4
@@ -170,24 +170,15 @@ def ceremony(home: Path, purpose: str, attempt: int, patience: float) -> None:
 @_home
 @json_option
 def status(home: Path) -> None:
-    """Say which keys are held, and what was spent and opened."""
+    """Say who used what, what was opened, which keys are held, and what to do now."""
+    from consortium.custodian.spoken import to_do, words
+    from consortium.custodian.standing import stand
+
+    now = utc()
     with _said():
-        settings = read_settings(home)
-        ledger = Ledger(settings.database, Shut())
-        counts = ledger.status()
-        ledger.close()
-    say(f"custodian {settings.id} at {settings.url}")
-    for key in counts["keys"]:
-        say(f"holds a share of the {key['purpose']} key of epoch {key['epoch']}")
-    if not counts["keys"]:
-        say("holds no share yet: `trellis custodian ceremony` makes one")
-    for actor, points in sorted(counts["spent"].items()):
-        say(f"{actor} has had {points:,} points evaluated")
-    say(
-        f"{counts['roster']:,} locks in checked rosters, {counts['retired']:,} secrets retired",
-        f"{counts['opens']:,} opens counted in {counts['campaigns']:,} campaigns, "
-        f"{counts['stopped']:,} stopped",
-    )
-    for size in counts["splits"]:
-        say(f"the log showed two roots for {size:,} entries: both checkpoints are in the ledger")
-    last_line({"id": settings.id, **counts})
+        settings, registry = read_settings(home), Registry(home / "invite.json")
+        with closing(Ledger(settings.database, Shut())) as ledger:
+            standing = stand(settings, registry, ledger, now, running=in_use(home))
+            counts = ledger.status()
+    say(*words(standing, now))
+    last_line({**standing.to_json(), **counts, "to_do": to_do(standing, now)})

@@ -98,9 +98,9 @@ def _ask(name: str, new: bool) -> str:
 
     made = suggestion()
     click.echo(f"\n    {made}\n", err=True)
-    click.echo("Write it on paper, apart from this computer. It is not shown again.", err=True)
-    again = click.prompt("Type it, to be sure", hide_input=True, err=True)
-    if again != made:
+    click.echo("Write it on paper, kept apart from this computer; it is not shown again.", err=True)
+    # It stands on the screen anyway; typing it unseen would only be harder.
+    if click.prompt("Type it from the paper", err=True).strip().lower() != made:
         raise click.UsageError("that is not it; nothing was set up")
     return made
 
@@ -142,7 +142,7 @@ def _answers(home: Path, said: Said) -> dict[str, str]:
         click.echo(_WELCOME.format(home=home))
     name = said["name"] or (said["id_"] or _asked("Your organisation's name", None, _name))
     id = _id(said["id_"] or _asked("A short id for it (a-z, 0-9, -)", _slug(name), _id))
-    listen = _listen(said["listen"] or _asked("Where this computer listens", LISTEN, _listen))
+    listen = _listen(said["listen"] or _asked("Host and port to answer on", LISTEN, _listen))
     url = _url(said["url"] or _reached(said, listen))
     protect = said["protect"] or _kind()
     hours, zone = _hours(said)
@@ -198,7 +198,8 @@ def _reached(said: Said, listen: str) -> str:
         return f"http://{listen}"
     everywhere = host in ("0.0.0.0", "::", "[::]")  # noqa: S104
     shown = socket.gethostname() if everywhere else host
-    return _asked("The address at which the others reach it", f"http://{shown}:{port}", _url)
+    words = "Its address for everybody else; from outside your network too"
+    return _asked(words, f"http://{shown}:{port}", _url)
 
 
 def _kind() -> str:
@@ -299,8 +300,9 @@ def _next(made: Home, answers: Mapping[str, str]) -> tuple[str, ...]:
         f"Send {home / 'identity.json'} to the operator, and nothing else of this folder.",
         "When the operator's invite has come, these three, in this order:",
         f"  {verb} join --home {home} --invite invite.json",
-        f"  {verb} serve --home {home}",
-        f"  {verb} ceremony --home {home} --purpose match   (then again with --purpose seal)",
+        f"  {verb} serve --home {home}          and leave it running",
+        f"  {verb} ceremony --home {home} --purpose match",
+        "The last one in another window, then again with --purpose seal.",
     )
 
 

@@ -1,5 +1,6 @@
 """Everything a custodian must remember, in one file; written before any answer."""
 
+from datetime import datetime
 from typing import Any
 
 from consortium.custodian.keys import Key
@@ -31,3 +32,17 @@ class Ledger(Quotas, Opens, Protection, Seen):
             "tree": self.newest_tree(),
             "splits": [size for size, _ in self.splits()],
         }
+
+    def spent(self) -> list[tuple[str, str, int]]:
+        """Return key (sid), actor and points of every account."""
+        return list(self.rows("SELECT sid, actor, points FROM spent ORDER BY actor, sid"))
+
+    def opened(self, since: datetime) -> list[tuple[str, int, int, str]]:
+        """Return campaign, opens since then, opens in all, and `open`, `closed` or `stopped`."""
+        query = """
+SELECT r.campaign, coalesce(sum(o.at > ?), 0), count(o.lock),
+    CASE WHEN s.campaign IS NOT NULL THEN 'stopped' WHEN r.closed IS NOT NULL THEN 'closed'
+    ELSE 'open' END
+FROM releases r LEFT JOIN opens o ON o.digest = r.digest LEFT JOIN stops s USING (campaign)
+GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
+        return list(self.rows(query, int(since.timestamp())))

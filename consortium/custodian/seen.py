@@ -15,6 +15,11 @@ CREATE TABLE IF NOT EXISTS trees (size INTEGER, root BLOB, checkpoint TEXT NOT N
         """Return the size of the largest cosigned tree seen, 0 if none was."""
         return int(self.rows("SELECT coalesce(max(size), 0) FROM trees")[0][0])
 
+    def newest_checkpoint(self) -> str | None:
+        """Return the signed and cosigned note of the largest tree seen."""
+        rows = self.rows("SELECT checkpoint FROM trees ORDER BY size DESC LIMIT 1")
+        return str(rows[0][0]) if rows else None
+
     def saw_tree(self, size: int, root: bytes, checkpoint: str) -> bool:
         """Remember a cosigned tree for good; false when this size was seen with another root.
 

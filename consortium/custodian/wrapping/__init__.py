@@ -7,7 +7,15 @@ in the custodian's own database beside what it wraps, so that both change in one
 
 from consortium.custodian.wrapping.asking import SECRETS, Ask, Asking, from_environment
 from consortium.custodian.wrapping.kinds import KINDS, Wish
-from consortium.custodian.wrapping.opening import Opened, Shut, opened, protect, protected, rewrap
+from consortium.custodian.wrapping.opening import (
+    Opened,
+    Shut,
+    in_use,
+    opened,
+    protect,
+    protected,
+    rewrap,
+)
 
 __all__ = [
     "KINDS",
@@ -18,6 +26,7 @@ __all__ = [
     "Shut",
     "Wish",
     "from_environment",
+    "in_use",
     "opened",
     "protect",
     "protected",

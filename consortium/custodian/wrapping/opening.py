@@ -80,6 +80,15 @@ def protected(database: Path) -> bool:
         return books.protection() is not None
 
 
+def in_use(home: Path) -> bool:
+    """Whether `serve` or a ceremony has this home's shares open now."""
+    try:
+        os.close(_locked(home, fcntl.LOCK_EX))
+    except WrappingRefused:
+        return True
+    return False
+
+
 def protect(home: Path, database: Path, owner: str, wish: Wish, ask: Ask) -> None:
     """Choose how the secrets of a new home are wrapped, and prove that it opens.
 

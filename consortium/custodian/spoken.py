@@ -1,0 +1,141 @@
+"""A custodian's standing in words that a partner's staff understands, and what it must do now."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from consortium.custodian.standing import Account, Standing
+
+PURPOSES = {"match": "scrambled codes", "seal": "sealed rows"}
+QUIET = timedelta(days=1)
+"""The log publishes every hour; a day without it is worth a question."""
+NEARLY = 90
+"""Percent of a quota from which somebody should know."""
+
+
+def words(standing: Standing, now: datetime) -> list[str]:
+    """Say all of it; headings end without a full stop, what belongs to them is indented."""
+    return [
+        f"custodian {standing.id} at {standing.url}, {_running(standing)}",
+        *_shares(standing),
+        *_used(standing),
+        *_opened(standing),
+        *_log(standing, now),
+        *_what_to_do(standing, now),
+    ]
+
+
+def _running(standing: Standing) -> str:
+    running = "running" if standing.running else "not running now"
+    if standing.opens is None:
+        return f"{running}; uploads {standing.hours}, open now"
+    return f"{running}; uploads {standing.hours}, next from {standing.opens:%a %d %b %H:%M}"
+
+
+def _shares(standing: Standing) -> Iterator[str]:
+    if not standing.keys:
+        yield "holds no share yet"
+        return
+    kind = standing.protection or "nothing"
+    yield f"holds these shares, protected by {kind}"
+    for purpose, epoch in standing.keys:
+        yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]})"
+
+
+def _used(standing: Standing) -> Iterator[str]:
+    if standing.accounts:
+        yield "who has used what; a batch is 4,096 scrambled codes, names are never seen here"
+    for one in standing.accounts:
+        yield f"  {one.actor} ({one.role}), epoch {one.epoch}: {_account(one)}"
+
+
+def _account(one: Account) -> str:
+    if not one.consented:
+        return "may ask nothing: you have not agreed to its bulk run"
+    share = f" ({_percent(one)}%)" if one.allowed else ""
+    used = f"has used {one.used:,} of its {one.allowed:,} batches{share}"
+    match one.uploads:
+        case 0:
+            return f"{used}; not enough for another full upload, changed rows still go"
+        case 1:
+            return f"{used}; enough for one more full upload"
+        case more:
+            return f"{used}; enough for {more:,} more full uploads"
+
+
+def _percent(one: Account) -> int:
+    return -(-100 * one.used // one.allowed) if one.allowed else 100
+
+
+def _opened(standing: Standing) -> Iterator[str]:
+    week = sum(one.week for one in standing.campaigns)
+    total = sum(one.total for one in standing.campaigns)
+    yield (
+        f"helped to open {week:,} rows in the last 7 days, {total:,} since it began; "
+        f"{standing.locks:,} are known, {standing.retired:,} were withdrawn"
+    )
+    for one in standing.campaigns:
+        yield (
+            f"  {one.campaign} ({one.state}): {one.week:,} in the last 7 days, {one.total:,} in all"
+        )
+
+
+def _log(standing: Standing, now: datetime) -> Iterator[str]:
+    if not standing.entries:
+        yield "has not seen the log yet"
+    elif standing.seen is None:
+        yield f"last saw the log at {standing.entries:,} entries, under other witnesses"
+    else:
+        ago = _ago(standing, now)
+        yield f"last saw the log at {standing.entries:,} entries, cosigned {ago} ago"
+
+
+def _ago(standing: Standing, now: datetime) -> str:
+    minutes = max(int((now - (standing.seen or now)).total_seconds() // 60), 0)
+    for size, word in ((1440, "day"), (60, "hour")):
+        if minutes >= size:
+            count = minutes // size
+            return f"{count} {word}{'s' if count > 1 else ''}"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
+def _what_to_do(standing: Standing, now: datetime) -> Iterator[str]:
+    tasks = to_do(standing, now)
+    yield "to do now" if tasks else "nothing to do now"
+    yield from (f"  {task}" for task in tasks)
+
+
+def to_do(standing: Standing, now: datetime) -> list[str]:
+    """Return what somebody must do, the gravest first."""
+    return [*_alarms(standing), *_steps(standing), *_hints(standing, now)]
+
+
+def _alarms(standing: Standing) -> Iterator[str]:
+    for size in standing.splits:
+        yield (
+            f"the log showed two roots for {size:,} entries: both signed checkpoints are in the "
+            "ledger, show them to every partner"
+        )
+
+
+def _steps(standing: Standing) -> Iterator[str]:
+    if standing.protection is None:
+        yield "choose what protects the shares: trellis custodian init"
+    if standing.epoch is None:
+        yield "send identity.json to the operator, then: trellis custodian join"
+        return
+    if not standing.running:
+        yield "start it: trellis custodian serve"
+    for purpose in PURPOSES:
+        if (purpose, standing.epoch) not in standing.keys:
+            yield f"make the key with the others: trellis custodian ceremony --purpose {purpose}"
+
+
+def _hints(standing: Standing, now: datetime) -> Iterator[str]:
+    for one in standing.accounts:
+        if not one.consented:
+            yield f"if you agree to its bulk run: trellis custodian consent {one.actor}"
+        elif _percent(one) >= NEARLY:
+            yield f"{one.actor} has used {_percent(one)}% of its batches: ask it what for"
+    if standing.seen is not None and now - standing.seen > QUIET:
+        old = _ago(standing, now)
+        yield f"the log is {old} old: ask the operator, and the others whether they see it"

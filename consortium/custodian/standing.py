@@ -1,0 +1,149 @@
+"""How a custodian stands: what was used, opened, held and seen; read once from its own books."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from consortium.custodian.errors import HomeUnready
+from consortium.custodian.ledger import Ledger
+from consortium.custodian.settings import Registry, Settings
+from matching.evaluation import BATCH, block_points
+from provenance.errors import ProvenanceError
+from provenance.quorum import Policy
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one actor has had evaluated under the key of one epoch, in batches of 4,096 points.
+
+    Attributes:
+        uploads: how many full uploads of its size class the rest is enough for.
+        consented: false for a steward whose bulk run this custodian has not agreed to.
+    """
+
+    actor: str
+    role: str
+    epoch: str
+    used: int
+    allowed: int
+    uploads: int
+    consented: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What was opened for one campaign."""
+
+    campaign: str
+    week: int
+    total: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that `trellis custodian status` says.
+
+    Attributes:
+        running: a process has the shares open.
+        protection: kind of wrapping, or None.
+        keys: purpose and epoch of each share held.
+        epoch: the invite's, or None before joining.
+        entries, seen: size of the newest tree of the log that was believed, and when it was
+            cosigned.
+        splits: sizes for which the log showed two roots.
+    """
+
+    id: str
+    url: str
+    running: bool
+    protection: str | None
+    hours: str
+    opens: datetime | None
+    keys: tuple[tuple[str, str], ...]
+    epoch: str | None
+    accounts: tuple[Account, ...]
+    campaigns: tuple[Campaign, ...]
+    locks: int
+    retired: int
+    entries: int
+    seen: datetime | None
+    splits: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it for a machine."""
+        moments = {
+            name: at.isoformat() if at else None
+            for name, at in (("seen", self.seen), ("opens_next", self.opens))
+        }
+        shown = {name: value for name, value in asdict(self).items() if name != "opens"}
+        keys = [{"purpose": purpose, "epoch": epoch} for purpose, epoch in self.keys]
+        return {**shown, **moments, "keys": keys}
+
+
+def stand(
+    settings: Settings, registry: Registry, ledger: Ledger, now: datetime, *, running: bool
+) -> Standing:
+    """Read a custodian's books."""
+    counts, protection = ledger.status(), ledger.protection()
+    keys = {one["sid"]: (one["purpose"], one["epoch"]) for one in counts["keys"]}
+    joined = _joined(registry)
+    return Standing(
+        id=settings.id,
+        url=settings.url,
+        running=running,
+        protection=protection.kind if protection else None,
+        hours=settings.hours.said(),
+        opens=None if settings.hours.open_at(now) else settings.hours.opens(now),
+        keys=tuple(sorted(keys.values())),
+        epoch=str(registry.invite["epoch"]) if joined else None,
+        accounts=tuple(_accounts(settings, registry, ledger, keys)) if joined else (),
+        campaigns=tuple(Campaign(*one) for one in ledger.opened(now - WEEK)),
+        locks=counts["roster"],
+        retired=counts["retired"],
+        entries=counts["tree"],
+        seen=_seen(registry, ledger) if joined else None,
+        splits=tuple(counts["splits"]),
+    )
+
+
+def _joined(registry: Registry) -> bool:
+    try:
+        return bool(registry.invite)
+    except HomeUnready:
+        return False
+
+
+def _accounts(
+    settings: Settings, registry: Registry, ledger: Ledger, keys: dict[str, tuple[str, str]]
+) -> Iterator[Account]:
+    spent = {(sid, actor): points for sid, actor, points in ledger.spent()}
+    epochs = {sid: epoch for sid, (purpose, epoch) in keys.items() if purpose == "match"}
+    for one in registry.invite["actors"]:
+        if one["role"] not in ("partner", "steward"):
+            continue
+        actor = registry.actor(one["id"], one["role"])
+        allowed = settings.allowed(actor)
+        for sid, epoch in sorted(epochs.items(), key=lambda pair: pair[1]):
+            used = spent.get((sid, actor.id), 0)
+            yield Account(
+                actor.id,
+                actor.role,
+                epoch,
+                used // BATCH,
+                allowed // BATCH,
+                max(allowed - used, 0) // block_points(actor.rows),
+                actor.role != "steward" or ledger.consented(actor.id),
+            )
+
+
+def _seen(registry: Registry, ledger: Ledger) -> datetime | None:
+    """When the newest tree that was believed had its quorum; by the witnesses' clocks."""
+    note = ledger.newest_checkpoint()
+    try:
+        return Policy.from_invite(registry.invite).check(note.encode()).at if note else None
+    except ProvenanceError:
+        return None  # believed under an earlier invite's witnesses

@@ -1,0 +1,118 @@
+"""What `trellis custodian status` says, and the few things it asks somebody to do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consortium.custodian.spoken import to_do, words
+from consortium.custodian.standing import Account, Campaign, Standing
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+UNION = Account("union", "partner", "2026", used=3, allowed=26, uploads=1)
+GOOD = Standing(
+    id="ann",
+    url="https://ann.example.org",
+    running=True,
+    protection="passphrase",
+    hours="at any time",
+    opens=None,
+    keys=(("match", "2026"), ("seal", "2026")),
+    epoch="2026",
+    accounts=(UNION,),
+    campaigns=(Campaign("spring", 800, 1000, "open"), Campaign("autumn", 0, 500, "closed")),
+    locks=120_000,
+    retired=12,
+    entries=1234,
+    seen=NOW - timedelta(minutes=3),
+    splits=(),
+)
+
+
+def said(standing: Standing) -> str:
+    return "\n".join(words(standing, NOW))
+
+
+def test_a_custodian_that_is_well_says_so_in_words() -> None:
+    assert (
+        said(GOOD)
+        == """\
+custodian ann at https://ann.example.org, running; uploads at any time, open now
+holds these shares, protected by passphrase
+  epoch 2026: match (scrambled codes)
+  epoch 2026: seal (sealed rows)
+who has used what; a batch is 4,096 scrambled codes, names are never seen here
+  union (partner), epoch 2026: has used 3 of its 26 batches (12%); enough for one more full upload
+helped to open 800 rows in the last 7 days, 1,500 since it began; 120,000 are known, 12 were withdrawn
+  spring (open): 800 in the last 7 days, 1,000 in all
+  autumn (closed): 0 in the last 7 days, 500 in all
+last saw the log at 1,234 entries, cosigned 3 minutes ago
+nothing to do now"""  # noqa: E501
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"used": 0, "uploads": 2}, "0 of its 26 batches (0%); enough for 2 more full uploads"),
+        ({"used": 14, "uploads": 0}, "(54%); not enough for another full upload"),
+        ({"used": 26, "uploads": 0}, "26 of its 26 batches (100%)"),
+        ({"consented": False}, "may ask nothing"),
+        ({"used": 0, "allowed": 0, "uploads": 0}, "0 of its 0 batches;"),
+    ],
+)
+def test_a_quota_is_said_in_batches_percent_and_uploads(change: dict[str, int], words: str) -> None:
+    assert words in said(replace(GOOD, accounts=(replace(UNION, **change),)))
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [
+        (timedelta(seconds=5), "0 minutes ago"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(hours=1, minutes=59), "1 hour ago"),
+        (timedelta(hours=47), "1 day ago"),
+        (timedelta(days=3), "3 days ago"),
+        (-timedelta(minutes=5), "0 minutes ago"),  # a witness's clock before ours
+    ],
+)
+def test_how_old_the_log_is_needs_no_clock_arithmetic(ago: timedelta, words: str) -> None:
+    assert words in said(replace(GOOD, seen=NOW - ago))
+
+
+TASKS = [
+    ({"splits": (77,)}, "two roots for 77 entries"),
+    ({"protection": None}, "trellis custodian init"),
+    ({"epoch": None, "keys": (), "accounts": ()}, "trellis custodian join"),
+    ({"running": False}, "trellis custodian serve"),
+    ({"keys": (("match", "2026"),)}, "trellis custodian ceremony --purpose seal"),
+    ({"keys": (("match", "2025"), ("seal", "2026"))}, "trellis custodian ceremony --purpose match"),
+    ({"accounts": (replace(UNION, used=24, uploads=0),)}, "union has used 93% of its batches"),
+    ({"accounts": (replace(UNION, consented=False),)}, "trellis custodian consent union"),
+    ({"seen": NOW - timedelta(days=2)}, "the log is 2 days old"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), TASKS)
+def test_what_somebody_must_do_is_said(change: dict[str, object], words: str) -> None:
+    assert not [task for task in to_do(GOOD, NOW) if words in task]
+    tasks = to_do(replace(GOOD, **change), NOW)  # type: ignore[arg-type]
+    assert len(tasks) == 1
+    assert words in tasks[0]
+
+
+def test_one_that_is_closed_says_when_it_opens() -> None:
+    closed = replace(
+        GOOD, hours="weekdays 18:00-22:00 (UTC)", opens=datetime(2026, 11, 23, 18, tzinfo=UTC)
+    )
+    assert "weekdays 18:00-22:00 (UTC), next from Mon 23 Nov 18:00" in said(closed)
+
+
+def test_a_machine_is_told_the_same() -> None:
+    shown = GOOD.to_json()
+    assert shown["keys"] == [
+        {"purpose": "match", "epoch": "2026"},
+        {"purpose": "seal", "epoch": "2026"},
+    ]
+    assert shown["accounts"][0]["used"] == 3
+    assert shown["seen"] == "2026-11-21T11:57:00+00:00"
