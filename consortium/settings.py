@@ -65,6 +65,12 @@ class Settings(BaseSettings):
         description="Seconds after a mailer's death until the MTA's log surely has its letters;"
         " Postfix lets a silent session stand for 300 and then still writes; our sink needs 60.",
     )
+    backup_days: int = Field(
+        30,
+        ge=0,
+        description="Days after which no backup of yours holds what was withdrawn; said to whoever"
+        " withdraws, so it must be true of every copy: database, artefacts, mailer's home, disks.",
+    )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
 
     @field_validator("smtp_log", "smtp_login", mode="before")

@@ -12,6 +12,7 @@ from consortium.cli.approving import hand_in
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import OwnList, OwnRow, sent
+from consortium.cli.parting import unfinished
 from consortium.cli.vault import write_whole
 from matching.locks import RosterEntry, audience_leaf
 from policies.approvals import manifest_digest
@@ -114,9 +115,13 @@ def _own_leaves(home: Home, nonce: bytes) -> tuple[dict[bytes, Found], dict[byte
     live: dict[bytes, Found] = {}
     gone: dict[bytes, Found] = {}
     for own in sent(home):
-        into = gone if own.withdrawn else live
+        leaving = {number for one in unfinished(home, own) for number in one.numbers}
         for row in own.rows(home):
+            into = gone if own.withdrawn or row.row in leaving else live
             into[audience_leaf(nonce, row.lock)] = Found(own, row)
+        for number, lock in own.gone(home):
+            left = OwnRow(number, b"", b"", lock, "", b"")
+            gone[audience_leaf(nonce, lock)] = Found(own, left)
     return live, gone
 
 

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from pathlib import Path
@@ -15,6 +15,7 @@ from matching.locks import retire_tag
 FACTS = "list.json"
 ROWS = "rows.enc"
 ADDRESSES = "addresses.enc"
+GONE = "gone.enc"
 OUTPUT_BYTES = 64
 _ROW = struct.Struct(">I32s32s10s")
 """Row number, secret, lock, ZIP; the tag is the secret's hash."""
@@ -83,8 +84,34 @@ class OwnList:
             addresses = _cut(home, self.folder / ADDRESSES, OUTPUT_BYTES)
         for raw in _cut(home, self.folder / ROWS, _ROW.size):
             row, secret, lock, zip = _ROW.unpack(raw)
-            known = zip.rstrip(b"\0").decode()
-            yield OwnRow(row, retire_tag(secret), secret, lock, known, next(addresses))
+            known, address = zip.rstrip(b"\0").decode(), next(addresses)
+            if row:  # else it was withdrawn, and is blank
+                yield OwnRow(row, retire_tag(secret), secret, lock, known, address)
+
+    def gone(self, home: Home) -> list[tuple[int, bytes]]:
+        """Rows that were withdrawn singly: number in the own file, and the bare lock."""
+        path = self.folder / GONE
+        if not path.exists():
+            return []
+        return [(number, bytes.fromhex(lock)) for number, lock in home.vault.read(path)]
+
+
+def blank_rows(home: Home, own: OwnList, numbers: Collection[int]) -> None:
+    """Forget withdrawn rows: every record of theirs becomes zeros in its place. Repeatable."""
+    places = set()
+
+    def rows() -> Iterator[bytes]:
+        for place, raw in enumerate(_cut(home, own.folder / ROWS, _ROW.size)):
+            gone = _ROW.unpack(raw)[0] in {0, *numbers}
+            if gone:
+                places.add(place)
+            yield bytes(_ROW.size) if gone else raw
+
+    keep_rows(home, own, rows())
+    if own.has(ADDRESSES):
+        whole = enumerate(_cut(home, own.folder / ADDRESSES, OUTPUT_BYTES))
+        # A crash in between leaves places that are blank above, and are blanked here next time.
+        keep_addresses(home, own, (bytes(len(raw)) if n in places else raw for n, raw in whole))
 
 
 def packed(row: OwnRow) -> bytes:

@@ -2,12 +2,20 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from uuid import UUID
 
 import click
 
-from consortium.cli import agreeing, approving, attesting, dryrun, uploading, withdrawing
+from consortium.cli import (
+    agreeing,
+    approving,
+    attesting,
+    dryrun,
+    parting,
+    uploading,
+    withdrawing,
+)
 from consortium.cli.api import Api
 from consortium.cli.desk import (
     Desk,
@@ -155,6 +163,7 @@ def upload(
     if attest_consent.strip():
         own.note(consent=attest_consent.strip())
     members = uploading.in_order(who, own, ready.members)
+    parting.remember(who, own, members)
     with progress("Sealing rows on this computer") as steps:
         uploading.seal_rows(who, own, members, keys, agreement.fields, steps)
     if dry_run:
@@ -404,16 +413,24 @@ def _log_each(api: Api, done: list[tuple[str, str]], step: str, wait: float) -> 
 @home_option
 @wait_option
 @click.argument("id")
+@click.option(
+    "--rows",
+    type=click.File("r", encoding="utf-8"),
+    help="Only these: a file (- is standard input) with a row number or an address in each line.",
+)
 @click.option("--yes", is_flag=True, help="Withdraw without asking.")
 @json_option
-def withdraw(home: Path, wait: float, id: str, yes: bool) -> None:
-    """Take a list back: gone from the service, its locks retired at every custodian."""
+def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -> None:
+    """Take a list back, or with --rows some of its rows: shut at every custodian, then gone."""
     api = line(home)
     own = own_list(api.home, id)
+    if rows is not None or (parting.unfinished(api.home, own) and not own.withdrawn):
+        _withdraw_rows(api, own, rows, yes, wait)
+        return
     say(
         f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
         "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
-        "It does not undo letters already sent; the log keeps only that it happened; backups expire later.",  # noqa: E501
+        *_NOT_UNDONE,
     )
     confirm("Withdraw this list?", yes, asked_for=True)
     if not own.has("entry.json"):
@@ -426,21 +443,75 @@ def withdraw(home: Path, wait: float, id: str, yes: bool) -> None:
         retired = withdrawing.retire(
             api.home, own, steps, clock=api.clock, transport=outside().transport
         )
+    leaf, days = "", None
     try:
-        leaf = withdrawing.withdraw(api, own)
+        leaf, days = withdrawing.withdraw(api, own)
     except ApiRefused as refused:
         if refused.status != 404:
             raise
         say("The server does not know this list; it is marked withdrawn here.")
-        leaf = ""
     if leaf:
         with waiting("Waiting for the log to hold the withdrawal"):
             withdrawing.logged(api, own, leaf, wait)
     say(f"Withdrawn. Locks retired at: {', '.join(retired.done) or 'no custodian yet'}.")
-    last_line({"id": own.id, "leaf": leaf, "retired": retired.done, "missing": retired.missing})
-    if retired.missing:
-        say(f"Not reached: {', '.join(retired.missing)}. Run the same command again later.")
+    if days is not None:
+        say(withdrawing.gone(days))
+    _left_over(own, leaf, days, retired)
+
+
+_NOT_UNDONE = (
+    "It does not undo letters already sent; the log keeps only that it happened.",
+    "The operator's backups forget later; after how many days, it says in its answer.",
+)
+
+
+def _withdraw_rows(api: Api, own: OwnList, rows: TextIO | None, yes: bool, wait: float) -> None:
+    if own.withdrawn:
+        raise HomeRefused("this list is withdrawn already, all of it")
+    if not own.has("receipt.json"):
+        raise HomeRefused(
+            "this list is not in the log yet: finish its upload, or withdraw it whole"
+        )
+    if rows is not None:
+        numbers = parting.numbers(api.home, own, rows)
+        say(
+            f"List {own.id}: {len(numbers):,} of its rows, {_some(numbers)}.",
+            "They leave the service, and nobody in them gets another letter through this list.",
+            *_NOT_UNDONE,
+        )
+        confirm(f"Withdraw {len(numbers):,} rows?", yes, asked_for=True)
+        parting.begin(api.home, own, numbers)
+    else:
+        say(f"Going on with the rows of list {own.id} that were being withdrawn.")
+    told, leaf, days = withdrawing.Told((), ()), "", None
+    for one in parting.unfinished(api.home, own):
+        # The custodians first: should the server not answer, the rows are shut all the same.
+        with progress("Custodians told to retire the locks") as steps:
+            told = parting.retire(
+                api.home, one, steps, clock=api.clock, transport=outside().transport
+            )
+        leaf, days = parting.hand_in(api, own, one)
+        with waiting("Waiting for the log to hold the withdrawal"):
+            parting.logged(api, one, leaf, wait)
+        if not told.missing:
+            parting.forget(api.home, own, one)
+    say(f"Withdrawn. Locks retired at: {', '.join(told.done) or 'no custodian yet'}.")
+    if days is not None:
+        say(withdrawing.gone(days))
+    _left_over(own, leaf, days, told)
+
+
+def _left_over(own: OwnList, leaf: str, days: int | None, told: withdrawing.Told) -> None:
+    said = {"id": own.id, "leaf": leaf, "retired": told.done, "missing": told.missing}
+    last_line({**said, "backup_days": days})
+    if told.missing:
+        say(f"Not reached: {', '.join(told.missing)}. Run the same command again later.")
         raise click.exceptions.Exit(3)
+
+
+def _some(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10]))
+    return f"number {shown}{' ...' if len(numbers) > 10 else ''} in your file"
 
 
 @command.command()

@@ -9,6 +9,7 @@ import httpx
 
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
+from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import OwnList
 from consortium.clock import Clock, utc
@@ -28,15 +29,33 @@ class Told:
     missing: tuple[str, ...]
 
 
-def withdraw(api: Api, own: OwnList) -> str:
-    """Sign and hand in the withdrawal; returns the leaf in hex. The same again sends the same."""
+def gone(days: int) -> str:
+    """What may be said of what was withdrawn."""
+    return f"Gone now from the service; from backups after {days} days."
+
+
+def backup_days(answer: Json) -> int:
+    """After how many days the operator's backups forget, as it says itself; raises CheckRefused."""
+    days = answer.get("backup_days") if isinstance(answer, dict) else None
+    if not isinstance(days, int) or isinstance(days, bool) or days < 0:
+        raise CheckRefused("the server does not say how long its backups keep what was withdrawn")
+    return days
+
+
+def withdraw(api: Api, own: OwnList) -> tuple[str, int]:
+    """Sign and hand in the withdrawal; the same again sends the same.
+
+    Returns:
+        The leaf in hex, and after how many days backups forget.
+    """
     facts = {"kind": "bundle", "bundle": own.id}
     drafted = drafted_once(
         api.home, own.folder / "withdrawal.entry.json", "withdrawal", facts, api.clock
     )
     # Marked before it is sent: from this moment this computer attests none of these rows.
     own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return same_leaf(drafted, api.post(f"/contributions/{own.id}/withdraw", entry_json(drafted)))
+    answer = api.post(f"/contributions/{own.id}/withdraw", entry_json(drafted))
+    return same_leaf(drafted, answer), backup_days(answer)
 
 
 def logged(api: Api, own: OwnList, leaf: str, timeout: float) -> None:
@@ -57,19 +76,24 @@ def retire(
     Sent directly: an operator that ignored the withdrawal could still not have a row opened,
     unless enough custodians did not hear of it.
     """
-    revealed = [row.secret for row in own.rows(home)]
-    bodies: list[Json] = []
-    for start in range(0, len(revealed), BATCH):
-        batch = revealed[start : start + BATCH]
-        batch += [secrets.token_bytes(32) for _ in range(BATCH - len(batch))]
-        secrets.SystemRandom().shuffle(batch)
-        bodies.append({"secrets": [one.hex() for one in batch]})
+    bodies = batches([row.secret for row in own.rows(home)])
     already = list(own.facts.get("retired_at", ()))
     told = tell(
         home, "retire", bodies, clock=clock, transport=transport, already=already, progress=progress
     )
     own.note(retired_at=list(told.done))
     return told
+
+
+def batches(revealed: Sequence[bytes]) -> list[Json]:
+    """Bodies that reveal secrets, each of the same size: how many are real cannot be seen in it."""
+    bodies: list[Json] = []
+    for start in range(0, len(revealed), BATCH):
+        batch = list(revealed[start : start + BATCH])
+        batch += [secrets.token_bytes(32) for _ in range(BATCH - len(batch))]
+        secrets.SystemRandom().shuffle(batch)
+        bodies.append({"secrets": [one.hex() for one in batch]})
+    return bodies
 
 
 def stop(

@@ -133,6 +133,11 @@ class Desk:
         now = self._state.clock()
         self._units.run("refuse-to-lend", lambda unit: lend.refuse(unit, token, now))
 
+    @property
+    def backup_days(self) -> int:
+        """Days after which no backup holds what was withdrawn."""
+        return int(self._state.settings.backup_days)
+
     def preview(self, caller: Caller, id: str) -> str:
         """The letter to a made-up person."""
         url = str(self._state.settings.public_url)

@@ -72,7 +72,7 @@ def test_the_readme_states_the_limits() -> None:
         "A matcher that lies",
         "plants somebody's name with its own mailbox",
         "runs everybody on one machine",
-        "from backups when those expire",
+        "from backups after",
         "It does not prove that what was said is true",
     ):
         assert limit in text, limit

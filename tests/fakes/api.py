@@ -61,6 +61,7 @@ class FakeWorld:
     drop_after: int | None = None
     charged: dict[str, dict[str, int]] = field(default_factory=dict)
     retired: dict[str, set[str]] = field(default_factory=dict)
+    taken_back: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mailer = mailer_keys.generate()
@@ -264,7 +265,14 @@ class FakeWorld:
                 digest = hashlib.sha256(request.content).hexdigest()
                 return _ok({"digest": digest, "bytes": len(request.content)})
             case ["POST", "contributions", id, "withdraw"]:
-                return _ok({"leaf": self._entry(body, kind="bundle", bundle=id)}, 202)
+                leaf = self._entry(body, kind="bundle", bundle=id)
+                return _ok({"leaf": leaf, "backup_days": 30}, 202)
+            case ["POST", "contributions", id, "withdraw-rows"]:
+                tags = b"".join(sorted(bytes.fromhex(tag) for tag in body["tags"]))
+                digest = hashlib.sha256(bytes.fromhex(body["salt"]) + tags).hexdigest()
+                leaf = self._entry(body, kind="rows", bundle=id, rows=digest)
+                self.taken_back[leaf] = body["tags"]
+                return _ok({"leaf": leaf, "backup_days": 30}, 202)
             case ["POST", "contributions", id]:
                 if self.contributions.setdefault(id, body) != body:
                     return _problem(409, "Conflict", "other bytes")

@@ -324,6 +324,8 @@ class FakeDesk:
         self.changed.append(("figures", id))
         self.told[id] = [Figure("handed to providers", "About 1,150", 1100, 1200)]
 
+    backup_days = 30
+
     def contributions(self, caller: Caller) -> list[ContributionView]:
         return self.lists
 

@@ -163,6 +163,41 @@ def test_messengers_of_the_first_schema_stay_and_hold_no_link(empty: Engine) -> 
     assert "token_hash" not in rows[0]
 
 
+def test_a_bundle_of_the_second_schema_is_wrapped_to_the_key_that_its_header_names(
+    empty: Engine,
+) -> None:
+    with empty.begin() as connection:
+        command.upgrade(config(connection), "0002")
+        connection.execute(
+            text("INSERT INTO actors (id, role, name, public) VALUES ('u', 'partner', 'U', 'p')")
+        )
+        for id, header, wrapped in (
+            ("kept", f'{{"mailer": "{"a" * 64}"}}', b"w"),
+            ("gone", f'{{"mailer": "{"a" * 64}"}}', None),
+            ("odd", "{}", b"w"),
+        ):
+            connection.execute(
+                text(
+                    "INSERT INTO contributions (id, partner, epoch, state, header, wrapped,"
+                    " rows_digest, rostered, leaf, at) VALUES (:id, 'u', 'e', 'matched', :header,"
+                    " :wrapped, 'r', true, 'l', '2026-11-21 12:00:00')"
+                ),
+                {"id": id, "header": header, "wrapped": wrapped},
+            )
+    migrate(empty)
+    units = Units(empty, Standing(NOON))
+    found = units.run("look", contributions.listed)
+    assert {one.id: one.wrapped_to for one in found} == {
+        "kept": "a" * 64,
+        "gone": None,
+        "odd": None,
+    }
+    with empty.begin() as connection:
+        command.downgrade(config(connection), "0002")
+        rows = connection.execute(text("SELECT id, wrapped FROM contributions")).all()
+    assert len([wrapped for _, wrapped in rows if wrapped is not None]) == 2
+
+
 def test_processes_that_start_together_take_turns(empty: Engine) -> None:
     url = empty.url.render_as_string(hide_password=False)
     work = (

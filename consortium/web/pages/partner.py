@@ -58,7 +58,8 @@ def ask_withdraw(request: Request, id: str, session: Reader) -> Response:
     found = desk(request).contributions(caller)
     for each in found:
         if str(each.id) == id:
-            return render(request, "withdraw.html", session=session, one=each)
+            days = desk(request).backup_days
+            return render(request, "withdraw.html", session=session, one=each, days=days)
     raise Missing("no such list")
 
 

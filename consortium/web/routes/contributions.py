@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from consortium.service import contribute, enrol, look, withdraw
 from consortium.service.errors import EntryMisfits
@@ -13,7 +13,7 @@ from consortium.store import contributions
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
-from consortium.web.begin import AllUnits, Files, LogFiles, Now
+from consortium.web.begin import AllUnits, Files, Knobs, LogFiles, Now
 from consortium.web.routes.forms import Base64, Hex32, Moment, Promised, Signed, Word
 from consortium.web.routes.parts import Kept, keep
 from consortium.web.tokens import Bearer
@@ -172,10 +172,54 @@ def get(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[
     return all_units.run("list", find)
 
 
+class Leaving(Signed):
+    """The entry of single rows' withdrawal, and which rows it means."""
+
+    salt: Hex32
+    tags: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
+
+
+class Gone(Promised):
+    """Where the withdrawal will be found, and after how many days backups forget, too."""
+
+    backup_days: int
+
+
+@router.post("/contributions/{id}/withdraw-rows", status_code=202)
+def post_row_withdrawal(
+    id: UUID,
+    leaving: Leaving,
+    caller: Bearer,
+    all_units: AllUnits,
+    files: Files,
+    now: Now,
+    knobs: Knobs,
+) -> Gone:
+    """Take single rows out for good."""
+    leaf = withdraw.rows(
+        all_units,
+        caller,
+        str(id),
+        tags=[bytes.fromhex(tag) for tag in leaving.tags],
+        salt=bytes.fromhex(leaving.salt),
+        entry=leaving.raw(),
+        openings=leaving.openings,
+        artefacts=files,
+        now=now(),
+    )
+    return Gone(leaf=leaf, backup_days=knobs.backup_days)
+
+
 @router.post("/contributions/{id}/withdraw", status_code=202)
 def post_withdrawal(
-    id: UUID, signed: Signed, caller: Bearer, all_units: AllUnits, files: Files, now: Now
-) -> Promised:
+    id: UUID,
+    signed: Signed,
+    caller: Bearer,
+    all_units: AllUnits,
+    files: Files,
+    now: Now,
+    knobs: Knobs,
+) -> Gone:
     """Take a bundle out for good."""
     leaf = withdraw.bundle(
         all_units,
@@ -186,7 +230,7 @@ def post_withdrawal(
         artefacts=files,
         now=now(),
     )
-    return Promised(leaf=leaf)
+    return Gone(leaf=leaf, backup_days=knobs.backup_days)
 
 
 @router.post("/rolls/{id}", status_code=202)

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import rfc8785
 
-from consortium.cli import uploading
+from consortium.cli import parting, uploading, withdrawing
+from consortium.cli.errors import CheckRefused, HomeRefused
 from consortium.cli.home import Home
 from consortium.cli.lists import OwnRow, own_list
 from consortium.cli.memory import Memory
 from matching.locks import audience_leaves, retire_tag
 from policies.approvals import manifest_digest
-from provenance.merkle import tree_root
+from provenance.merkle import check_inclusion, tree_root
 from tests.fakes.api import EPOCH, PARTNER, RACE, FakeWorld
 from tests.unit.cli.conftest import Desk
 
@@ -249,6 +250,73 @@ def test_a_withdrawn_row_is_refused_and_custodians_hear_it_without_the_server(
         assert mine <= uploaded.world.retired[one]
         assert len(uploaded.world.retired[one]) % 4096 == 0
     uploaded.refused("that you withdrew are in the audience")
+
+
+def test_single_rows_leave_by_number_or_address_and_the_others_receipts_stand(
+    uploaded: Uploaded, tmp_path: Path
+) -> None:
+    home, own = Home(uploaded.desk.home), own_list(Home(uploaded.desk.home), uploaded.id)
+    stays, *leaving = uploaded.fitting[:3]
+    before = parting.row_proof(home, own, stays.row)
+    with (tmp_path / "members.csv").open(newline="") as file:
+        address = list(csv.reader(file))[leaving[1].row - 1][2]
+    named = tmp_path / "rows.txt"
+    named.write_text(f"{leaving[0].row}\n\n {address.upper()} \n")
+    uploaded.world.down = {"c2"}
+    cut = uploaded.desk.run("withdraw", uploaded.id, "--rows", named, "--yes")
+    assert cut.exit_code == 3, cut.output
+    assert "Not reached: c2" in cut.output
+    assert "Gone now from the service; from backups after 30 days." in cut.output
+    assert address not in cut.output
+    # Not forgotten while a custodian has not heard, and attested no longer all the same.
+    uploaded.ready(uploaded.fitting)
+    uploaded.refused("2 rows of yours that you withdrew are in the audience")
+    uploaded.world.down = set()
+    done = uploaded.desk.json("withdraw", uploaded.id, "--yes")  # goes on; the list itself stays
+    assert (done["missing"], done["backup_days"]) == ([], 30)
+    assert not own_list(home, uploaded.id).withdrawn
+    sizes = {len(tags) for tags in uploaded.world.taken_back.values()}
+    assert sizes == {2}
+    for one in ("c1", "c2", "c3"):
+        mine = {retire_tag(row.secret).hex() for row in leaving}
+        assert mine <= uploaded.world.retired[one]
+        assert len(uploaded.world.retired[one]) == 4096  # padded: how many is not seen
+        assert retire_tag(stays.secret).hex() not in uploaded.world.retired[one]
+    uploaded.refused("2 rows of yours that you withdrew are in the audience")
+    # On this computer, too, only bare locks and leaf hashes are left of them.
+    kept = [row.row for row in own.rows(home)]
+    assert set(kept) == {row.row for row in uploaded.rows} - {row.row for row in leaving}
+    here = b"".join(p.read_bytes() for p in own.folder.rglob("*") if p.is_file())
+    assert not [row for row in leaving if row.tag in here or row.lock in here]
+    place, leaf, path = parting.row_proof(home, own, stays.row)
+    assert (place, leaf) == before[:2]
+    root = bytes.fromhex(json.loads((own.folder / "header.json").read_bytes())["root"])
+    check_inclusion(leaf, place, len(uploaded.rows), path, root)
+    with pytest.raises(HomeRefused, match="withdrawn"):
+        parting.row_proof(home, own, leaving[0].row)
+
+
+@pytest.mark.parametrize("line", ["0", "99999", "nobody@else.example", "not an address", "²"])
+def test_a_line_that_names_no_row_withdraws_nothing_and_is_not_quoted(
+    uploaded: Uploaded, tmp_path: Path, line: str
+) -> None:
+    named = tmp_path / "rows.txt"
+    named.write_text(f"{uploaded.rows[0].row}\n{line}\n")
+    done = uploaded.desk.run("withdraw", uploaded.id, "--rows", named, "--yes")
+    assert done.exit_code == 1
+    assert "line 2 names no row" in done.output
+    assert f" {line}" not in done.output
+    assert uploaded.world.retired == {}
+
+
+def test_a_withdrawal_says_when_backups_forget_and_believes_no_silence(
+    uploaded: Uploaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = uploaded.desk.run("withdraw", uploaded.id, "--yes")
+    assert "Gone now from the service; from backups after 30 days." in done.output
+    for answer in ({"leaf": "a"}, {"backup_days": True}, {"backup_days": -1}, []):
+        with pytest.raises(CheckRefused):
+            withdrawing.backup_days(answer)  # type: ignore[arg-type]
 
 
 def test_any_partner_stops_a_campaign_everywhere(union: Desk) -> None:
