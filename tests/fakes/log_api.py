@@ -97,9 +97,9 @@ class LogApi:
 
 
 @contextmanager
-def serving_log(port: int) -> Iterator[LogApi]:
-    """Serve a fresh log on loopback."""
-    made = LogApi()
+def serving_log(port: int, made: LogApi | None = None) -> Iterator[LogApi]:
+    """Serve a log, a fresh one unless given, on loopback."""
+    made = made or LogApi()
     server = uvicorn.Server(
         uvicorn.Config(made.app(), host="127.0.0.1", port=port, log_level="critical")
     )

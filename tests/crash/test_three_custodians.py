@@ -1,0 +1,227 @@
+"""Each of three custodians is killed, as by kill -9, at every step of the protocol in turn.
+
+No share is lost, no quota or open is gained by it, no letter is lost, and nothing in the log is
+said twice. A sample here; `make soak` goes through every step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from consortium.cli.tokenise import evaluate_inputs
+from consortium.release_client import ReleaseClient
+from matching import group, locks, oprf
+from matching.evaluation import BATCH
+from matching.statement import Statement
+from tests.fakes.campaign import make_agreement, make_campaign, make_rows, put_roster
+from tests.fakes.custodians import EPOCH
+from tests.fakes.three import IDS, KILLED, Three, three
+
+ROWS = 5
+PATIENCE = 60.0
+
+
+# A ceremony
+
+
+def hold_ceremony(world: Three, die: Mapping[str, int]) -> Statement:
+    """Let all take part; each ends at the step that ``die`` names for it, and begins again."""
+    world.serve()
+    words = ("ceremony", "--purpose", "match")
+    runs = {one: seat.trellis(*words, die=die.get(one, 0)) for one, seat in world.seats.items()}
+    until, killed = time.monotonic() + PATIENCE, set()
+    while runs:
+        assert time.monotonic() < until, runs
+        for one, run in list(runs.items()):
+            code = run.poll()
+            if code == KILLED and one not in killed:
+                run.communicate()
+                killed.add(one)
+                runs[one] = world.seats[one].trellis(*words)
+            elif code is not None:
+                _, said = run.communicate()
+                assert code == 0, said
+                del runs[one]
+        time.sleep(0.01)
+    assert killed == set(die)
+    return check_key(world)
+
+
+def check_key(world: Three) -> Statement:
+    """One statement, everybody's own share of it, no polynomial left, nothing logged twice."""
+    statements = []
+    for one, seat in world.seats.items():
+        with seat.ledger() as ledger:
+            key = ledger.key("match", EPOCH)
+            assert key is not None
+            assert group.base(key.share) == key.statement.share(one)
+            assert ledger.ceremony_secret(key.statement.sid) is None
+            statements.append(key.statement)
+    assert len({str(one.to_json()) for one in statements}) == 1
+    said = [one["kind"]["value"] for one in world.log.openings.values()]
+    assert sorted(said) == [*["ceremony-commit"] * len(IDS), "statement"]
+    return statements[0]
+
+
+def ceremony_steps(folder: Path) -> int:
+    """How many steps a custodian takes in a ceremony in which nobody is killed."""
+    with three(folder) as world:
+        hold_ceremony(world, {})
+        return min(len(seat.steps("ceremony")) for seat in world.seats.values())
+
+
+def test_a_ceremony_whose_members_are_killed_makes_one_key(tmp_path: Path) -> None:
+    with three(tmp_path) as world:
+        hold_ceremony(world, {"ann": 4, "bea": 17, "cyd": 30})
+
+
+@pytest.mark.soak
+def test_a_ceremony_makes_one_key_wherever_its_members_are_killed(tmp_path: Path) -> None:
+    for step in range(1, ceremony_steps(tmp_path / "whole") + 1):
+        with three(tmp_path / str(step)) as world:
+            hold_ceremony(world, dict.fromkeys(IDS, step))
+
+
+# Tokens, a release, a retirement, a stop
+
+
+def answer_everything(world: Three, die: Mapping[str, int]) -> None:
+    """Everything that custodians answer, asked as partner and mailer ask, until it is done."""
+    match, seal = world.deal("match"), world.deal("seal")
+    rows = make_rows(ROWS)
+    entries = [locks.make_entry(EPOCH, secret, r) for secret, r in rows]
+    put_roster(world, entries)  # type: ignore[arg-type]
+    terms = make_agreement(  # type: ignore[call-overload]
+        world,  # type: ignore[arg-type]
+        caps={"letters_per_week": 1, "letters_per_race": 4, "opens_per_week": 1},
+    )
+    world.serve(die)
+    tokens(world, match)
+    with ReleaseClient(
+        seal, world.addresses, mailer="mailer", sign=world.keys["mailer"].sign
+    ) as mailer:
+        points = [locks.shared_point(r, seal.commitments[0]) for _, r in rows]
+        assert world.until(lambda: answers(world, mailer, "c1", entries, terms)) == points
+        retire(world, rows[0][0])
+        first = world.until(lambda: answers(world, mailer, "c1", entries, terms))
+        assert first == [None, *points[1:]], "a retired row opens never again"
+        again = world.refused(lambda: answers(world, mailer, "c2", entries[1:], terms))
+        assert set(again) == {"opened-too-often"}
+        stop(world, "c1")
+        ended = world.refused(lambda: answers(world, mailer, "c1", entries, terms))
+        assert ended == ["stopped"] * 3
+    check_books(world)
+
+
+def tokens(world: Three, statement: Statement) -> None:
+    """The tokens that the whole key would have made, each paid for once."""
+    inputs = [b"ada", b"bob"]
+    made = world.until(lambda: evaluate(world, statement, inputs))
+    assert made == oprf.finalise(
+        inputs, oprf.evaluate(world.dealt["match"], oprf.hash_inputs(inputs))
+    )
+
+
+def evaluate(world: Three, statement: Statement, inputs: list[bytes]) -> list[bytes]:
+    return evaluate_inputs(
+        inputs,
+        statement=statement,
+        custodians=world.addresses,
+        actor="union",
+        sign=world.keys["union"].sign,
+        batch="b1",
+        state=world.folder / "state",
+        state_key=b"k" * 32,
+        workers=1,
+    )
+
+
+_made: dict[tuple[int, str], Any] = {}
+
+
+def answers(
+    world: Three, mailer: ReleaseClient, name: str, entries: Any, terms: bytes
+) -> list[bytes | None]:
+    """Open a campaign, or open it again, and ask for its points."""
+    campaign = _made.get((id(world), name))
+    if campaign is None:
+        campaign = _made[id(world), name] = make_campaign(
+            world, entries, name=name, agreement=terms
+        )
+    again = world.log.again
+    opened = mailer.open_release(
+        campaign.manifest,
+        agreement=campaign.agreement,
+        evidence={
+            name: again(given) if isinstance(given, dict) else [again(one) for one in given]
+            for name, given in campaign.evidence.items()
+        },
+        nonce=campaign.nonce,
+        locks=campaign.locks,
+    )
+    return mailer.answers(opened, 0)
+
+
+def told(world: Three, kind: str, body: Mapping[str, Any]) -> None:
+    """Tell every custodian something, as a partner's tool does, until each has heard."""
+    for one, seat in world.seats.items():
+
+        def tell(one: str = one, url: str = seat.url) -> None:
+            message = world.signed(kind, "union", one, body)
+            httpx.post(f"{url}/{kind}", json=message, timeout=10).raise_for_status()
+
+        world.until(tell)
+
+
+def retire(world: Three, secret: bytes) -> None:
+    told(world, "retire", {"secrets": [secret.hex()]})
+
+
+def stop(world: Three, campaign: str) -> None:
+    told(world, "stop", {"campaign": campaign})
+
+
+def check_books(world: Three) -> None:
+    """Nobody gained an evaluation or an open by a death, and nothing was forgotten."""
+    spent, opens = [], []
+    for seat in world.seats.values():
+        with seat.ledger() as ledger:
+            books = ledger.status()
+        spent.append(books["spent"].get("union", 0))
+        opens.append(books["opens"])
+        assert books["retired"] == 1
+        assert books["stopped"] == 1
+    # One batch, paid for once with each custodian that was asked, and with two at least.
+    assert set(spent) <= {0, BATCH}
+    assert spent.count(BATCH) >= 2
+    # Each row counted once with whoever opened the campaign, however often it was asked again.
+    assert set(opens) <= {0, ROWS - 1, ROWS}
+    assert opens.count(ROWS) >= 2
+
+
+def answering_steps(folder: Path) -> dict[str, list[str]]:
+    """The steps of each custodian while everything is asked and nobody is killed."""
+    with three(folder) as world:
+        answer_everything(world, {})
+        return {one: seat.steps("serve") for one, seat in world.seats.items()}
+
+
+def test_what_custodians_answer_stays_right_when_they_are_killed(tmp_path: Path) -> None:
+    with three(tmp_path) as world:
+        answer_everything(world, {"ann": 2, "bea": 3, "cyd": 1})
+        assert [seat.deaths for seat in world.seats.values()] == [1, 1, 1]
+
+
+@pytest.mark.soak
+def test_what_custodians_answer_stays_right_wherever_they_are_killed(tmp_path: Path) -> None:
+    whole = answering_steps(tmp_path / "whole")
+    for step in range(1, max(map(len, whole.values())) + 1):
+        die = {one: step for one, steps in whole.items() if step <= len(steps)}
+        with three(tmp_path / str(step)) as world:
+            answer_everything(world, die)
