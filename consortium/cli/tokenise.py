@@ -35,6 +35,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import click
 import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -249,6 +250,7 @@ class _Run:
     workers: _Hands
     askers: Executor
     evidence: Path
+    named: Callable[[CustodianProblem], None]
     key: Mapping[str, Any] | None = None
     totals: dict[tuple[str, int], tuple[Message, Any]] = field(default_factory=dict)
     known: dict[str, tuple[Message, Any]] = field(default_factory=dict)
@@ -330,11 +332,16 @@ class _Run:
         return sign_request(request, self.sign)
 
     def _ask(self, begun: _Begun) -> list[tuple[int, bytes]]:
-        """Collect a threshold of checked answers, asking another custodian for each that is
-        down.
+        """Collect a threshold of checked answers, asking another custodian for each that fails.
+
+        Who is down or refuses comes last from then on; who lied is not asked again.
         """
         message, points, good = self.signed(begun), begun.points, dict[int, bytes]()
-        waiting = [one for one in self.custodians if one.id in self.statement.ids]
+        waiting = [
+            one
+            for one in self.custodians
+            if one.id in self.statement.ids and not isinstance(self.down.get(one.id), CustodianLied)
+        ]
         # Those that were down before come last, so that a dead host is not waited for every time;
         # before them those that are closed by the hours in the invite.
         now = datetime.now(UTC)
@@ -343,15 +350,30 @@ class _Run:
             missing = self.statement.threshold - len(good)
             asked, waiting = waiting[:missing], waiting[missing:]
             if len(asked) < missing:
-                raise TooFewCustodians(self.statement.threshold, self.down)
+                raise self._too_few()
             futures = [self.askers.submit(self._of, one, message, points) for one in asked]
             for one, future in zip(asked, futures, strict=True):
                 try:
                     good[self.statement.index(one.id)] = future.result()
-                except CustodianDown as down:
+                except CustodianProblem as problem:
                     with self.lock:
-                        self.down[one.id] = down
+                        known = self.down.get(one.id)
+                        if not isinstance(known, CustodianLied):
+                            self.down[one.id] = problem
+                    if type(known) is not type(problem):
+                        self.named(problem)
         return sorted(good.items())
+
+    def _too_few(self) -> Exception:
+        """Why too few are left: a lie before all else, then a refusal that all who failed gave."""
+        failed = [self.down[id] for id in sorted(self.down)]
+        lied = [one for one in failed if isinstance(one, CustodianLied)]
+        refused = {one.name: one for one in failed if isinstance(one, CustodianRefused)}
+        if lied:
+            return lied[0]
+        if len(refused) == 1 and all(isinstance(one, CustodianRefused) for one in failed):
+            return next(iter(refused.values()))
+        return TooFewCustodians(self.statement.threshold, self.down)
 
     def _of(self, address: CustodianAddress, message: Message, points: bytes) -> bytes:
         said = call(self.client, address, "/evaluate", _body(message, points))
@@ -418,6 +440,10 @@ class _Run:
         return CustodianLied(answer.id, path, SAID[kind])
 
 
+def _name(problem: CustodianProblem) -> None:
+    click.echo(f"{problem}. Others are asked in its place.", err=True)
+
+
 SAID = {
     "evaluation": "answered with another key than the log states",
     "total": "signed a running total that cannot be true",
@@ -452,6 +478,7 @@ def _running(
     client: httpx.Client | None = None,
     key: Mapping[str, Any] | None = None,
     evidence: Path | None = None,
+    named: Callable[[CustodianProblem], None] | None = None,
 ) -> Iterator[_Run]:
     group.available()
     bound = hashlib.sha256(f"{statement.sid}/{batch}/{blinded}".encode()).digest()
@@ -471,6 +498,7 @@ def _running(
             _Hands(workers or cores(), stack),
             stack.enter_context(ThreadPoolExecutor(2 * max(len(custodians), 1))),
             evidence or state,
+            named or _name,
             key,
         )
 
@@ -500,11 +528,12 @@ def evaluate_missing(
         blinded: False only for inputs that are public, a steward's roll.
         key: the statement's evidence from the log, which a file of evidence then holds.
         evidence: the folder for such files; ``state`` by default.
+        named: told of each custodian that fails, while others go on; prints it by default.
 
-    Raises:
-        CustodianRefused: a custodian said no, by name (quota-exceeded, unknown-actor, ...).
-        CustodianLied: a wrong answer, with the file that shows it.
-        TooFewCustodians: fewer than the threshold answer.
+    Raises: when fewer than the threshold are left,
+        CustodianLied: one gave a wrong answer, with the file that shows it.
+        CustodianRefused: they said no, by one name (quota-exceeded, unknown-actor, ...).
+        TooFewCustodians: they do not answer, or refuse for different reasons.
     """
     hands = workers or cores()
     with (

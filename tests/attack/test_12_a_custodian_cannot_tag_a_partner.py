@@ -5,11 +5,10 @@ Threat: docs/threat-model.md, one custodian. Without the proof it could split th
 recognise its victims.
 """
 
-import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,27 @@ from typing import Any
 import pytest
 
 from consortium.cli import tokenise
-from consortium.custodians import CustodianAddress, CustodianDown, CustodianLied
-from matching import group
+from consortium.custodians import (
+    CustodianDown,
+    CustodianLied,
+    CustodianProblem,
+    CustodianRefused,
+)
+from matching import evaluation, group
 from matching.crypto_errors import ProofRefused
 from matching.evaluation import Request, answer, check_response, sign_request, sign_response
-from matching.statement import Statement
-from tests.fakes.custodians import World, public
+from tests.fakes.custodians import World, public, serving
+from tests.fakes.liars import ABOUT_TOKENS, OTHER, corrupted
 
-Bend = Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One consortium for all lies: starting servers is most of what they cost."""
+    with serving(World(tmp_path_factory.mktemp("hosts"))) as made:
+        made.statement = made.deal()  # type: ignore[attr-defined]
+        for one in made.ids:
+            made.quota(one, "union", 10**6)
+        yield made
 
 
 @pytest.fixture
@@ -36,99 +48,70 @@ def world(tmp_path: Path) -> Iterator[World]:
         host.ledger.close()
 
 
-def flipped(raw: bytes, at: int) -> bytes:
-    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """What is tested is the check; a batch of 4,096 is checked elsewhere."""
+    patch.setattr(tokenise, "BATCH", 8)
+    patch.setattr(evaluation, "BATCH", 8)
+    patch.setattr(evaluation, "BATCH_BYTES", 8 * 32)
 
 
-OTHER = group.reduce(hashlib.sha512(b"another key").digest())
-BENDS: dict[str, Bend] = {
-    "another key": lambda share, points, _: (group.mult_each(OTHER, points), b""),
-    "one element under another key": lambda share, points, proof: (
-        group.mult(OTHER, points[:32]) + group.mult_each(share, points)[32:],
-        proof,
-    ),
-    "two answers swapped": lambda share, points, proof: (
-        (good := group.mult_each(share, points))[32:64] + good[:32] + good[64:],
-        proof,
-    ),
-    "the last answer repeated": lambda share, points, proof: (
-        (good := group.mult_each(share, points))[:-32] + good[:32],
-        proof,
-    ),
-    "the points themselves": lambda share, points, proof: (points, proof),
-    "an identity among the answers": lambda share, points, proof: (
-        group.mult_each(share, points)[:-32] + bytes(32),
-        proof,
-    ),
-    "one answer missing": lambda share, points, proof: (
-        group.mult_each(share, points)[:-32],
-        proof,
-    ),
-    "a bent proof": lambda share, points, proof: (
-        group.mult_each(share, points),
-        flipped(proof, 40),
-    ),
-    "no proof": lambda share, points, proof: (group.mult_each(share, points), bytes(64)),
-    "a proof of half a length": lambda share, points, proof: (
-        group.mult_each(share, points),
-        proof[:32],
-    ),
-}
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink(monkeypatch)
 
 
-@pytest.mark.parametrize("bend", BENDS)
-def test_every_deviation_is_caught_and_named(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bend: str
+INPUTS = [b"member %d" % n for n in range(27)]  # four batches, the last of them padded
+
+
+def tokens(world: World, folder: Path, **more: Any) -> list[bytes]:
+    said: dict[str, Any] = {
+        "statement": world.statement,  # type: ignore[attr-defined]
+        "custodians": world.addresses,
+        "actor": "union",
+        "sign": world.keys["union"].sign,
+        "batch": "b",
+        "state": folder / "state",
+        "state_key": b"k" * 32,
+        "workers": 1,
+        "client": world.client,
+        "key": {"leaf": "the statement's own evidence"},
+    }
+    return tokenise.evaluate_inputs(INPUTS, **{**said, **more})
+
+
+@pytest.fixture(scope="module")
+def honest(hosts: World, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """What comes out when nobody lies."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        named: list[CustodianProblem] = []
+        found = tokens(hosts, tmp_path_factory.mktemp("honest"), named=named.append)
+        assert named == []
+        return found
+
+
+@pytest.mark.parametrize("lie", ABOUT_TOKENS)
+def test_every_deviation_is_caught_and_named_and_the_others_go_on(
+    hosts: World, honest: list[bytes], tmp_path: Path, lie: str
 ) -> None:
-    statement = world.deal()
-    keys = {one: host.ledger.key_of(statement.sid) for one, host in world.hosts.items()}
-
-    def custodian(_: Any, address: CustodianAddress, path: str, body: Any) -> dict[str, Any]:
-        assert path == "/evaluate"
-        message, points = body["request"], base64.b64decode(body["points"])
-        key = keys[address.id]
-        assert key is not None
-        commitment = statement.share(address.id)
-        evaluated, proof = answer(message, points, share=key.share, commitment=commitment)
-        if address.id == "bea":
-            evaluated, bent = BENDS[bend](key.share, points, proof)
-            if bend == "another key":  # it proves that key honestly: only the log says it is wrong
-                _, bent = answer(message, points, share=OTHER, commitment=group.base(OTHER))
-            proof = bent
-        said = sign_response(
-            message,
-            evaluated,
-            proof,
-            custodian=address.id,
-            total=4096,
-            allowed=8192,
-            sign=world.keys[address.id].sign,
-        )
-        return {"response": said, "evaluations": base64.b64encode(evaluated).decode()}
-
-    monkeypatch.setattr(tokenise, "call", custodian)
-    # Small batches here: what is tested is the check, and a batch of 4,096 is checked elsewhere.
-    monkeypatch.setattr(tokenise, "BATCH", 8)
-    with pytest.raises(CustodianLied) as lied:
-        tokenise.evaluate_inputs(
-            [b"ada", b"bob"],
-            statement=statement,
-            custodians=world.addresses[:2],
-            actor="union",
-            sign=world.keys["union"].sign,
-            batch="b",
-            state=tmp_path / "state",
-            state_key=b"k",
-            workers=1,
-            client=world.client,
-        )
-    assert lied.value.custodian == "bea"
-    assert lied.value.evidence is not None
-    third_party_agrees(json.loads(lied.value.evidence.read_text()), world)
+    about, convicted = ABOUT_TOKENS[lie]
+    named: list[CustodianProblem] = []
+    with corrupted(hosts, "bea", about=about):
+        assert tokens(hosts, tmp_path / "lied", named=named.append) == honest
+    assert {one.custodian for one in named} == {"bea"}
+    if not convicted:
+        assert all(isinstance(one, CustodianDown | CustodianRefused) for one in named)
+        return
+    assert [type(one) for one in named] == [CustodianLied]
+    assert isinstance(named[0], CustodianLied)
+    assert named[0].evidence is not None
+    third_party_agrees(json.loads(named[0].evidence.read_text()), hosts)
 
 
 def third_party_agrees(shown: dict[str, Any], world: World) -> None:
-    """From the file and the registry alone, anybody reaches the same verdict."""
+    """From the file, the registry and the logged statement alone, anybody reaches the verdict."""
+    if shown["kind"] != "evaluation":
+        return  # what two signed totals show is judged where evidence files are
     with pytest.raises(ProofRefused):
         check_response(
             shown["request"],
@@ -137,8 +120,28 @@ def third_party_agrees(shown: dict[str, Any], world: World) -> None:
             bytes.fromhex(shown["evaluations"]),
             custodian=shown["custodian"],
             public=public(world.keys[shown["custodian"]]),
-            statement=Statement.from_json(shown["statement"]),
+            statement=world.statement,  # type: ignore[attr-defined]
         )
+
+
+def test_when_too_few_are_left_the_run_ends_with_who_lied(hosts: World, tmp_path: Path) -> None:
+    about = ABOUT_TOKENS["two answers swapped"][0]
+    with corrupted(hosts, "bea", about=about), pytest.raises(CustodianLied, match="bea"):
+        tokens(hosts, tmp_path, custodians=hosts.addresses[:2])
+
+
+def test_a_key_for_this_partner_alone_would_pass_without_the_logged_commitment(
+    hosts: World, honest: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: whoever believes a commitment that comes with the answer takes tagged tokens."""
+    monkeypatch.setattr(tokenise, "_check", lambda answer, points, statement: 10**9)
+    monkeypatch.setattr(tokenise._Run, "_total", lambda *_: None)
+    about = ABOUT_TOKENS["another key for this partner, with a valid proof of it"][0]
+    named: list[CustodianProblem] = []
+    with corrupted(hosts, "bea", about=about):
+        tagged = tokens(hosts, tmp_path / "tagged", named=named.append)
+    assert not named
+    assert not set(tagged) & set(honest)
 
 
 def test_nobody_in_between_can_frame_a_custodian(world: World) -> None:

@@ -97,7 +97,7 @@ class Current:
         self._host = host
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._host.custodian, name)
+        return lambda *given: getattr(self._host.custodian, name)(*given)
 
 
 class World:

@@ -27,7 +27,7 @@ class Liar(Custodian):
 
     about: Lie | None = None
     releasing: Lie | None = None
-    kept: Said | None = None  # the first answer, for who replays it
+    asked: int = 0
 
     def evaluate(self, body: Mapping[str, Any]) -> Said:
         said = super().evaluate(body)
@@ -63,6 +63,11 @@ class Liar(Custodian):
             **terms,
         )
         return {"response": response, "evaluations": base64.b64encode(answers).decode()}
+
+    def counting(self, *, down: bool) -> int:
+        """A running total that falls by a batch each time, or stands still."""
+        self.asked += 1
+        return evaluation.BATCH * (100 - self.asked if down else 100)
 
     def release(self, said: Said, answers: bytes, **other: Any) -> Said:
         """Sign a released chunk as its own: these answers, and any other field of the body."""
@@ -169,6 +174,14 @@ ABOUT_TOKENS: dict[str, tuple[Lie, bool]] = {
     "no proof": (lambda me, body, said: me.say(body, _good(said), bytes(64)), True),
     "a total below what this very request cost": (
         lambda me, body, said: me.say(body, _good(said), total=0),
+        True,
+    ),
+    "a total that goes down": (
+        lambda me, body, said: me.say(body, _good(said), total=me.counting(down=True)),
+        True,
+    ),
+    "one total for two requests": (
+        lambda me, body, said: me.say(body, _good(said), total=me.counting(down=False)),
         True,
     ),
     "the answer to another request": (_replayed, False),
