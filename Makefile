@@ -38,8 +38,11 @@ golden: setup-dev  ## Rebuild the kept letters and vectors under tests/golden; r
 
 # The build backend is in both locks: without it pip would fetch one, unpinned, to build us and the sdists.
 PRODUCT := custodian hsm mailer server postgres redis s3 vault world
-lock: setup-dev  ## Resolve both locks anew (needs uv on the path or in .venv).
+CUSTODIAN := custodian hsm vault
+lock: setup-dev  ## Resolve the locks anew (needs uv on the path or in .venv).
 	@export PATH="$(CURDIR)/.venv/bin:$$PATH" UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	echo 'setuptools>=75' | uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate \
 	  pyproject.toml - $(PRODUCT:%=--extra %) -o requirements.lock; \
+	echo 'setuptools>=75' | uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate \
+	  -c requirements.lock pyproject.toml - $(CUSTODIAN:%=--extra %) -o requirements-custodian.lock; \
 	uv pip compile -q --generate-hashes --no-emit-index-url --all-extras pyproject.toml -o requirements-dev.lock

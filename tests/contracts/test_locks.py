@@ -1,4 +1,4 @@
-"""Both locks pin everything by hash, agree with each other, and hold the build backend."""
+"""The locks pin everything by hash, agree with each other, and hold the build backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-custodian.lock")
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -37,8 +37,9 @@ def test_no_lock_names_an_index(lock: str) -> None:
 
 
 def test_what_is_tested_is_what_is_shipped() -> None:
-    product, dev = (pins(lock) for lock in LOCKS)
+    product, dev, custodian = (pins(lock) for lock in LOCKS)
     assert {name: dev.get(name) for name in product} == product
+    assert {name: product.get(name) for name in custodian} == custodian
 
 
 def test_every_declared_dependency_is_in_the_lock() -> None:

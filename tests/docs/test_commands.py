@@ -15,6 +15,7 @@ PAPERS = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "deploy").rglob("*.md")),
+    ROOT / "consortium" / "custodian" / "README.md",
 ]
 SHOWN = re.compile(r"trellis (?=[a-z])[^`\n|]*")
 

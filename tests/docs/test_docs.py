@@ -14,6 +14,7 @@ import click
 import pytest
 
 from consortium.cli.main import EXTRAS, PEOPLE
+from consortium.custodian.wrapping import KINDS, SECRETS
 from consortium.settings import Settings
 from tools import map as the_map
 
@@ -26,7 +27,14 @@ ENVIRONMENTS = sorted((ROOT / "deploy" / "env").glob("*.env"))
 HOW_TO = "\n".join(
     path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs" / "how-to").glob("*.md")]
 )
-PAPERS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+CUSTODIAN = ROOT / "consortium" / "custodian"
+PAPERS = sorted(
+    [
+        *(ROOT / "README.md", CUSTODIAN / "README.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+    ]
+)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
@@ -106,6 +114,24 @@ def test_every_setting_is_explained_where_servers_are() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description or name == "home"
         assert f"TRELLIS_{name.upper()}" in text, name
+
+
+def test_every_word_of_a_custodians_settings_is_explained_and_exists() -> None:
+    code = (CUSTODIAN / "settings.py").read_text()
+    read = {*re.findall(r'knobs\.get\("(\w+)"', code)}
+    text = (ROOT / "docs" / "how-to" / "custodian.md").read_text().split("## settings.toml")[1]
+    rows = re.findall(r"^\| (?:`\[(\w+)\]`|`(\w+)`)", text, re.MULTILINE)
+    assert {table or word for table, word in rows} == read
+    assert [name for name in SECRETS if f"`{name}`" not in text] == []
+
+
+def test_a_custodian_is_explained_on_one_screen() -> None:
+    text = (CUSTODIAN / "README.md").read_text()
+    assert len(text.splitlines()) <= 40
+    for verb in ("init", "join", "ceremony", "serve", "status"):
+        assert f"trellis custodian {verb}" in text
+    for kind in KINDS:
+        assert f"`{kind}`" in HOW_TO
 
 
 def test_there_is_one_environment_and_one_unit_per_process() -> None:

@@ -50,9 +50,10 @@ class Asking:
         once.
         """
         if name in self._files:
-            return _from_file(self._files[name], name)
+            return clean(_private(self._files[name], name), name)
         if self._credentials is not None and (self._credentials / name).exists():
-            return _from_file(self._credentials / name, name)
+            # Its folder is the unit's alone; an ACL makes the mode of the file look wider.
+            return clean((self._credentials / name).read_bytes(), name)
         if name not in self._said:
             if self._prompt is None:
                 raise WrappingRefused(_NOBODY.format(name=name))
@@ -73,17 +74,16 @@ def from_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def _from_file(path: Path, name: str) -> bytes:
+def _private(path: Path, name: str) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise WrappingRefused(f"the {name} in {path}: {error.strerror}") from error
-    # A pipe or a tmpfs credential of ours is fine; what others can read is no secret.
     if stat.S_ISREG(mode) and mode & 0o077:
         raise WrappingRefused(f"the {name} in {path} can be read by others: chmod 600 it")
-    return clean(raw, name)
+    return raw
 
 
 def clean(raw: bytes, name: str) -> bytes:

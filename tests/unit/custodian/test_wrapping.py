@@ -313,6 +313,7 @@ def test_a_file_comes_before_a_credential_and_both_before_a_person(tmp_path: Pat
     for path, words in ((file, "from the file\n"), (credentials / "passphrase", "credential")):
         path.write_text(words)
         path.chmod(0o400)
+    (credentials / "passphrase").chmod(0o440)  # what systemd's ACL for the unit's user looks like
     prompt = lambda name, new: "a person"  # noqa: E731
     assert Asking({"passphrase": file}, credentials, prompt)("passphrase") == b"from the file"
     assert Asking({}, credentials, prompt)("passphrase") == b"credential"
