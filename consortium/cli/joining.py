@@ -12,6 +12,7 @@ from consortium.cli.api import Api
 from consortium.cli.desk import json_option, last_line, say
 from consortium.cli.home import Home, read_invite
 from consortium.clock import Clock, utc
+from consortium.custodians import CustodianAddress
 from matching.evaluation import MOST_CLASS, STEWARD_CLASS, class_of
 
 
@@ -128,4 +129,6 @@ def join_command(home: Path, invite: Path, accept_changes: bool) -> None:
         f"{max(2 * quorum - count - 1, 0)} of them colluding.",
         "Compare this invite with another partner's copy, by phone: every key you will believe is in it.",  # noqa: E501
     )
+    stated = [CustodianAddress.of(custodian) for custodian in read["custodians"]]
+    say(*(f"{one.id} answers uploads {one.hours.said()}." for one in stated if one.hours.spans))
     last_line({"id": who.id, "race": read["race"], "epoch": read["epoch"]})
