@@ -10,11 +10,16 @@ import re
 from dataclasses import dataclass, field
 
 from mailer.addresses import NORMALISER, host, normalise
-from mailer.errors import TokenRefused
+from mailer.errors import AddressRefused, TokenRefused
+from mailer.keys import SUITE, load_public
 
 ID_BYTES = 16
 CAPABILITY_BYTES = 16
 CAPABILITY_LETTERS = 22
+TYPED = b"trellis/typed-stop/v1"
+"""What sealing an address that was typed is bound to (HPKE's info)."""
+TYPED_BYTES = 384
+MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 _MAC_BYTES = 10
 _VERP = re.compile(r"r-([a-z2-7]{26})-([a-z2-7]{16})@(.+)", re.IGNORECASE)
 
@@ -39,6 +44,32 @@ def stop_key(k_stop: bytes, address: str) -> bytes:
     """
     spelled = b"stop/v1" + NORMALISER + b"\0" + normalise(address)
     return hmac.digest(k_stop, spelled, hashlib.sha256)
+
+
+def seal_typed(mailer_public: bytes, address: str, scope: str) -> bytes:
+    """Seal an address that somebody typed into a form, so that the mailer alone reads it.
+
+    Args:
+        address: any spelling; what is sealed is the one its stop is kept under.
+        scope: which stop was asked for.
+
+    Returns:
+        Bytes of one length, whatever was typed.
+
+    Raises:
+        AddressRefused: it is no address. Nothing of it is quoted.
+    """
+    spelled = normalise(address)
+    if len(spelled) > MAX_EMAIL:
+        raise AddressRefused("an address has at most 254 bytes")
+    whole = (scope.encode() + b"\0" + spelled).ljust(TYPED_BYTES, b"\0")
+    return SUITE.encrypt(whole, load_public(mailer_public), TYPED)
+
+
+def read_typed(opened: bytes) -> tuple[str, str]:
+    """Return the scope and the address that ``seal_typed`` was given, spelled as stops are kept."""
+    scope, _, address = opened.rstrip(b"\0").partition(b"\0")
+    return scope.decode(), address.decode()
 
 
 def delivery_id(key: bytes, campaign: str, lock: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from mailer.errors import KeyRefused, UnsealRefused
 from mailer.keys import SUITE, load_private
 from mailer.seal import NONCE, PAYLOAD_BYTES, VERSION, Payload, bound_to, commit, row_key
+from mailer.stops import TYPED, read_typed
 
 
 def unwrap(wrapped: bytes, commitment: bytes, header: bytes, private: bytes) -> bytes:
@@ -52,6 +54,23 @@ def unseal(
     except (InvalidTag, KeyRefused, ValueError):
         raise UnsealRefused("the row does not open under these keys") from None
     return _unpad(padded)
+
+
+def unseal_typed(sealed: bytes, privates: Sequence[bytes]) -> tuple[str, str]:
+    """Open what ``stops.seal_typed`` sealed: which stop was asked for, and the address.
+
+    Args:
+        privates: the mailer's keys, the newest first; it was sealed to one of them.
+
+    Raises:
+        UnsealRefused: none of them opens it.
+    """
+    for private in privates:
+        try:
+            return read_typed(SUITE.decrypt(sealed, load_private(private), TYPED))
+        except (InvalidTag, ValueError):
+            continue
+    raise UnsealRefused("no key of the mailer opens it")
 
 
 def _unpad(padded: bytes) -> Payload:

@@ -23,13 +23,13 @@ from consortium.custodians import (
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
-from consortium.service import enter, look, send
+from consortium.service import enter, expire, hear_back, look, send
 from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns, log
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
 from consortium.wiring import pen, read_key
-from mailer import doubts, keys, unseal
+from mailer import doubts, keys, stops, unseal
 from mailer.dkim import Signer, from_pem
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
@@ -38,6 +38,7 @@ from provenance.evidence import check
 
 SELECTOR = "trellis"
 KEY_LIFE = timedelta(days=30)
+FORGET_EVERY = timedelta(hours=1)
 SKEW = timedelta(seconds=60)
 """How far the clock of the mail server's host may be from ours."""
 
@@ -281,6 +282,20 @@ def office() -> send.PostOffice:
     )
 
 
+def take_typed() -> None:
+    """Stop letters to the addresses that were typed into the form."""
+    here = process()
+    home = here.settings.mailer_home
+    privates = [read_key(path) for path in sorted(home.glob("hpke*.key"))]
+    k_stop = read_key(home / "stop.key")
+    hear_back.take_typed(
+        here.units,
+        lambda sealed: unseal.unseal_typed(sealed, privates),
+        lambda address: stops.stop_key(k_stop, address).hex(),
+        here.clock(),
+    )
+
+
 def announce() -> None:
     """Put the mailer's public key into the log, once an epoch."""
     here, invite = process(), process().invite()
@@ -312,8 +327,20 @@ def run(campaign: str | None = None) -> None:
         post = office()
         for id in [campaign] if campaign is not None else send.due(post):
             _turn(post, id)
+        _forget()
     finally:
         relay.answered("mail")
+
+
+_forgot: list[datetime] = []
+
+
+def _forget() -> None:
+    """Once an hour: links that have ended are taken out of the outbox."""
+    here = process()
+    if not _forgot or here.clock() >= _forgot[-1] + FORGET_EVERY:
+        expire.forget(here.units, here.clock())
+        _forgot[:] = [here.clock()]
 
 
 def _turn(post: send.PostOffice, id: str) -> None:

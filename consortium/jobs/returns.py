@@ -30,6 +30,7 @@ def run() -> None:
         key = read_key(here.settings.mailer_home / "delivery.key")
         for path in sorted(spool(here.settings.mailer_home).glob("*")):
             _take(path, key)
+        mailing.take_typed()
     finally:
         relay.answered("returns")
 

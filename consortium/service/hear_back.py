@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from consortium.store import campaigns, deliveries, races
+from consortium.service.errors import NotReady
+from consortium.store import campaigns, deliveries, races, typed
 from consortium.store.deliveries import Delivery, Suppression
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
+from mailer.errors import MailerError
 
 SCOPES = ("race", "partner", "all", "protect")
+TYPED = ("race", "all")
+"""Which stops an address alone can ask for; nobody knows whose it is."""
+MOST_WAITING = 10_000
+"""Typed addresses that the mailer has not read; beyond them somebody is filling our disk."""
 NOTED = "none"
 """A soft bounce is counted and reaches nobody: a mailbox that is full today is still one."""
 PATIENCE = 5.0
@@ -50,6 +56,74 @@ def stop_and_wait(
         if not units.read("stop-flight", lambda unit, one=letter: deliveries.in_flight(unit, one)):  # type: ignore[misc]
             return
         sleep(0.05)
+
+
+def ask(unit: Unit, sealed: bytes, now: datetime) -> None:
+    """Keep an address that somebody typed, sealed to the mailer before it came here.
+
+    Raises:
+        NotReady: the mailer has not read the last ten thousand yet.
+    """
+    if typed.waiting(unit) >= MOST_WAITING:
+        raise NotReady("too many are waiting to be read; try again in a minute")
+    typed.add(unit, sealed, now)
+
+
+def take_typed(
+    units: Units,
+    read: Callable[[bytes], tuple[str, str]],
+    key_of: Callable[[str], str],
+    now: datetime,
+) -> int:
+    """Stop letters to every address that was typed; what does not open, or is no address, goes.
+
+    An address was not proved to be its typist's, so it stops itself and no person: not the same
+    person's other addresses.
+
+    Args:
+        read: opens one; the scope and the address.
+        key_of: the stop key, in hex, of an address.
+
+    Returns:
+        How many were read.
+    """
+    waiting = units.read("typed-look", lambda unit: typed.oldest(unit, 100))
+    for seq, sealed in waiting:
+        try:
+            scope, address = read(sealed)
+            key = key_of(address)
+        except MailerError:
+            scope, key = "", ""
+        units.run(
+            "typed",
+            lambda unit, seq=seq, scope=scope, key=key: _take_typed(unit, seq, scope, key, now),  # type: ignore[misc]
+        )
+    return len(waiting)
+
+
+def _take_typed(unit: Unit, seq: int, scope: str, key: str, now: datetime) -> None:
+    if scope in TYPED:
+        race = races.first(unit)
+        # With its token, where it was written to before, its copies need not be opened to be known.
+        for token in [None, *sorted(deliveries.tokens_of(unit, key, race.epoch))]:
+            deliveries.suppress(
+                unit,
+                Suppression(
+                    scope=scope,
+                    race=race.id,
+                    partner=None,
+                    epoch=race.epoch if token else None,
+                    stop_key=key,
+                    address_token=token,
+                    person=None,
+                    bundle=None,
+                    reason="stop",
+                    delivery=None,
+                    at=now,
+                ),
+            )
+    # In the same transaction: it is kept as a stop, or it is kept as it came.
+    typed.drop(unit, seq)
 
 
 def suppress(unit: Unit, letter: Delivery, scope: str, reason: str, now: datetime) -> None:

@@ -20,7 +20,7 @@ from policies.parts import ADHOC, PARTS
 from provenance.backend import CHECKPOINT, Backend
 from provenance.canonical import openings_from_json
 from provenance.checkpoint import read_checkpoint
-from provenance.evidence import Evidence
+from provenance.evidence import Evidence, check
 from provenance.evidence import write_file as receipt_file
 from provenance.quorum import Policy
 from provenance.sequencer import prove
@@ -382,6 +382,22 @@ def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]
     return found
 
 
+def mailer_key(unit: Unit, backend: Backend) -> bytes:
+    """The mailer's public key, believed only as the cosigned log has it.
+
+    Raises:
+        NotReady: the log has not published it yet.
+        EvidenceRefused, QuorumRefused: the log's files do not prove it.
+    """
+    found = keys(unit, races.first(unit).epoch, backend)["mailer"]
+    if found is None:
+        raise NotReady("the mail machine's key is not in the log yet; try again in a moment")
+    said = check(found, policy(unit))
+    if said.actor != publics(unit).get("mailer"):
+        raise NotReady("the log has no key that the mail machine itself signed")
+    return bytes.fromhex(str(said.facts["public"]))
+
+
 def roster_chunks(unit: Unit, backend: Backend) -> tuple[str, list[tuple[int, Evidence]]]:
     """The epoch and each published chunk with its proof."""
     epoch = races.first(unit).epoch
@@ -397,7 +413,7 @@ def recipient(unit: Unit, capability: str) -> RecipientView:
     """Why somebody got a letter, for whoever holds its capability.
 
     Raises:
-        Missing: no letter has that capability, or it has expired.
+        Missing: no letter has that capability, or it has ended.
     """
     letter = deliveries.by_capability(unit, capability)
     one = campaigns.get(unit, letter.campaign)

@@ -15,10 +15,20 @@ from sqlalchemy import and_, func, insert, literal, or_, select, update
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
-from consortium.store.tables import CampaignRow, DeliveryRow, LeaseRow, SuppressionRow, TextRow
+from consortium.store.tables import (
+    CampaignRow,
+    DeliveryRow,
+    LeaseRow,
+    RaceRow,
+    SuppressionRow,
+    TextRow,
+)
 from consortium.store.unit import Unit
 
 UNSENT = ("pending", "deferred")
+FORGET_AT_ONCE = 1_000
+_EXPIRED = "expired "
+"""Before a letter's id, where the hash of its link was: no link has that hash."""
 GONE = -1
 """In place of a number: the row that this came from was withdrawn."""
 
@@ -521,6 +531,32 @@ def suppressed(
     )
     query = select(SuppressionRow.seq).where(reach, or_(*same)).limit(1)
     return unit.session.scalar(query) is not None
+
+
+def tokens_of(unit: Unit, stop_key: str, epoch: str) -> set[str]:
+    """The address tokens, in an epoch, of letters that went to an address."""
+    query = (
+        select(DeliveryRow.address_token)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .join(RaceRow, RaceRow.id == CampaignRow.race)
+        .where(DeliveryRow.stop_key == stop_key, RaceRow.epoch == epoch)
+        .distinct()
+    )
+    return {token for token in unit.session.scalars(query) if token}
+
+
+def forget_addresses(unit: Unit, race: str) -> int:
+    """Take the stop keys and links out of a race's letters; suppressions stay. Returns how many."""
+    mine = select(CampaignRow.id).where(CampaignRow.race == race)
+    left = or_(
+        DeliveryRow.stop_key.is_not(None), DeliveryRow.capability_hash.not_like(f"{_EXPIRED}%")
+    )
+    rows = unit.session.scalars(
+        select(DeliveryRow).where(DeliveryRow.campaign.in_(mine), left).limit(FORGET_AT_ONCE)
+    ).all()
+    for row in rows:
+        row.stop_key, row.capability_hash = None, _EXPIRED + row.id
+    return len(rows)
 
 
 def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:

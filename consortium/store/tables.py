@@ -285,6 +285,15 @@ class SuppressionRow(Base):
     at: Mapped[datetime]
 
 
+class TypedStopRow(Base):
+    """An address that somebody typed to be left alone, sealed to the mailer until it reads it."""
+
+    __tablename__ = "typed_stops"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    sealed: Mapped[bytes]
+    at: Mapped[datetime]
+
+
 class MessengerRow(Base):
     """A local volunteer who agreed to sign."""
 

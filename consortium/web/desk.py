@@ -21,6 +21,7 @@ from consortium.service.sign_in import SignedIn
 from consortium.store import actors
 from consortium.store.errors import Missing
 from consortium.store.unit import Units
+from mailer import stops
 from policies.authorise import Caller, require
 
 T = TypeVar("T")
@@ -260,6 +261,13 @@ class Desk:
     def recipient(self, capability: str) -> Any:
         """What one letter's link may show, or ``Missing``."""
         return self._units.run("recipient", lambda unit: look.recipient(unit, capability))
+
+    def ask_stop(self, address: str, scope: str) -> None:
+        """Seal an address that was typed, at once, and keep it for the mailer."""
+        backend, now = self._state.log_files, self._state.clock()
+        key = self._units.read("mailer-key", lambda unit: look.mailer_key(unit, backend))
+        sealed = stops.seal_typed(key, address, scope)
+        self._units.run("ask-stop", lambda unit: hear_back.ask(unit, sealed, now))
 
     def hear_stop(self, capability: str, scope: str) -> None:
         """Stop letters to whoever got this link, or ``Missing``; waits for one in flight."""

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
+from consortium.service.hear_back import TYPED
 from consortium.store.errors import Missing
 from consortium.web.desk import desk
 from consortium.web.page import PageRoute, render
 from consortium.web.pages.words import SCOPES, WORDS
+from mailer.errors import AddressRefused
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 ONE_CLICK = "One-Click"
@@ -25,6 +27,36 @@ def ask(request: Request, capability: str, lang: Language = "en") -> Response:
 def why(request: Request, capability: str, lang: Language = "en") -> Response:
     """One sentence why, the trail, the stop buttons."""
     return _page(request, "why.html", capability, lang)
+
+
+@router.get("/stop")
+def ask_typed(request: Request, lang: Language = "en") -> Response:
+    """A form for who has no working link: an address, typed."""
+    return _typed(request, lang)
+
+
+@router.post("/stop")
+def stop_typed(
+    request: Request,
+    address: Annotated[str, Form()] = "",
+    scope: Annotated[str, Form()] = "",
+    lang: Language = "en",
+) -> Response:
+    """Stop letters to an address that was typed; the answer never says whether we know it."""
+    if scope not in TYPED:
+        return _typed(request, lang, status=422)
+    try:
+        desk(request).ask_stop(address, scope)
+    except AddressRefused:
+        return _typed(request, lang, status=422, wrong=True)
+    return _typed(request, lang, scope=scope)
+
+
+def _typed(request: Request, lang: str, *, status: int = 200, **facts: Any) -> Response:
+    language = lang if lang in WORDS else "en"
+    words = WORDS[language]
+    page = render(request, "typed.html", status=status, lang=language, words=words, **facts)
+    return _private(page)
 
 
 @router.post("/u/{capability}")

@@ -70,6 +70,24 @@ _EN = {
         "Perhaps part of it was lost when it was copied. Open it again from the email, or use your "
         "mail program's own unsubscribe button. Nothing was changed."
     ),
+    "typed_link": "Or type the address that should get no more letters",
+    "typed_title": "Stop letters to an address",
+    "typed_lede": (
+        "For when you have no letter at hand, or its link no longer works. Type the address; you "
+        "need not sign in."
+    ),
+    "typed_address": "Email address",
+    "typed_kept": (
+        "What you type is sealed for the mail machine as soon as it arrives here. That machine "
+        "keeps a keyed code of it, and not the address. This page never says whether we have it."
+    ),
+    "typed_race": "Stop letters about {race} to it",
+    "typed_all": "Stop every letter sent through Trellis to it",
+    "typed_wrong": "That is not an email address. Nothing was changed.",
+    "typed_done": (
+        "Done. The mail machine reads it within a minute; from then on it sends nothing to that "
+        "address. Another address of yours must be typed by itself."
+    ),
 }
 _ES = {
     "other": "English",
@@ -143,6 +161,24 @@ _ES = {
     "unknown": (
         "Quizá se perdió una parte al copiarlo. Ábralo otra vez desde el correo, o use el botón "
         "para cancelar la suscripción de su programa de correo. No se cambió nada."
+    ),
+    "typed_link": "O escriba la dirección que no debe recibir más cartas",
+    "typed_title": "Detener las cartas a una dirección",
+    "typed_lede": (
+        "Para cuando no tiene una carta a mano o su enlace ya no funciona. Escriba la dirección; "
+        "no necesita iniciar sesión."
+    ),
+    "typed_address": "Correo electrónico",
+    "typed_kept": (
+        "Lo que escribe se sella para la máquina de correo en cuanto llega aquí. Esa máquina "
+        "guarda un código con clave, no la dirección. Esta página nunca dice si la tenemos."
+    ),
+    "typed_race": "Detener las cartas sobre {race} a esa dirección",
+    "typed_all": "Detener toda carta enviada por Trellis a esa dirección",
+    "typed_wrong": "Eso no es una dirección de correo. No se cambió nada.",
+    "typed_done": (
+        "Hecho. La máquina de correo la lee en un minuto; desde entonces no envía nada a esa "
+        "dirección. Otra dirección suya se escribe por separado."
     ),
 }
 WORDS = {"en": _EN, "es": _ES}
