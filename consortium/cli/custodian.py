@@ -181,4 +181,5 @@ def status(home: Path) -> None:
             standing = stand(settings, registry, ledger, now, running=in_use(home))
             counts = ledger.status()
     say(*words(standing, now))
-    last_line({**standing.to_json(), **counts, "to_do": to_do(standing, now)})
+    shown = {**counts, **standing.to_json(), "keys": counts["keys"]}
+    last_line({**shown, "to_do": to_do(standing, now)})

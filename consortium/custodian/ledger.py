@@ -30,6 +30,7 @@ class Ledger(Quotas, Opens, Protection, Seen):
             "campaigns": self.rows("SELECT count(*) FROM releases")[0][0],
             "stopped": self.rows("SELECT count(*) FROM stops")[0][0],
             "tree": self.newest_tree(),
+            "withdrawn": self.rows("SELECT count(*) FROM roster JOIN retired USING (tag)")[0][0],
             "splits": [size for size, _ in self.splits()],
         }
 

@@ -27,7 +27,7 @@ def words(standing: Standing, now: datetime) -> list[str]:
 def _running(standing: Standing) -> str:
     running = "running" if standing.running else "not running now"
     if standing.opens is None:
-        return f"{running}; uploads {standing.hours}, open now"
+        return f"{running}; uploads {standing.hours}"
     return f"{running}; uploads {standing.hours}, next from {standing.opens:%a %d %b %H:%M}"
 
 
@@ -71,7 +71,7 @@ def _opened(standing: Standing) -> Iterator[str]:
     total = sum(one.total for one in standing.campaigns)
     yield (
         f"helped to open {week:,} rows in the last 7 days, {total:,} since it began; "
-        f"{standing.locks:,} are known, {standing.retired:,} were withdrawn"
+        f"it knows {standing.locks:,} locks, {standing.withdrawn:,} of them withdrawn for good"
     )
     for one in standing.campaigns:
         yield (

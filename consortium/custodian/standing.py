@@ -51,6 +51,7 @@ class Standing:
         running: a process has the shares open.
         protection: kind of wrapping, or None.
         keys: purpose and epoch of each share held.
+        locks: how many rows are known, of which so many were withdrawn for good.
         epoch: the invite's, or None before joining.
         entries, seen: size of the newest tree of the log that was believed, and when it was
             cosigned.
@@ -68,7 +69,7 @@ class Standing:
     accounts: tuple[Account, ...]
     campaigns: tuple[Campaign, ...]
     locks: int
-    retired: int
+    withdrawn: int
     entries: int
     seen: datetime | None
     splits: tuple[int, ...]
@@ -103,7 +104,7 @@ def stand(
         accounts=tuple(_accounts(settings, registry, ledger, keys)) if joined else (),
         campaigns=tuple(Campaign(*one) for one in ledger.opened(now - WEEK)),
         locks=counts["roster"],
-        retired=counts["retired"],
+        withdrawn=counts["withdrawn"],
         entries=counts["tree"],
         seen=_seen(registry, ledger) if joined else None,
         splits=tuple(counts["splits"]),

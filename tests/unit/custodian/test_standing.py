@@ -22,7 +22,7 @@ GOOD = Standing(
     accounts=(UNION,),
     campaigns=(Campaign("spring", 800, 1000, "open"), Campaign("autumn", 0, 500, "closed")),
     locks=120_000,
-    retired=12,
+    withdrawn=12,
     entries=1234,
     seen=NOW - timedelta(minutes=3),
     splits=(),
@@ -37,13 +37,13 @@ def test_a_custodian_that_is_well_says_so_in_words() -> None:
     assert (
         said(GOOD)
         == """\
-custodian ann at https://ann.example.org, running; uploads at any time, open now
+custodian ann at https://ann.example.org, running; uploads at any time
 holds these shares, protected by passphrase
   epoch 2026: match (scrambled codes)
   epoch 2026: seal (sealed rows)
 who has used what; a batch is 4,096 scrambled codes, names are never seen here
   union (partner), epoch 2026: has used 3 of its 26 batches (12%); enough for one more full upload
-helped to open 800 rows in the last 7 days, 1,500 since it began; 120,000 are known, 12 were withdrawn
+helped to open 800 rows in the last 7 days, 1,500 since it began; it knows 120,000 locks, 12 of them withdrawn for good
   spring (open): 800 in the last 7 days, 1,000 in all
   autumn (closed): 0 in the last 7 days, 500 in all
 last saw the log at 1,234 entries, cosigned 3 minutes ago
