@@ -13,6 +13,8 @@ from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import OwnList
 from consortium.clock import Clock, utc
+from consortium.custodians import CustodianAddress, CustodianProblem, call
+from matching.bundle import size_class
 from matching.envelope import close
 from matching.evaluation import stamp
 
@@ -76,7 +78,7 @@ def retire(
     Sent directly: an operator that ignored the withdrawal could still not have a row opened,
     unless enough custodians did not hear of it.
     """
-    bodies = batches([row.secret for row in own.rows(home)])
+    bodies = batches([row.secret for row in own.rows(home)], least=size_class(own.facts["rows"]))
     already = list(own.facts.get("retired_at", ()))
     told = tell(
         home, "retire", bodies, clock=clock, transport=transport, already=already, progress=progress
@@ -85,10 +87,17 @@ def retire(
     return told
 
 
-def batches(revealed: Sequence[bytes]) -> list[Json]:
-    """Bodies that reveal secrets, each of the same size: how many are real cannot be seen in it."""
+def batches(revealed: Sequence[bytes], least: int = 1) -> list[Json]:
+    """Bodies that reveal secrets, each of the same size, filled up with ones that retire nothing.
+
+    Whoever sees the bodies cannot tell how many are real. A custodian can, by its roster: it must
+    know which locks are shut.
+
+    Args:
+        least: fill up to so many at least; a list's size class, so that their number tells no more.
+    """
     bodies: list[Json] = []
-    for start in range(0, len(revealed), BATCH):
+    for start in range(0, max(len(revealed), least), BATCH):
         batch = list(revealed[start : start + BATCH])
         batch += [secrets.token_bytes(32) for _ in range(BATCH - len(batch))]
         secrets.SystemRandom().shuffle(batch)
@@ -141,9 +150,8 @@ def _heard(
             said = {**body, "custodian": custodian["id"], "expires": stamp(clock() + LIFE)}
             message = close(kind, said, by=home.id, sign=home.sign)
             try:
-                response = client.post(f"{custodian['url'].rstrip('/')}/{kind}", json=message)
-            except httpx.TransportError:
-                return False
-            if not response.is_success:
+                # Repeatable, so tried a few times: what was heard twice was heard once.
+                call(client, CustodianAddress.of(custodian), f"/{kind}", message, seconds=30)
+            except CustodianProblem:
                 return False
     return True

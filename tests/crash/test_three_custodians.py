@@ -30,8 +30,12 @@ PATIENCE = 60.0
 # A ceremony
 
 
-def hold_ceremony(world: Three, die: Mapping[str, int]) -> Statement:
-    """Let all take part; each ends at the step that ``die`` names for it, and begins again."""
+def hold_ceremony(world: Three, die: Mapping[str, int]) -> set[str]:
+    """Let all take part; each ends at the step that ``die`` names for it, and begins again.
+
+    Returns:
+        Who was killed. How many steps one takes varies a little with who is there first.
+    """
     world.serve()
     words = ("ceremony", "--purpose", "match")
     runs = {one: seat.trellis(*words, die=die.get(one, 0)) for one, seat in world.seats.items()}
@@ -49,11 +53,11 @@ def hold_ceremony(world: Three, die: Mapping[str, int]) -> Statement:
                 assert code == 0, said
                 del runs[one]
         time.sleep(0.01)
-    assert killed == set(die)
-    return check_key(world)
+    check_key(world)
+    return killed
 
 
-def check_key(world: Three) -> Statement:
+def check_key(world: Three) -> None:
     """One statement, everybody's own share of it, no polynomial left, nothing logged twice."""
     statements = []
     for one, seat in world.seats.items():
@@ -66,19 +70,18 @@ def check_key(world: Three) -> Statement:
     assert len({str(one.to_json()) for one in statements}) == 1
     said = [one["kind"]["value"] for one in world.log.openings.values()]
     assert sorted(said) == [*["ceremony-commit"] * len(IDS), "statement"]
-    return statements[0]
 
 
 def ceremony_steps(folder: Path) -> int:
     """How many steps a custodian takes in a ceremony in which nobody is killed."""
     with three(folder) as world:
         hold_ceremony(world, {})
-        return min(len(seat.steps("ceremony")) for seat in world.seats.values())
+        return max(len(seat.steps("ceremony")) for seat in world.seats.values())
 
 
 def test_a_ceremony_whose_members_are_killed_makes_one_key(tmp_path: Path) -> None:
     with three(tmp_path) as world:
-        hold_ceremony(world, {"ann": 4, "bea": 17, "cyd": 30})
+        assert hold_ceremony(world, {"ann": 4, "bea": 17, "cyd": 30}) == set(IDS)
 
 
 @pytest.mark.soak
