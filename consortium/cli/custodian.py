@@ -7,17 +7,12 @@ from typing import Any
 
 import click
 
-from consortium.cli.custodian_home import (
-    found,
-    founding_options,
-    person,
-    protect_anew,
-    protection_options,
-)
+from consortium.cli.custodian_home import found, founding_options
 from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
 from consortium.cli.differences import rows_of
 from consortium.cli.errors import ToolError
 from consortium.cli.home import Home, read_invite
+from consortium.cli.protecting import person, protect_anew, protection_options
 from consortium.clock import utc
 from consortium.custodian.errors import (
     CustodianError,

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,43 +12,16 @@ import tomli_w
 
 from consortium.cli.desk import say
 from consortium.cli.home import SLUG, Home
+from consortium.cli.protecting import Said, ask_kind, asking, options, somebody, wish_of
 from consortium.cli.vault import private_folder, write_whole
-from consortium.custodian.settings import read_settings
-from consortium.custodian.wrapping import (
-    KINDS,
-    Asking,
-    Wish,
-    from_environment,
-    opened,
-    protect,
-    protected,
-    rewrap,
-)
+from consortium.custodian.wrapping import from_environment, opened, protect, protected
 from consortium.hours import HoursRefused, read_hours
 
 LISTEN = "0.0.0.0:7001"
 HOURS = "weekdays 18:00-22:00"
-_FILES = {"passphrase": "passphrase_file", "pin": "pin_file", "vault-token": "vault_token_file"}
-_ASKED = {
-    "passphrase": "Passphrase",
-    "pin": "PIN of the token",
-    "vault-token": "Token of the vault",
-}
-Said = Mapping[str, Any]
 
 
-def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
-    def add(command: Any) -> Any:
-        for one in reversed(options):
-            command = one(command)
-        return command
-
-    return add
-
-
-_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-founding_options = _options(
+founding_options = options(
     click.option("--name", help="Who you are, in words."),
     click.option("--id", "id_", help="A short id: a-z, 0-9 and -."),
     click.option("--listen", metavar="HOST:PORT", help=f"Where this computer answers: {LISTEN}."),
@@ -57,55 +29,6 @@ founding_options = _options(
     click.option("--hours", help=f"When uploads are answered: always, or {HOURS}."),
     click.option("--time-zone", help="Of the hours: America/Detroit."),
 )
-
-protection_options = _options(
-    click.option("--protect", type=click.Choice(list(KINDS)), help="What protects the shares."),
-    click.option("--passphrase-file", type=_file, help="Mode 0600; asked for without."),
-    click.option("--pin-file", type=_file, help="pkcs11: mode 0600; asked for without."),
-    click.option("--pkcs11-module", help="pkcs11: the token's library, a .so file."),
-    click.option("--pkcs11-token", help="pkcs11: the token's label."),
-    click.option("--pkcs11-key", help="pkcs11: the key's label; without, one is made."),
-    click.option("--vault-token-file", type=_file, help="vault: mode 0600; asked for without."),
-    click.option("--vault-url", help="vault: https://HOST:PORT."),
-    click.option("--vault-key", help="vault: the transit key; without, one is made."),
-    click.option("--vault-mount", default="transit", show_default=True, help="vault: the engine."),
-    click.option("--vault-namespace", help="vault: a namespace, where there are some."),
-    click.option("--vault-ca", type=_file, help="vault: certificates to trust, if your own."),
-)
-
-
-def somebody() -> bool:
-    """Whether a person is there to answer; click's test runner counts as one."""
-    return sys.stdin.isatty() or type(sys.stdin).__name__ == "_NamedTextIOWrapper"
-
-
-def person() -> Callable[[str, bool], str] | None:
-    """How to ask for a secret without echo; None when nobody is there."""
-    return _ask if somebody() else None
-
-
-def _ask(name: str, new: bool) -> str:
-    if not new:
-        return str(click.prompt(_ASKED[name], hide_input=True, err=True))
-    words = "New passphrase, 12 letters or more (Enter: one is made for you)"
-    said = str(click.prompt(words, hide_input=True, default="", show_default=False, err=True))
-    if said:
-        again = click.prompt("The same again", hide_input=True, err=True)
-        if again != said:
-            raise click.UsageError("these were two different passphrases; nothing was set up")
-        return said
-    from consortium.custodian.wrapping.passphrase import suggestion
-
-    made = suggestion()
-    click.echo(f"\n    {made}\n", err=True)
-    click.echo("Write it on paper, kept apart from this computer; it is not shown again.", err=True)
-    # It stands on the screen anyway; typing it unseen would only be harder.
-    if click.prompt("Type it from the paper", err=True).strip().lower() != made:
-        raise click.UsageError("that is not it; nothing was set up")
-    return made
-
-
-# -- init -----------------------------------------------------------------------------------------
 
 
 def found(home: Path, said: Said) -> None:
@@ -117,13 +40,13 @@ def found(home: Path, said: Said) -> None:
             say(f"custodian {made.id} is set up already; nothing was changed")
             return
     answers = _answers(home, said)
-    asking, files = _asking(said)
+    ask, files = asking(said, from_environment())
     private_folder(home)
     if protected(home / "custodian.sqlite"):  # an init was interrupted: is that what it made?
-        opened(home, home / "custodian.sqlite", answers["id"], asking).close()
+        opened(home, home / "custodian.sqlite", answers["id"], ask).close()
     else:
-        wish = _wish(answers["protect"], said)
-        protect(home, home / "custodian.sqlite", answers["id"], wish, asking)
+        wish = wish_of(answers["protect"], said)
+        protect(home, home / "custodian.sqlite", answers["id"], wish, ask)
     if not (home / "settings.toml").exists():
         write_whole(home / "settings.toml", _settings(answers, files).encode())
     facts = {one: answers[one] for one in ("name", "url", "listen", "hours", "time_zone")}
@@ -144,7 +67,7 @@ def _answers(home: Path, said: Said) -> dict[str, str]:
     id = _id(said["id_"] or _asked("A short id for it (a-z, 0-9, -)", _slug(name), _id))
     listen = _listen(said["listen"] or _asked("Host and port to answer on", LISTEN, _listen))
     url = _url(said["url"] or _reached(said, listen))
-    protect = said["protect"] or _kind()
+    protect = said["protect"] or ask_kind()
     hours, zone = _hours(said)
     answers = {"name": name, "id": id, "listen": listen, "url": url, "protect": protect}
     return {**answers, "hours": hours, "time_zone": zone}
@@ -202,22 +125,6 @@ def _reached(said: Said, listen: str) -> str:
     return _asked(words, f"http://{shown}:{port}", _url)
 
 
-def _kind() -> str:
-    click.echo("What protects your share while this computer is off, or its disk copied?")
-    for number, (kind, words) in enumerate(KINDS.items(), 1):
-        click.echo(f"  {number}  {kind:<11}{words}")
-
-    def check(value: str) -> str:
-        kinds = list(KINDS)
-        if value.isdigit() and 0 < int(value) <= len(kinds):
-            return kinds[int(value) - 1]
-        if value not in kinds:
-            raise click.BadParameter(f"a number from 1 to {len(kinds)}, or the word")
-        return value
-
-    return _asked("Your choice", "1", check)
-
-
 def _hours(said: Said) -> tuple[str, str]:
     zone = said["time_zone"] or "UTC"
     text = said["hours"]
@@ -252,33 +159,6 @@ def _local_zone() -> str:
         return "UTC"
 
 
-def _asking(said: Said) -> tuple[Asking, dict[str, Path]]:
-    files = {name: said[option].resolve() for name, option in _FILES.items() if said[option]}
-    return Asking(files, from_environment(), person()), files
-
-
-def _wish(kind: str, said: Said) -> Wish:
-    """What a kind must be told, from options or a person."""
-    more: dict[str, Any] = {}
-    if kind == "pkcs11":
-        asked = {"module": "The token's library (a .so file)", "token": "The token's label"}
-        more = {
-            name: said[f"pkcs11_{name}"] or _needed(words, name) for name, words in asked.items()
-        }
-        more["key"] = said["pkcs11_key"]
-    if kind == "vault":
-        more = {name: said[f"vault_{name}"] for name in ("key", "mount", "namespace")}
-        more["url"] = said["vault_url"] or _needed("The vault's address, https://...", "url")
-        more["ca"] = str(said["vault_ca"].resolve()) if said["vault_ca"] else None
-    return Wish(kind, more)
-
-
-def _needed(words: str, name: str) -> str:
-    if not somebody():
-        raise click.UsageError(f"nobody is here to answer: the {name} is missing")
-    return _asked(words, None, _name)
-
-
 def _settings(answers: Mapping[str, str], files: Mapping[str, Path]) -> str:
     knobs: dict[str, Any] = {one: answers[key] for one, key in _KNOBS.items()}
     if files:
@@ -304,21 +184,3 @@ def _next(made: Home, answers: Mapping[str, str]) -> tuple[str, ...]:
         f"  {verb} ceremony --home {home} --purpose match",
         "The last one in another window, then again with --purpose seal.",
     )
-
-
-# -- rewrap ---------------------------------------------------------------------------------------
-
-
-def protect_anew(home: Path, said: Said) -> tuple[str, str]:
-    """Change what protects the shares; return the kind before and now."""
-    settings = read_settings(home)
-    if not said["protect"] and not somebody():
-        raise click.UsageError("nobody is here to answer: add --protect")
-    kind = said["protect"] or _kind()
-    asking, files = _asking(said)
-    old = Asking(settings.secrets, from_environment(), person())
-    was = rewrap(home, settings.database, settings.id, _wish(kind, said), old, asking)
-    for name, path in files.items():
-        if settings.secrets.get(name) != path:
-            say(f'now write {name} = "{path}" under [secrets] in {home / "settings.toml"}')
-    return was, kind

@@ -1,11 +1,17 @@
 """A custodian's standing in words that a partner's staff understands, and what it must do now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from consortium.custodian.standing import Account, Standing
 
 PURPOSES = {"match": "scrambled codes", "seal": "sealed rows"}
+PROTECTIONS: Mapping[str | None, str] = {
+    "passphrase": "a passphrase",
+    "file": "a key file beside them",
+    "pkcs11": "a key in a token",
+    "vault": "a key in a vault",
+}
 QUIET = timedelta(days=1)
 """The log publishes every hour; a day without it is worth a question."""
 NEARLY = 90
@@ -35,8 +41,7 @@ def _shares(standing: Standing) -> Iterator[str]:
     if not standing.keys:
         yield "holds no share yet"
         return
-    kind = standing.protection or "nothing"
-    yield f"holds these shares, protected by {kind}"
+    yield f"holds these shares, protected by {PROTECTIONS.get(standing.protection, 'nothing')}"
     for purpose, epoch in standing.keys:
         yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]})"
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +25,8 @@ WHOLE = "consortium.cli.custodian, consortium.custodian.process, uvicorn, uvicor
 WHOLE += ", uvicorn.protocols.http.h11_impl, consortium.custodian.spoken, consortium.hours"
 
 
-def loaded(modules: str) -> set[str]:
+@cache
+def loaded(modules: str) -> frozenset[str]:
     """What a fresh interpreter holds after importing these."""
     ran = subprocess.run(
         [
@@ -38,7 +40,7 @@ def loaded(modules: str) -> set[str]:
         stdin=subprocess.DEVNULL,
         check=True,
     )
-    return set(json.loads(ran.stdout))
+    return frozenset(json.loads(ran.stdout))
 
 
 def installed(*extras: str) -> set[str]:
@@ -74,7 +76,7 @@ def _plain(name: str) -> str:
 TAKEN_IF_THERE = {"python-multipart"}
 
 
-def distributions(modules: set[str]) -> set[str]:
+def distributions(modules: frozenset[str]) -> set[str]:
     """Which installed distributions these modules belong to, beyond what any Python loads."""
     known = metadata.packages_distributions()
     tops = {name.partition(".")[0] for name in modules - loaded("sys")}

@@ -253,6 +253,20 @@ def test_a_passphrase_is_changed_by_asking_for_the_old_and_the_new(tmp_path: Pat
     assert kind(home) == "passphrase"
 
 
+def test_a_units_credential_is_what_it_was_and_never_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "c"
+    secret(tmp_path, name="passphrase")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert run("init", "--home", home, *plain("--protect", "passphrase")).exit_code == 0
+    assert opens(home)
+    new = "a quite different one"
+    said = run("rewrap", "--home", home, "--protect", "passphrase", said=f"{new}\n{new}\n")
+    assert said.exit_code == 0, said.output
+    assert opens(home, new)
+
+
 def test_a_change_of_kind_says_what_to_write_into_the_settings(tmp_path: Path) -> None:
     home, file = tmp_path / "c", secret(tmp_path)
     run("init", "--home", home, *plain("--protect", "file"))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consortium.custodian.spoken import to_do, words
+from consortium.custodian.spoken import PROTECTIONS, to_do, words
 from consortium.custodian.standing import Account, Campaign, Standing
+from consortium.custodian.wrapping import KINDS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 UNION = Account("union", "partner", "2026", used=3, allowed=26, uploads=1)
@@ -38,7 +39,7 @@ def test_a_custodian_that_is_well_says_so_in_words() -> None:
         said(GOOD)
         == """\
 custodian ann at https://ann.example.org, running; uploads at any time
-holds these shares, protected by passphrase
+holds these shares, protected by a passphrase
   epoch 2026: match (scrambled codes)
   epoch 2026: seal (sealed rows)
 who has used what; a batch is 4,096 scrambled codes, names are never seen here
@@ -106,6 +107,10 @@ def test_one_that_is_closed_says_when_it_opens() -> None:
         GOOD, hours="weekdays 18:00-22:00 (UTC)", opens=datetime(2026, 11, 23, 18, tzinfo=UTC)
     )
     assert "weekdays 18:00-22:00 (UTC), next from Mon 23 Nov 18:00" in said(closed)
+
+
+def test_every_kind_of_protection_has_words() -> None:
+    assert set(PROTECTIONS) == set(KINDS)
 
 
 def test_a_machine_is_told_the_same() -> None:
