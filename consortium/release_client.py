@@ -47,6 +47,11 @@ __all__ = [
 
 CHUNK_LOCKS = lock_maths.CHUNK_LOCKS
 _LIFE = timedelta(minutes=10)
+HANDLING = (
+    "For auditors, not for publication: it names no person, but holds one custodian's shares for "
+    "the rows of one letter; other custodians' shares and the mail machine's key with them open it."
+)
+"""What a file of evidence about a release may be used for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,13 @@ class ReleaseClient:
         sign: Signer,
         client: httpx.Client | None = None,
         evidence: Path | None = None,
+        key: Mapping[str, Any] | None = None,
     ) -> None:
-        """Args: ``evidence`` is the folder in which what shows a custodian wrong is kept."""
+        """Args: ``evidence`` is the folder in which what shows a custodian wrong is kept, ``key``
+        the statement's own evidence from the log, which goes into such a file.
+        """
         self._statement, self._mailer, self._sign = statement, mailer, sign
-        self._evidence = evidence
+        self._evidence, self._key = evidence, key
         self._first: dict[tuple[str, int, int], Answered] = {}
         self._by_index = {
             statement.index(one.id): one for one in custodians if one.id in statement.ids
@@ -270,7 +278,11 @@ class ReleaseClient:
     def _keep(self, custodian: str, *answered: Answered) -> Path | None:
         if self._evidence is None:
             return None
-        shown = released.to_json(answered, self._statement, custodian)
+        shown = {
+            **released.to_json(answered, self._statement, custodian),
+            "key": self._key,
+            "handling": HANDLING,
+        }
         text = json.dumps(shown, indent=1, sort_keys=True)
         name = f"evidence-{custodian}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         self._evidence.mkdir(mode=0o700, parents=True, exist_ok=True)

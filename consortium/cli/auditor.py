@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 import httpx
 
+from consortium.cli.judging import evidence
 from provenance.audit import FolderSource, Report, Source, audit
 from provenance.errors import AuditRefused, NoteRefused, PolicyRefused, ProvenanceError
 from provenance.evidence import read_file
@@ -142,6 +143,9 @@ def receipt(
         click.echo(json.dumps(_story_json(story, trusted), indent=1, sort_keys=True))
     else:
         _say_story(story, policy, trusted)
+
+
+command.add_command(evidence)
 
 
 def _folder(log: str) -> Source:

@@ -72,6 +72,7 @@ class Custodians:
                 mailer="mailer",
                 sign=Ed25519PrivateKey.from_private_bytes(seed).sign,
                 evidence=here.settings.mailer_home / "evidence",
+                key=found.to_json(),
             )
         return self._client
 

@@ -60,6 +60,8 @@ class FakeWorld:
     down: set[str] = field(default_factory=set)
     drop_after: int | None = None
     charged: dict[str, dict[str, int]] = field(default_factory=dict)
+    batch: int = 4096
+    lying: set[str] = field(default_factory=set)
     retired: dict[str, set[str]] = field(default_factory=dict)
     taken_back: dict[str, list[str]] = field(default_factory=dict)
 
@@ -207,15 +209,17 @@ class FakeWorld:
         if path == "/evaluate":
             message, points = body["request"], base64.b64decode(body["points"])
             asked = read_request(message, public=public(message["by"]))
-            assert len(points) == 4096 * 32
+            assert len(points) == self.batch * 32
             assert asked.points == hashlib.sha256(points).hexdigest()
             if self.drop_after is not None and self.evaluated >= self.drop_after:
                 raise httpx.ConnectError("gone")
             charged = self.charged.setdefault(id, {})
             total = charged.setdefault(request_digest(message), 4096 * (len(charged) + 1))
-            evaluated, proof = answer(
-                message, points, share=self.shares[id], commitment=self.match.share(id)
-            )
+            share, commitment = self.shares[id], self.match.share(id)
+            if id in self.lying:  # with a valid proof, for another key than the log states
+                share = group.reduce(b"l" * 64)
+                commitment = group.base(share)
+            evaluated, proof = answer(message, points, share=share, commitment=commitment)
             said = sign_response(
                 message, evaluated, proof, custodian=id, total=total,
                 allowed=1 << 22, sign=private(id).sign,
