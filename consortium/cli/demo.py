@@ -204,7 +204,8 @@ class Demo:
             kept = ("--listen", address, "--protect", "file")
             self._once(home, "custodian", "init", *who, *kept)
         for p in self.world.partners:
-            rows = max(1, sum(1 for _ in self.world.members(p.slug).open("rb")))
+            with self.world.members(p.slug).open("rb") as lines:
+                rows = max(1, sum(1 for _ in lines))
             what = ("--domain", p.domain, "--relation", p.relation, "--rows", str(rows))
             who = ("--id", p.slug, "--name", p.name)
             self._once(self.home("partners", p.slug), "partner", "init", *who, *what)

@@ -340,11 +340,10 @@ def test_a_custodian_that_lies_is_named_and_the_file_convicts_it_before_anybody(
 ) -> None:
     file = write(tmp_path / "list.csv", range(ROWS))
     union.world.lying = {"c2"}
-    cut = union.run("upload", file, "--yes")
-    assert cut.exit_code == 1
-    assert "custodian c2 answered with another key than the log states" in cut.output
-    assert union.world.contributions == {}
-    union.world.lying = set()
+    done = union.run("upload", file, "--yes", "--workers", "1")
+    assert done.exit_code == 0, "the two others are enough"
+    assert "custodian c2 answered with another key than the log states" in done.output
+    assert len(union.world.charged["c3"]) == len(union.world.charged["c1"])
     found = list((union.home / "evidence").iterdir())
     assert found
     assert CANARY not in found[0].read_text()
@@ -365,6 +364,6 @@ def test_a_custodian_that_charges_a_repeat_again_is_held_to_its_first_answer(
     union.world.down = set()
     charged = union.world.charged["c1"]
     charged.update({request: total + 4096 for request, total in charged.items()})
-    cut = union.run("upload", file, "--yes")
-    assert cut.exit_code == 1
-    assert "custodian c1 answered the same request in two ways" in cut.output
+    done = union.run("upload", file, "--yes", "--workers", "1")
+    assert "custodian c1 answered the same request in two ways" in done.output
+    assert len(list((union.home / "evidence").iterdir())) == 1
