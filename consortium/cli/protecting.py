@@ -68,21 +68,35 @@ def person() -> Callable[[str, bool], str] | None:
 def _ask(name: str, new: bool) -> str:
     if not new:
         return str(click.prompt(_ASKED[name], hide_input=True, err=True))
-    words = "New passphrase, 12 letters or more (Enter: one is made for you)"
-    said = str(click.prompt(words, hide_input=True, default="", show_default=False, err=True))
-    if said:
-        again = click.prompt("The same again", hide_input=True, err=True)
-        if again != said:
-            raise click.UsageError("these were two different passphrases; nothing was set up")
-        return said
-    from consortium.custodian.wrapping.passphrase import suggestion
+    from consortium.custodian.wrapping.passphrase import SHORTEST, suggestion
 
-    made = suggestion()
+    click.echo(
+        f"A new passphrase, {SHORTEST} letters or more; nothing shows while you type.", err=True
+    )
+    while True:
+        said = _hidden("Passphrase (Enter: one is made for you)", default="")
+        if not said:
+            return _written_down(suggestion())
+        if len(said) < SHORTEST:
+            click.echo(f"Error: that has {len(said)} letters", err=True)
+        elif _hidden("The same again") == said:
+            return said
+        else:
+            click.echo("Error: these were two different ones", err=True)
+
+
+def _hidden(words: str, default: str | None = None) -> str:
+    said = click.prompt(words, hide_input=True, default=default, show_default=False, err=True)
+    return str(said)
+
+
+def _written_down(made: str) -> str:
+    """Show a passphrase until it was typed once from wherever it was written to."""
     click.echo(f"\n    {made}\n", err=True)
     click.echo("Write it on paper, kept apart from this computer; it is not shown again.", err=True)
     # It stands on the screen anyway; typing it unseen would only be harder.
-    if click.prompt("Type it from the paper", err=True).strip().lower() != made:
-        raise click.UsageError("that is not it; nothing was set up")
+    while click.prompt("Type it from the paper", err=True).strip().lower() != made:
+        click.echo("Error: that is not it", err=True)
     return made
 
 
