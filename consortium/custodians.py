@@ -18,6 +18,8 @@ import httpx
 
 from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
 
+WRONG_VERSION = "wrong-version"
+
 
 @dataclass(frozen=True, slots=True)
 class CustodianAddress:
@@ -105,6 +107,14 @@ class TooFewCustodians(Exception):
         parts += [f"these refuse: {no}"] if no else []
         super().__init__(f"{needed} custodians are needed; {'; '.join(parts)}")
         self.problems = dict(problems)
+
+
+def dealt_again(problem: Exception) -> bool:
+    """Whether custodians hold other shares than the caller's statement says: a resharing came
+    between, and the newest statement in the log is needed.
+    """
+    each = problem.problems.values() if isinstance(problem, TooFewCustodians) else [problem]
+    return any(isinstance(one, CustodianRefused) and one.name == WRONG_VERSION for one in each)
 
 
 def call(

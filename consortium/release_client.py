@@ -154,6 +154,7 @@ class ReleaseClient:
         said = {
             "digest": hashlib.sha256(canonical(dict(manifest))).hexdigest(),
             "locks": hashlib.sha256(raw).hexdigest(),
+            "version": self._statement.version,
         }
         good: list[int] = []
         problems: dict[str, CustodianProblem] = dict(without or {})
@@ -293,6 +294,7 @@ class ReleaseClient:
     def _answer(self, opened: Opened, chunk: int, index: int, *, proofs: bool) -> Answered:
         address, quorum = self._by_index[index], list(opened.quorum)
         said = {"campaign": opened.campaign, "chunk": chunk, "quorum": quorum, "proofs": proofs}
+        said["version"] = self._statement.version
         path = f"/release/{opened.campaign}/{chunk}"
         answer = call(self._client, address, path, self._signed("release-answer", address.id, said))
         start = chunk * CHUNK_LOCKS * 32
@@ -304,7 +306,7 @@ class ReleaseClient:
         except (KeyError, TypeError, ValueError, CryptoRefused) as error:
             problem = "does not answer these locks under its own key"
             raise CustodianDown(address.id, problem) from error
-        if any(body.get(name) != said[name] for name in ("campaign", "chunk", "quorum")):
+        if any(body.get(name) != said[name] for name in ("campaign", "chunk", "quorum", "version")):
             raise CustodianDown(address.id, "signed an answer to another question")
         return answered
 

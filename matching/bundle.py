@@ -28,7 +28,7 @@ __all__ = [
 FRAME = 4 << 20
 """Plaintext bytes in every frame but the last."""
 _BATCH = 50_000
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _OVERHEAD = 32 + 16
 
 _ROWS = (
@@ -263,7 +263,7 @@ class Sealing:
 
     def _frame(self, *, last: bool) -> None:
         info = _frame_info(self._info, self._number, last=last)
-        sealed = _SUITE.encrypt(bytes(self._held[:FRAME]), self._key, info)
+        sealed = SUITE.encrypt(bytes(self._held[:FRAME]), self._key, info)
         self._target.write(len(sealed).to_bytes(4, "big") + sealed)
         del self._held[:FRAME]
         self._number += 1
@@ -309,7 +309,7 @@ def open_file(sealed: Path, out: Path, private: bytes, info: bytes) -> None:
             while frame:
                 following = _frame(source)
                 info_here = _frame_info(info, number, last=not following)
-                target.write(_SUITE.decrypt(frame, key, info_here))
+                target.write(SUITE.decrypt(frame, key, info_here))
                 frame, number = following, number + 1
             if not number:
                 raise ArtefactRefused("the sealed file is empty")

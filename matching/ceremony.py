@@ -32,7 +32,7 @@ from matching.oprf import SUITE
 from matching.statement import Statement, check_numbers
 from matching.threshold import committed, polynomial
 
-_HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,16 @@ class Session:
         """Custodians' ids in index order."""
         return tuple(seat.id for seat in self.seats)
 
+    @property
+    def dealers(self) -> tuple[str, ...]:
+        """Who deals: everybody here; in a resharing (`matching.resharing`) some who held shares."""
+        return self.ids
+
+    @property
+    def publics(self) -> dict[str, bytes]:
+        """The key of everybody who speaks at this table, by id."""
+        return {seat.id: seat.public for seat in self.seats}
+
     def index(self, id: str) -> int:
         """Return the 1-based index of ``id``.
 
@@ -86,13 +96,21 @@ class Session:
             raise StatementRefused(f"custodian {id} has no seat in this ceremony")
         return self.ids.index(id) + 1
 
+    def dealer_index(self, id: str) -> int:
+        """Return the 1-based index under which ``id`` deals.
+
+        Raises:
+            StatementRefused: it deals nothing here.
+        """
+        return self.index(id)
+
     def said(self, round: str, id: str, message: object) -> dict[str, Any]:
         """Return the body of a message of this ceremony's round, signed by the custodian ``id``.
 
         Raises:
             MessageRefused: another round, ceremony or signer.
         """
-        publics = {seat.id: seat.public for seat in self.seats}
+        publics = self.publics
         if id not in publics or signer(message) != id:
             raise MessageRefused(f"not a message by {id}")
         body = open_(f"ceremony-{round}", message, public=publics[id])
@@ -200,7 +218,7 @@ def begin(session: Session, id: str, uniform: bytes, hpke_private: bytes) -> tup
 
 def _knowledge_context(session: Session, id: str) -> bytes:
     head = b"trellis/ceremony-proof/v1" + bytes.fromhex(session.sid)
-    return head + session.index(id).to_bytes(2, "big")
+    return head + session.dealer_index(id).to_bytes(2, "big")
 
 
 def reveal(session: Session, id: str, secret: Secret) -> Reveal:
@@ -229,25 +247,32 @@ def check_reveal(session: Session, logged_digest: str, shown: Reveal) -> None:
 
 
 def _share_info(session: Session, dealer: str, receiver: str) -> bytes:
-    i, j = session.index(dealer), session.index(receiver)
+    i, j = session.dealer_index(dealer), session.index(receiver)
     sid = bytes.fromhex(session.sid)
     return b"consortium/dkg/v1" + sid + i.to_bytes(2, "big") + j.to_bytes(2, "big")
 
 
 def deal(session: Session, id: str, secret: Secret, keys: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Encrypt f_i(j) to every custodian j, itself included.
+    """Encrypt f_i(j) to every new holder j, itself included.
 
     Args:
         keys: per-ceremony HPKE public keys from round 1, by id.
+
+    Raises:
+        CeremonyAborted: naming whose key is none.
     """
     return {
-        to: _HPKE.encrypt(
-            polynomial(secret.coefficients, session.index(to)),
-            X25519PublicKey.from_public_bytes(keys[to]),
-            _share_info(session, id, to),
-        )
+        to: _encrypt(session, id, to, polynomial(secret.coefficients, session.index(to)), keys[to])
         for to in session.ids
     }
+
+
+def _encrypt(session: Session, dealer: str, to: str, share: bytes, key: bytes) -> bytes:
+    try:
+        public = X25519PublicKey.from_public_bytes(key)
+        return HPKE.encrypt(share, public, _share_info(session, dealer, to))
+    except ValueError as error:
+        raise CeremonyAborted(to, "gave a key to which nothing can be encrypted") from error
 
 
 def dealt_body(dealt: Mapping[str, bytes], commits: Mapping[str, Message]) -> dict[str, Any]:
@@ -290,7 +315,7 @@ def open_share(
     """
     private = X25519PrivateKey.from_private_bytes(hpke_private)
     try:
-        share = _HPKE.decrypt(sealed, private, _share_info(session, shown.id, receiver))
+        share = HPKE.decrypt(sealed, private, _share_info(session, shown.id, receiver))
     except (InvalidTag, ValueError) as error:
         raise CeremonyAborted(shown.id, f"sent {receiver} a share that does not open") from error
     expected = committed(shown.commitments, session.index(receiver))
@@ -314,14 +339,14 @@ def receive(
     """Add up everybody's shares for ``id``: x_j.
 
     Args:
-        reveals: every custodian's checked reveal.
+        reveals: every dealer's checked reveal.
         sealed: per dealer the share it sent to ``id``.
 
     Raises:
         CeremonyAborted: naming the dealer; `complain` then lets anybody see it.
     """
     total = group.ZERO
-    for dealer in session.ids:
+    for dealer in session.dealers:
         share = open_share(session, reveals[dealer], id, secret.hpke_private, sealed[dealer])
         total = group.scalar_add(total, share)
     return total
@@ -352,6 +377,8 @@ def judge(session: Session, complaint: Complaint, seen: Sequence[Message] = ()) 
         The abort to raise: the accused if the share is bad, the complainer if it is good.
     """
     by, against = complaint.by, complaint.against
+    if against not in session.dealers:
+        return CeremonyAborted(by, f"complained about {against}, who deals nothing")
     try:
         dealt = session.said("shares", against, complaint.shares)
         revealed = session.said("reveal", against, complaint.reveal)
@@ -396,12 +423,7 @@ def conclude(session: Session, reveals: Mapping[str, Reveal]) -> Statement:
     Raises:
         StatementRefused: the sum is the identity, or anything else is inconsistent.
     """
-    commitments = []
-    for m in range(session.threshold):
-        total = group.IDENTITY
-        for one in session.ids:
-            total = group.add(total, reveals[one].commitments[m])
-        commitments.append(total)
+    commitments = summed(session, reveals)
     statement = Statement(
         sid=session.sid,
         epoch=session.epoch,
@@ -409,11 +431,22 @@ def conclude(session: Session, reveals: Mapping[str, Reveal]) -> Statement:
         suite=SUITE,
         threshold=session.threshold,
         ids=session.ids,
-        commitments=tuple(commitments),
+        commitments=commitments,
         shares=tuple(committed(commitments, j + 1) for j in range(len(session.seats))),
     )
     check_numbers(statement)
     return statement
+
+
+def summed(session: Session, reveals: Mapping[str, Reveal]) -> tuple[bytes, ...]:
+    """Return F_m: the sum of all dealers' commitments."""
+    commitments = []
+    for m in range(session.threshold):
+        total = group.IDENTITY
+        for one in session.dealers:
+            total = group.add(total, reveals[one].commitments[m])
+        commitments.append(total)
+    return tuple(commitments)
 
 
 def check_share(statement: Statement, id: str, share: bytes) -> None:

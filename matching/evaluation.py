@@ -19,7 +19,6 @@ from matching.statement import Statement
 BATCH = 4096
 BATCH_BYTES = BATCH * group.SIZE
 REQUEST, RESPONSE = "evaluate", "evaluated"
-VERSION = 1
 
 TOKENS_A_ROW = 13
 """Twelve recipes and the address token (`matching.recipes`)."""
@@ -56,7 +55,7 @@ class Request:
     """What one caller asks of a custodian: one batch of exactly 4,096 points.
 
     Attributes:
-        version: share version; versions never mix.
+        version: of the shares, as in the key statement; versions never mix.
         batch: the caller's name for what this belongs to (a contribution, a roll).
         nonce: 32 hex digits, fresh per request and kept for its repeats.
         points: SHA-256 of the points, hex.

@@ -5,6 +5,7 @@ say one key
 and mean another.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class Statement:
         ids: custodians in index order; the index of ``ids[k]`` is k + 1.
         commitments: F_m, threshold points; F_0 is the public key.
         shares: X_j = x_j*G in index order.
+        version: of the shares: 1 from the ceremony, one more after each resharing. Shares of two
+            versions do not combine.
+        previous: digest of the statement whose shares were dealt again, from version 2 on.
+        dealers: which of its custodians dealt theirs, in their old index order.
     """
 
     sid: str
@@ -42,6 +47,19 @@ class Statement:
     ids: tuple[str, ...]
     commitments: tuple[bytes, ...]
     shares: tuple[bytes, ...]
+    version: int = 1
+    previous: str | None = None
+    dealers: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the signed bytes, hex: what the next version names as its previous."""
+        return hashlib.sha256(signed_bytes(self)).hexdigest()
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Whose signatures it needs: its holders', and its dealers', who may be leaving."""
+        return (*self.ids, *(one for one in self.dealers if one not in self.ids))
 
     @property
     def public(self) -> bytes:
@@ -64,8 +82,10 @@ class Statement:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is signed and logged."""
+        descent = {"previous": self.previous, "dealers": list(self.dealers)}
         return {
             "sid": self.sid,
+            "version": self.version,
             "epoch": self.epoch,
             "purpose": self.purpose,
             "suite": self.suite,
@@ -74,6 +94,7 @@ class Statement:
             "ids": list(self.ids),
             "F": [point.hex() for point in self.commitments],
             "X": [point.hex() for point in self.shares],
+            **(descent if self.previous is not None else {}),
         }
 
     @classmethod
@@ -95,6 +116,9 @@ class Statement:
                 ids=tuple(str(one) for one in stated["ids"]),
                 commitments=tuple(bytes.fromhex(point) for point in stated["F"]),
                 shares=tuple(bytes.fromhex(point) for point in stated["X"]),
+                version=int(stated["version"]),
+                previous=None if "previous" not in stated else str(stated["previous"]),
+                dealers=tuple(str(one) for one in stated.get("dealers", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StatementRefused("a key statement lacks a field, or has one misshapen") from error
@@ -125,6 +149,9 @@ def check_numbers(statement: Statement) -> None:
         raise StatementRefused("the threshold lies between one and the number of custodians")
     if len(statement.commitments) != statement.threshold:
         raise StatementRefused("exactly as many commitments as the threshold are needed")
+    first = (statement.previous, statement.dealers) == (None, ())
+    if statement.version < 1 or (statement.version == 1) != first:
+        raise StatementRefused("a statement names those who dealt it from its second version on")
     try:
         for point in (*statement.commitments, *statement.shares):
             group.check_point(point)
@@ -138,7 +165,9 @@ def check_numbers(statement: Statement) -> None:
 def check_statement(
     statement: Statement, signatures: Mapping[str, bytes], publics: Mapping[str, bytes]
 ) -> None:
-    """Check a statement and that every custodian in it signed it.
+    """Check a statement and that every holder and every dealer signed it.
+
+    From its second version on it also has to descend from the first: `matching.lineage`.
 
     Args:
         signatures: 64 bytes per custodian id.
@@ -149,7 +178,7 @@ def check_statement(
     """
     check_numbers(statement)
     said = signed_bytes(statement)
-    for one in statement.ids:
+    for one in statement.signers:
         check_signature(one, said, signatures, publics)
 
 

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -17,12 +18,16 @@ import jwt
 from consortium.cli.errors import ApiRefused, CheckRefused, Unreachable
 from consortium.cli.home import Home, Json
 from consortium.clock import Clock, utc
-from matching.statement import Statement, check_statement
+from consortium.custodians import CustodianProblem, TooFewCustodians, dealt_again
+from matching.lineage import Signed, check_line
+from matching.statement import Statement
 from provenance.entry import Drafted, openings_to_json
 from provenance.evidence import Checked, Evidence, Policy, check
 from provenance.merkle import leaf_hash
 
 AUDIENCE = "trellis-api"
+KEYS_SEEN = "keys.json"
+"""In a home: the public key and share version of each epoch's keys, as last checked."""
 TOKEN_LIFE = timedelta(minutes=4)
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between tries when nobody answers; after the last one the tool says so."""
@@ -32,6 +37,7 @@ FULL = 507
 POLL = (0.2, 0.4, 0.8, 1.5, 3.0, 5.0)
 """Seconds between two looks at a promised entry; the last one repeats."""
 
+K = TypeVar("K")
 Params = Mapping[str, str]
 
 
@@ -249,7 +255,7 @@ class Api:
             seal=self._statement(keys, "seal"),
             mailer=self._key(keys, "mailer"),
             pepper=self._key(keys, "pepper", role="operator"),
-            match_evidence=keys["match"],
+            match_evidence=self._line(keys, "match")[-1],
         )
 
     def match_keys(self) -> tuple[Statement, bytes]:
@@ -257,23 +263,70 @@ class Api:
         keys = self.get(f"/keys/{self.home.invite['epoch']}")
         return self._statement(keys, "match"), self._key(keys, "pepper", role="operator")
 
+    def newer_keys(self, keys: K, work: Callable[[K], None], fetch: Callable[[], K]) -> None:
+        """Do ``work`` with key statements; once more, with the newest, after a resharing."""
+        try:
+            work(keys)
+        except (CustodianProblem, TooFewCustodians) as problem:
+            if not dealt_again(problem):
+                raise
+            work(fetch())
+
     def _statement(self, keys: Json, purpose: str) -> Statement:
-        checked = self._key_entry(keys, purpose, kind="statement")
+        """Check the whole line of a key: each version is signed by who held the one before."""
         invite = self.home.invite
-        publics = {c["id"]: bytes.fromhex(c["public"]) for c in invite["custodians"]}
-        if checked.actor not in publics.values():
-            raise CheckRefused(f"the {purpose} key was logged by nobody who is a custodian here")
-        statement = Statement.from_json(cast(Json, checked.facts["statement"]))
-        wanted = (purpose, invite["epoch"], invite["threshold"], sorted(publics))
+        present = sorted(one["id"] for one in invite["custodians"])
+        listed = (*invite.get("former", ()), *invite["custodians"])
+        publics = {one["id"]: bytes.fromhex(one["public"]) for one in listed}
+        line = [self._signed(one, purpose, publics) for one in self._line(keys, purpose)]
+        statement = check_line(line, publics)
+        wanted = (purpose, invite["epoch"], invite["threshold"], present)
         stated = (statement.purpose, statement.epoch, statement.threshold, sorted(statement.ids))
         if wanted != stated:
             raise CheckRefused(
                 f"the {purpose} key is for other custodians, another epoch or another threshold "
                 "than the invite names"
             )
-        signatures = cast(dict[str, str], checked.facts["signatures"])
-        check_statement(statement, {one: unhex(s) for one, s in signatures.items()}, publics)
+        self._remember(statement)
         return statement
+
+    def _line(self, keys: Json, purpose: str) -> list[Any]:
+        """Return the evidence of every version, whose newest is what the server calls the key."""
+        newest = self._shown(keys, purpose)
+        lines = keys.get("lines")
+        line = lines.get(purpose) if isinstance(lines, dict) else None
+        if not isinstance(line, list) or not line:
+            return [newest]
+        return line
+
+    def _signed(self, evidence: Any, purpose: str, publics: Mapping[str, bytes]) -> Signed:
+        checked = self._key_kind(evidence, purpose, kind="statement")
+        if checked.actor not in publics.values():
+            raise CheckRefused(f"the {purpose} key was logged by nobody who is a custodian here")
+        return Signed.from_facts(checked.facts)
+
+    def _remember(self, statement: Statement) -> None:
+        """Hold the server to the key that it showed before: one key an epoch, never an older one.
+
+        What was sealed or tokenised under the first one would be lost under another.
+        """
+        name = f"{statement.epoch}/{statement.purpose}"
+        path = self.home.path / KEYS_SEEN
+        known = json.loads(path.read_bytes()) if path.exists() else {}
+        seen = known.get(name)
+        now = {"public": statement.public.hex(), "version": statement.version}
+        if seen is not None and seen["public"] != now["public"]:
+            raise CheckRefused(
+                f"the {statement.purpose} key of {statement.epoch} is another than this home saw "
+                "before: ask the custodians; do not go on"
+            )
+        if seen is not None and seen["version"] > now["version"]:
+            raise CheckRefused(
+                f"the {statement.purpose} key's shares are older than this home saw before: the "
+                "log, or a copy of it, was put back"
+            )
+        if seen != now:
+            self.home.write_json(KEYS_SEEN, {**known, name: now})
 
     def _key(self, keys: Json, name: str, *, role: str = "mailer") -> bytes:
         checked = self._key_entry(keys, name, kind=name)
@@ -287,12 +340,18 @@ class Api:
         return unhex(checked.facts.get("public"))
 
     def _key_entry(self, keys: Json, name: str, *, kind: str) -> Checked:
+        return self._key_kind(self._shown(keys, name), name, kind=kind)
+
+    def _shown(self, keys: Json, name: str) -> Any:
         if not isinstance(keys, dict) or not keys.get(name):
             raise CheckRefused(
                 f"there is no {name} key in the log yet: the custodians' ceremony or the "
                 "operator's set-up is not finished. Try again later."
             )
-        checked = self.check(read_evidence(keys[name]))
+        return keys[name]
+
+    def _key_kind(self, evidence: Any, name: str, *, kind: str) -> Checked:
+        checked = self.check(read_evidence(evidence))
         if checked.kind != "key" or checked.facts.get("kind") != kind:
             raise CheckRefused(f"what the server calls the {name} key is another kind of entry")
         return checked

@@ -163,6 +163,74 @@ def ceremony(home: Path, purpose: str, attempt: int, patience: float) -> None:
 
 @command.command()
 @_home
+@click.option("--purpose", type=click.Choice(["match", "seal"]), required=True)
+@click.option("--to", "version", type=click.IntRange(min=2), required=True, help="New version.")
+@click.option(
+    "--dealer",
+    "dealers",
+    multiple=True,
+    metavar="ID",
+    help="Who deals, the same for everybody; as many as the old threshold.",
+)
+@click.option("--attempt", default=1, show_default=True, help="One more after each abort.")
+@click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait for others.")
+@json_option
+def reshare(
+    home: Path, purpose: str, version: int, dealers: tuple[str, ...], attempt: int, patience: float
+) -> None:
+    """Deal a key's shares again, to the custodians of the invite joined last."""
+    from consortium.custodian.process import reshare as run
+
+    with _said():
+        done = run(
+            home,
+            purpose,
+            version,
+            dealers=dealers,
+            attempt=attempt,
+            patience=patience,
+            say=say,
+            prompt=person(),
+        )
+    if done is None:
+        raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
+    say(
+        f"{purpose} key of {done.epoch}, shares of version {done.version}: "
+        f"{done.threshold} of {len(done.ids)} custodians ({', '.join(done.ids)}). "
+        "Shares of earlier versions are worthless; the key is the same."
+    )
+    last_line(
+        {
+            "purpose": purpose,
+            "sid": done.sid,
+            "public": done.public.hex(),
+            "version": done.version,
+        }
+    )
+
+
+@command.command()
+@_home
+@click.option("--epoch", required=True, help="The epoch whose shares are destroyed.")
+@click.option("--even-current", is_flag=True, help="Also if it is the invite's own epoch.")
+@json_option
+def destroy(home: Path, epoch: str, even_current: bool) -> None:
+    """Delete both shares of an epoch for good, and say so in the log."""
+    from consortium.custodian.process import destroy as run
+
+    with _said():
+        done = run(home, epoch, even_current=even_current, prompt=person())
+    for key in done:
+        left = len(key.ids) - key.threshold + 1
+        say(
+            f"the share of the {key.purpose} key of {epoch} is gone from here; once {left} of "
+            f"{len(key.ids)} custodians have done so, nobody can use that key again"
+        )
+    last_line({"epoch": epoch, "destroyed": [key.purpose for key in done]})
+
+
+@command.command()
+@_home
 @json_option
 def status(home: Path) -> None:
     """Say who used what, what was opened, which keys are held, and what to do now."""

@@ -33,6 +33,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
     found += _listed(old, new, "witnesses", "name", "vkey")
     found += _listed(old, new, "custodians", "id", "public")
     found += _listed(old, new, "actors", "id", "public")
+    found += _former(old, new)
     found += _counted(old, new, "quorum", "witnesses", "name")
     found += _counted(old, new, "threshold", "custodians", "id")
     return Differences(
@@ -72,6 +73,14 @@ def _listed(
         if before.get("hours") != after.get("hours"):
             words = f"{before.get('hours', 'always')}, is {after.get('hours', 'always')}"
             yield False, f"{part}: {one} was open {words}"
+
+
+def _former(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
+    """Who held a share before signs for who holds one now; nobody becomes that out of nothing."""
+    known = {(one["id"], one["public"]) for one in (*old["custodians"], *old.get("former", []))}
+    for one in new.get("former", []):
+        if (one["id"], one["public"]) not in known:
+            yield True, f"former: {one['id']} was no custodian here, key {_short(one['public'])}"
 
 
 def _counted(

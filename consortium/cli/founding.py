@@ -196,6 +196,7 @@ def invite_of(
             for one in identities
             if one["role"] == "custodian"
         ],
+        "former": _former(place.home, identities),
         "threshold": world.custodians.threshold,
         "epoch": EPOCH_FORMAT.format(year=world.election.year),
         "race": world.race.id,
@@ -206,6 +207,15 @@ def invite_of(
         ],
         "demo": demo,
     }
+
+
+def _former(home: Path, identities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Custodians of the invite before this one: what they signed is checked with their keys."""
+    path = home / "invite.json"
+    before = json.loads(path.read_bytes()) if path.exists() else {}
+    present = {one["id"] for one in identities if one["role"] == "custodian"}
+    known = [*before.get("former", ()), *before.get("custodians", ())]
+    return [one for one in known if one["id"] not in present]
 
 
 def found(

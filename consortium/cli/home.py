@@ -215,6 +215,7 @@ _TEXTS = ("api", "origin", "log_url", "log_vkey", "epoch", "race")
 _LISTS: dict[str, tuple[str, ...]] = {
     "witnesses": ("name", "vkey", "url"),
     "custodians": ("id", "url", "public"),
+    "former": ("id", "url", "public"),
     "actors": ("id", "role", "name", "public"),
 }
 
@@ -241,6 +242,8 @@ def checked_invite(invite: Json) -> Json:
             raise HomeRefused(f"the invite's {key!r} is missing or not a text")
     for key, wanted in _LISTS.items():
         entries = invite.get(key)
+        if key == "former" and not entries:
+            continue  # nobody has left
         if not isinstance(entries, list) or not entries:
             raise HomeRefused(f"the invite's {key!r} is missing or empty")
         for number, entry in enumerate(entries, 1):
@@ -263,6 +266,8 @@ def checked_invite(invite: Json) -> Json:
         ):
             if len({entry[part] for entry in entries}) != len(entries):
                 raise HomeRefused(f"the invite's {key!r} names one {part} twice")
+    if {one["id"] for one in invite.get("former") or ()} & {c["id"] for c in invite["custodians"]}:
+        raise HomeRefused("the invite names one custodian as present and as former")
     for key, of in (("quorum", "witnesses"), ("threshold", "custodians")):
         count = invite.get(key)
         if type(count) is not int or not 1 <= count <= len(invite[of]):

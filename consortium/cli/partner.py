@@ -16,7 +16,7 @@ from consortium.cli import (
     uploading,
     withdrawing,
 )
-from consortium.cli.api import Api
+from consortium.cli.api import Api, SealedKeys
 from consortium.cli.desk import (
     Desk,
     confirm,
@@ -170,9 +170,12 @@ def upload(
         dryrun.show(who, own, members, keys, out)
         return
     with progress("Codes, evaluated by the custodians") as steps:
-        uploading.tokenise(
-            who, own, members, keys, steps, workers=workers, client=outside().custodians()
-        )
+        client = outside().custodians()
+
+        def tokenise(keys: SealedKeys) -> None:
+            uploading.tokenise(who, own, members, keys, steps, workers=workers, client=client)
+
+        api.newer_keys(keys, tokenise, api.key_statements)
     for part in uploading.leaving(own):
         say(f"Sending {part.name}: {part.size:,} bytes, SHA-256 {part.digest}")
     leaf = uploading.send(api, own)

@@ -16,6 +16,7 @@ from consortium.cli.joining import (
     wait_option,
 )
 from matching import group
+from matching.statement import Statement
 from policies.agreement import parse
 
 
@@ -95,18 +96,22 @@ def enrol(
     )
     if not own.has("entry.json"):
         confirm(f"Enrol {len(read.voters):,} voters?", yes, asked_for=True)
-    statement, pepper = api.match_keys()
     with progress("Codes, evaluated by the custodians") as steps:
-        enrolling.tokenise(
-            who,
-            own,
-            read,
-            statement=statement,
-            pepper=pepper,
-            steps=steps,
-            workers=workers,
-            client=outside().custodians(),
-        )
+        client = outside().custodians()
+
+        def tokenise(keys: tuple[Statement, bytes]) -> None:
+            enrolling.tokenise(
+                who,
+                own,
+                read,
+                statement=keys[0],
+                pepper=keys[1],
+                steps=steps,
+                workers=workers,
+                client=client,
+            )
+
+        api.newer_keys(api.match_keys(), tokenise, api.match_keys)
     for name, size, digest in enrolling.sizes(own):
         say(f"Sending {name}: {size:,} bytes, SHA-256 {digest}")
     leaf = enrolling.send(api, own, read, enrolling.terms(use_terms, agreement.use_terms))

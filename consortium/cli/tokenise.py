@@ -58,7 +58,6 @@ from matching.crypto_errors import MessageRefused, ProofRefused
 from matching.envelope import Message, Signer
 from matching.evaluation import (
     BATCH,
-    VERSION,
     Request,
     check_response,
     moment,
@@ -153,6 +152,7 @@ class _Begun:
     after: Mapping[str, str]
     blinds: bytes = field(repr=False)
     points: bytes = field(repr=False)
+    version: int
 
     def to_bytes(self) -> bytes:
         """What is kept: a line of JSON, then inputs, blinds, points."""
@@ -162,6 +162,7 @@ class _Begun:
             "after": dict(self.after),
             "inputs": [len(one) for one in self.inputs],
             "blinds": len(self.blinds),
+            "version": self.version,
         }
         return b"".join((json.dumps(head).encode(), b"\n", *self.inputs, self.blinds, self.points))
 
@@ -175,7 +176,8 @@ class _Begun:
             at += size
         blinds, points = rest[at : at + head["blinds"]], rest[at + head["blinds"] :]
         expires = moment(head["expires"])
-        return cls(name, inputs, head["nonce"], expires, head["after"], blinds, points)
+        nonce, after, version = head["nonce"], head["after"], head["version"]
+        return cls(name, inputs, nonce, expires, after, blinds, points, version)
 
 
 class _Drawer:
@@ -284,7 +286,13 @@ class _Run:
         raw = self.drawer.read(name)
         begun = _Begun.from_bytes(name, raw) if raw is not None else None
         soon = datetime.now(UTC) + timedelta(minutes=5)
-        if begun is not None and begun.expires > soon and self.memory.fresh(begun.inputs):
+        if (
+            begun is not None
+            and begun.expires > soon
+            # Answers of two share versions do not combine: after a resharing all are asked anew.
+            and begun.version == self.statement.version
+            and self.memory.fresh(begun.inputs)
+        ):
             return begun
         # A crash between the memory and this line left an answered batch: here it goes.
         self.drawer.drop(name)
@@ -307,7 +315,8 @@ class _Run:
         blinds, points = self.workers.submit(_blind, inputs, self.blinded).result()
         nonce = secrets.token_hex(16)
         expires = (datetime.now(UTC) + _LIFE).replace(microsecond=0)
-        begun = _Begun(f"{nonce}.begun", inputs, nonce, expires, self._after(), blinds, points)
+        version, after = self.statement.version, self._after()
+        begun = _Begun(f"{nonce}.begun", inputs, nonce, expires, after, blinds, points, version)
         self.drawer.write(begun.name, begun.to_bytes())
         return begun
 
@@ -320,7 +329,7 @@ class _Run:
         """The signed request of a batch; the same batch is the same bytes."""
         request = Request(
             sid=self.statement.sid,
-            version=VERSION,
+            version=self.statement.version,
             actor=self.actor,
             batch=self.batch,
             purpose=self.statement.purpose,

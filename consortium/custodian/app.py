@@ -106,11 +106,10 @@ class Custodian:
         key = self._ledger.key_of(request.sid)
         if key is None:
             raise Refused("no-key", "no share of that key is held here", 404)
-        if (request.purpose, request.version) != ("match", evaluation.VERSION) or (
-            key.statement.purpose != "match"
-        ):
+        if (request.purpose, key.statement.purpose) != ("match", "match"):
             # The key of locks must never evaluate points of a caller's choosing.
             raise Refused("wrong-key", "only the matching key evaluates points")
+        _same_version(request.version, key.statement)
         return key
 
     def _allowed(self, actor: Actor) -> int:
@@ -212,6 +211,7 @@ class Custodian:
         if (said.get("digest"), said.get("locks")) != digests:
             raise Refused("not-signed", "the mailer signed another manifest or other locks", 400)
         key = self._seal_key()
+        _same_version(said.get("version"), key.statement)
         gate = self._gate(key.statement)
         if self._ledger.stopped(str(asked.manifest["campaign"])):
             raise Refused("stopped", "a partner stopped this campaign")
@@ -262,6 +262,7 @@ class Custodian:
         if self._ledger.stopped(campaign):
             raise Refused("stopped", "a partner stopped this campaign")
         key = self._seal_key()
+        _same_version(body.get("version"), key.statement)
         self._gate(key.statement).check_window(release.opens, release.closes)
         quorum = self._quorum(body.get("quorum"), key)
         start, step = chunk * locks.CHUNK_LOCKS * 32, locks.CHUNK_LOCKS * 32
@@ -306,6 +307,7 @@ class Custodian:
             "quorum": list(quorum),
             "locks": hashlib.sha256(part).hexdigest(),
             "answers": hashlib.sha256(answers).hexdigest(),
+            "version": key.statement.version,
         }
         if proofs and live:
             proof = locks.prove_answers(key.share, index, quorum, live, answered)
@@ -441,6 +443,13 @@ def create_app(custodian: Custodian) -> Starlette:
             Route("/status", status),
         ]
     )
+
+
+def _same_version(asked: object, held: Statement) -> None:
+    """Refuse a call for other shares than are held: shares of two versions do not combine."""
+    if asked != held.version:
+        detail = f"shares of version {held.version} are held here; take its statement from the log"
+        raise Refused("wrong-version", detail, 409)
 
 
 def _named(error: CryptoRefused) -> Refused:

@@ -1,5 +1,6 @@
 """Everything a custodian must remember, in one file; written before any answer."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +21,16 @@ class Ledger(Quotas, Opens, Protection, Seen):
         spent = dict(self.rows("SELECT actor, sum(points) FROM spent GROUP BY actor"))
         return {
             "keys": [
-                {"purpose": purpose, "epoch": epoch, "sid": sid}
-                for purpose, epoch, sid in self.rows("SELECT purpose, epoch, sid FROM keys")
+                {"purpose": purpose, "epoch": epoch, "sid": sid, "version": version}
+                for purpose, epoch, sid, version in self.rows(
+                    "SELECT purpose, epoch, sid, json_extract(statement, '$.version') FROM keys"
+                )
+            ],
+            "over": [
+                {"purpose": purpose, "epoch": epoch, "sid": sid, "why": why}
+                for purpose, epoch, sid, why in self.rows(
+                    "SELECT purpose, epoch, sid, why FROM over ORDER BY epoch, purpose, version"
+                )
             ],
             "spent": spent,
             "roster": self.rows("SELECT count(*) FROM roster")[0][0],
@@ -47,3 +56,24 @@ SELECT r.campaign, coalesce(sum(o.at > ?), 0), count(o.lock),
 FROM releases r LEFT JOIN opens o ON o.digest = r.digest LEFT JOIN stops s USING (campaign)
 GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
         return list(self.rows(query, int(since.timestamp())))
+
+    def told(self) -> dict[str, Any]:
+        """Return what a custodian that joins must know: what was retired and stopped."""
+        return {
+            "retired": [row[0].hex() for row in self.rows("SELECT tag FROM retired ORDER BY tag")],
+            "stops": self.rows("SELECT campaign, by, at FROM stops ORDER BY campaign"),
+        }
+
+    def take_told(self, told: Mapping[str, Any]) -> None:
+        """Take in what another custodian was told; it can only make more retired and stopped.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is malformed; nothing was taken.
+        """
+        tags = [bytes.fromhex(tag) for tag in told["retired"]]
+        stops = [(str(a), str(b), datetime.fromisoformat(at)) for a, b, at in told["stops"]]
+        if any(len(tag) != 32 for tag in tags):
+            raise ValueError("a tag has 32 bytes")
+        self.retire(tags)
+        for campaign, by, at in stops:
+            self.stop(campaign, by, at)

@@ -112,6 +112,10 @@ class ApiLog:
         """Return one chunk's bytes, unchecked."""
         return self._call("GET", f"/roster/{chunk}").content
 
+    def keys(self, epoch: str) -> dict[str, Any]:
+        """Return what the log holds of an epoch's keys, unchecked: ``lines`` by purpose."""
+        return dict(self._call("GET", f"/keys/{epoch}").json())
+
     def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
             answer = self._client.request(method, self._base + path, **more)

@@ -3,23 +3,27 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.clock import Clock, utc
+from consortium.custodian import destruction
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.ceremony import Ceremony, HttpPeers
-from consortium.custodian.errors import CustodianError, LogUnreachable
+from consortium.custodian.errors import CustodianError, HomeUnready, LogUnreachable
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import ApiLog
+from consortium.custodian.resharing import Reshare
 from consortium.custodian.settings import Registry, Settings, read_settings
+from consortium.custodian.table import Table
 from consortium.custodian.trees import Trees
 from consortium.custodian.wrapping import Asking, Opened, from_environment, opened
 from consortium.hardening import no_core_dumps, no_swap
 from matching import group
 from matching.crypto_errors import CryptoRefused
+from matching.lineage import Signed, check_line
 from matching.statement import Statement
 
 ROSTER_SECONDS = 30.0
@@ -150,8 +154,116 @@ def take_part(
         return _until_done(ceremony, time.monotonic() + patience, step, say)
 
 
+def reshare(
+    home: Path,
+    purpose: str,
+    to: int,
+    *,
+    dealers: Sequence[str] = (),
+    attempt: int = 1,
+    patience: float = 3600,
+    step: float = 0.5,
+    say: Callable[[str], None] = lambda words: None,
+    now: Clock = utc,
+    prompt: Prompt | None = None,
+) -> Statement | None:
+    """Take part in a resharing until it is finished; an interruption loses nothing.
+
+    Args:
+        to: the version that the new shares will have; one more than the newest in the log.
+        dealers: who deals; the same for everybody. By default the first who stay.
+        patience, say: as in `take_part`.
+
+    Returns:
+        The statement of version ``to`` or later, or nothing when the patience ran out.
+
+    Raises:
+        CeremonyAborted: naming the culprit.
+        StatementRefused: the change is against a rule, or the log's statements do not hold.
+        HomeUnready: the version before ``to`` is neither held here nor in the log.
+    """
+    parts = build(home, now, prompt)
+    peers = HttpPeers(parts.registry.urls())
+    with closing(parts), closing(peers):
+        epoch = parts.registry.invite["epoch"]
+        held = parts.ledger.statement(purpose, epoch)
+        if held is not None and held.version >= to:
+            return held
+        log = Trees(parts.log, parts.ledger)
+        line = _line(parts, log, purpose)
+        old = _version(parts, held, line, purpose, to - 1)
+        done = line[to - 1] if len(line) >= to else None
+        tables = [
+            Reshare(
+                parts.registry.resharing(old, done.dealers if done else dealers, number),
+                parts.settings.id,
+                ledger=parts.ledger,
+                log=log,
+                peers=peers,
+                sign=parts.settings.key.sign,
+            )
+            for number in range(1, attempt + 1)
+        ]
+        # An attempt that stands in the log after all is finished, whichever one was asked for.
+        table = next((one for one in tables if done and one.signed), tables[-1])
+        session = table.session
+        say(f"dealing: {', '.join(session.dealers)}; then holding: {', '.join(session.ids)}")
+        return _until_done(table, time.monotonic() + patience, step, say)
+
+
+def destroy(
+    home: Path,
+    epoch: str,
+    *,
+    even_current: bool = False,
+    now: Clock = utc,
+    prompt: Prompt | None = None,
+) -> list[Statement]:
+    """Delete both shares of an epoch for good, and say so in the log.
+
+    Raises:
+        HomeUnready: it is the invite's own epoch and that was not confirmed, or nothing is held.
+        LogUnreachable: deleted, not yet said; run it again.
+    """
+    parts = build(home, now, prompt)
+    with closing(parts):
+        if epoch == parts.registry.invite["epoch"] and not even_current:
+            raise HomeUnready(
+                f"{epoch} is the current epoch: without enough shares no list of it can be "
+                "opened or extended again; --even-current does it all the same"
+            )
+        return destruction.destroy(parts.ledger, parts.log, parts.settings.id, epoch)
+
+
+def _line(parts: Parts, log: Trees, purpose: str) -> list[Statement]:
+    """Return every version's statement that the log shows, checked from the first one on."""
+    epoch = parts.registry.invite["epoch"]
+    shown = parts.log.keys(epoch).get("lines", {}).get(purpose, [])
+    line = [Signed.from_facts(log.believe(one).facts) for one in shown]
+    if line:
+        check_line(line, parts.registry.custodians())
+    return [one.statement for one in line]
+
+
+def _version(
+    parts: Parts, held: Statement | None, line: Sequence[Statement], purpose: str, version: int
+) -> Statement:
+    """Return one version's statement: our own, or the log's."""
+    if held is not None and held.version == version:
+        return held
+    if len(line) < version:
+        raise HomeUnready(f"the log holds no version {version} of the {purpose} key yet")
+    found = line[version - 1]
+    if held is not None and (held.sid, held.public) != (found.sid, found.public):
+        raise HomeUnready(f"the log's {purpose} key is another than the one held here")
+    if held is not None and parts.settings.id in found.ids:
+        detail = f"version {held.version} is held here: finish `reshare --to {held.version + 1}`"
+        raise HomeUnready(detail)
+    return found
+
+
 def _until_done(
-    ceremony: Ceremony, until: float, step: float, say: Callable[[str], None]
+    ceremony: Table, until: float, step: float, say: Callable[[str], None]
 ) -> Statement | None:
     said = ""
     while time.monotonic() < until:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consortium.custodian.errors import HomeUnready, Refused
 from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
 from matching.ceremony import Seat, Session
+from matching.crypto_errors import StatementRefused
 from matching.evaluation import (
     DEFAULT_CLASS,
     MOST_CLASS,
@@ -20,6 +21,8 @@ from matching.evaluation import (
     allowance,
     class_of,
 )
+from matching.resharing import Resharing, resharing
+from matching.statement import Statement
 
 #: Rows; the largest class that an invite may give an actor here without a raise.
 CLASS_MAX = {"partner": 2**22, "steward": MOST_CLASS}
@@ -181,8 +184,39 @@ class Registry:
         )
 
     def urls(self) -> dict[str, str]:
-        """Return each custodian's address by id."""
-        return {one["id"]: one["url"].rstrip("/") for one in self.invite["custodians"]}
+        """Return each custodian's address by id, former ones included."""
+        return {one["id"]: one["url"].rstrip("/") for one in self._all_custodians()}
+
+    def custodians(self) -> dict[str, bytes]:
+        """Return each custodian's 32-byte key by id, former ones included: they signed before."""
+        return {one["id"]: bytes.fromhex(one["public"]) for one in self._all_custodians()}
+
+    def _all_custodians(self) -> list[dict[str, Any]]:
+        return [*self.invite.get("former", []), *self.invite["custodians"]]
+
+    def resharing(self, old: Statement, dealers: Sequence[str] = (), attempt: int = 1) -> Resharing:
+        """Return the session that hands the key of ``old`` to the custodians of this invite.
+
+        Args:
+            dealers: who deals; by default the first holders of ``old``, those who stay before
+                those who leave.
+
+        Raises:
+            StatementRefused: the change is against a rule, or a dealer is unknown here.
+        """
+        told = self.session(old.purpose, attempt)
+        chosen = dealers or sorted(old.ids, key=lambda one: one not in told.ids)[: old.threshold]
+        publics = self.custodians()
+        unknown = sorted(set(chosen) - publics.keys())
+        if unknown:
+            raise StatementRefused(f"this invite does not say who {', '.join(unknown)} is")
+        return resharing(
+            old,
+            dealing=[Seat(one, publics[one]) for one in chosen],
+            seats=told.seats,
+            threshold=told.threshold,
+            attempt=attempt,
+        )
 
 
 def _actor(stated: Mapping[str, Any]) -> Actor:

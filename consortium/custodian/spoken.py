@@ -39,11 +39,18 @@ def _running(standing: Standing) -> str:
 
 def _shares(standing: Standing) -> Iterator[str]:
     if not standing.keys:
-        yield "holds no share yet"
+        yield "holds no share any more" if standing.over else "holds no share yet"
+        yield from _gone(standing)
         return
     yield f"holds these shares, protected by {PROTECTIONS.get(standing.protection, 'nothing')}"
     for purpose, epoch in standing.keys:
         yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]})"
+    yield from _gone(standing)
+
+
+def _gone(standing: Standing) -> Iterator[str]:
+    for purpose, epoch, why in standing.over:
+        yield f"  epoch {epoch}: {purpose}, {why}: the share is not here any more"
 
 
 def _used(standing: Standing) -> Iterator[str]:
@@ -130,8 +137,9 @@ def _steps(standing: Standing) -> Iterator[str]:
         return
     if not standing.running:
         yield "start it: trellis custodian serve"
+    gone = {(purpose, epoch) for purpose, epoch, _ in standing.over}
     for purpose in PURPOSES:
-        if (purpose, standing.epoch) not in standing.keys:
+        if (purpose, standing.epoch) not in {*standing.keys, *gone}:
             yield f"make the key with the others: trellis custodian ceremony --purpose {purpose}"
 
 

@@ -56,6 +56,7 @@ class Standing:
         entries, seen: size of the newest tree of the log that was believed, and when it was
             cosigned.
         splits: sizes for which the log showed two roots.
+        over: purpose and epoch of each share that is gone, and why: ``destroyed``, ``given up``.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Standing:
     entries: int
     seen: datetime | None
     splits: tuple[int, ...]
+    over: tuple[tuple[str, str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it for a machine."""
@@ -108,6 +110,7 @@ def stand(
         entries=counts["tree"],
         seen=_seen(registry, ledger) if joined else None,
         splits=tuple(counts["splits"]),
+        over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 
 

@@ -19,6 +19,7 @@ from consortium.custodians import (
     CustodianLied,
     CustodianProblem,
     TooFewCustodians,
+    dealt_again,
 )
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
@@ -33,6 +34,7 @@ from mailer import doubts, keys, stops, unseal
 from mailer.dkim import Signer, from_pem
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
+from matching.lineage import Signed, check_line
 from matching.statement import Statement
 from provenance.evidence import check
 
@@ -41,6 +43,26 @@ KEY_LIFE = timedelta(days=30)
 FORGET_EVERY = timedelta(hours=1)
 SKEW = timedelta(seconds=60)
 """How far the clock of the mail server's host may be from ours."""
+
+
+def _seal_key(invite: Mapping[str, Any]) -> tuple[Statement, dict[str, Any]]:
+    """The sealing key's newest statement and its evidence, the whole line checked.
+
+    Raises:
+        Missing: it is not in the log yet.
+        StatementRefused: a version does not follow the one before.
+    """
+    here, epoch = process(), str(invite["epoch"])
+    found = here.units.run("seal-key", lambda unit: look.key_lines(unit, epoch, here.log_files))[
+        "seal"
+    ]
+    if not found:
+        raise Missing("the sealing key's statement is not in the log yet")
+    policy = here.units.run("policy", look.policy)
+    line = [Signed.from_facts(check(one, policy).facts) for one in found]
+    listed = [*invite.get("former", ()), *invite["custodians"]]
+    publics = {one["id"]: bytes.fromhex(one["public"]) for one in listed}
+    return check_line(line, publics), found[-1].to_json()
 
 
 class Custodians:
@@ -56,23 +78,18 @@ class Custodians:
     def _reach(self) -> ReleaseClient:
         """Build the client from the sealing key's statement in the cosigned log."""
         if self._client is None:
-            here, invite = process(), process().invite()
-            found = here.units.run(
-                "seal-key", lambda unit: look.keys(unit, str(invite["epoch"]), here.log_files)
-            )["seal"]
-            if found is None:
-                raise Missing("the sealing key's statement is not in the log yet")
-            said = check(found, here.units.run("policy", look.policy))
-            seed = read_key(here.settings.mailer_home / "signing.key")
+            invite = process().invite()
+            seed = read_key(process().settings.mailer_home / "signing.key")
             listed = invite["custodians"]
             assert isinstance(listed, list)
+            statement, key = _seal_key(invite)
             self._client = ReleaseClient(
-                Statement.from_json(said.facts["statement"]),
+                statement,
                 [CustodianAddress.of(one) for one in listed if one["id"] not in self._liars],
                 mailer="mailer",
                 sign=Ed25519PrivateKey.from_private_bytes(seed).sign,
-                evidence=here.settings.mailer_home / "evidence",
-                key=found.to_json(),
+                evidence=process().settings.mailer_home / "evidence",
+                key=key,
             )
         return self._client
 
@@ -88,7 +105,29 @@ class Custodians:
         """The shared point of every lock that is not retired."""
         # Who could not prove its answers is left out of the next try, and asked again after it.
         without = self._without.pop(str(manifest["campaign"]), {})
-        opened, points = self._reach().points(
+        try:
+            opened, points = self._points(manifest, agreement, evidence, nonce, locks, without)
+        except TooFewCustodians as few:
+            if not dealt_again(few):
+                raise
+            self._client = None  # a resharing came between: once more, with the newest statement
+            opened, points = self._points(manifest, agreement, evidence, nonce, locks, without)
+        self._opened[opened.campaign] = opened
+        for problem in opened.problems.values():
+            print(f"mailer: {problem}; others help in its place", flush=True)  # noqa: T201
+        self._say_who_shuts(opened)
+        return {lock: point for lock, point in zip(locks, points, strict=True) if point is not None}
+
+    def _points(
+        self,
+        manifest: Mapping[str, Any],
+        agreement: bytes,
+        evidence: Mapping[str, Any],
+        nonce: bytes,
+        locks: Sequence[bytes],
+        without: Mapping[str, CustodianProblem],
+    ) -> tuple[Opened, list[bytes | None]]:
+        return self._reach().points(
             manifest,
             agreement=agreement,
             evidence=evidence,
@@ -96,11 +135,6 @@ class Custodians:
             locks=locks,
             without=without,
         )
-        self._opened[opened.campaign] = opened
-        for problem in opened.problems.values():
-            print(f"mailer: {problem}; others help in its place", flush=True)  # noqa: T201
-        self._say_who_shuts(opened)
-        return {lock: point for lock, point in zip(locks, points, strict=True) if point is not None}
 
     def _say_who_shuts(self, opened: Opened) -> None:
         total: Counter[str] = Counter()

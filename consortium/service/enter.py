@@ -18,6 +18,7 @@ SKEW = timedelta(hours=2)
 POSTED = {
     ("key", "ceremony-commit"): "custodian",
     ("key", "statement"): "custodian",
+    ("key", "destroyed"): "custodian",
     ("key", "mailer"): "mailer",
     ("agreement", "sign"): "partner",
     ("sent", "released"): "custodian",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from consortium.service import agree, choose, thaw
+from consortium.service import agree, choose, keyring, thaw
 from consortium.service.errors import NotReady
 from consortium.store import actors, campaigns, contributions, deliveries, log, races, roster, texts
 from consortium.store.errors import Missing
@@ -370,15 +370,12 @@ def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]
     for one in log.of_kind(unit, "key"):
         opened = one.openings or {}
         kind = opened.get("kind", {}).get("value")
-        if kind == "statement":
-            statement = opened["statement"]["value"]
-            name, of = statement["purpose"], statement["epoch"]
-        elif kind in ("mailer", "pepper"):
-            name, of = kind, opened["epoch"]["value"]
-        else:
+        if kind not in ("mailer", "pepper") or one.index is None:
             continue
-        if of == epoch and one.index is not None:
-            found[name] = evidence(unit, one.leaf, backend)
+        if opened["epoch"]["value"] == epoch:
+            found[kind] = evidence(unit, one.leaf, backend)
+    for purpose, line in keyring.lines_of(unit, epoch).items():
+        found[purpose] = evidence(unit, line[-1][0], backend) if line else None
     return found
 
 
@@ -396,6 +393,25 @@ def mailer_key(unit: Unit, backend: Backend) -> bytes:
     if said.actor != publics(unit).get("mailer"):
         raise NotReady("the log has no key that the mail machine itself signed")
     return bytes.fromhex(str(said.facts["public"]))
+
+
+def key_lines(unit: Unit, epoch: str, backend: Backend) -> dict[str, list[Evidence]]:
+    """Each custodians' key's statements from its first version to its newest."""
+    found = keyring.lines_of(unit, epoch)
+    return {
+        purpose: _shown(unit, [leaf for leaf, _ in line], backend)
+        for purpose, line in found.items()
+    }
+
+
+def destructions(unit: Unit, epoch: str, backend: Backend) -> list[Evidence]:
+    """What custodians logged of destroying their shares of an epoch."""
+    return _shown(unit, keyring.destructions_of(unit, epoch), backend)
+
+
+def _shown(unit: Unit, leaves: Sequence[str], backend: Backend) -> list[Evidence]:
+    found = [evidence(unit, leaf, backend) for leaf in leaves]
+    return [one for one in found if one is not None]
 
 
 def roster_chunks(unit: Unit, backend: Backend) -> tuple[str, list[tuple[int, Evidence]]]:

@@ -59,7 +59,8 @@ def open_at(world: World, campaign: Campaign, to: str = "ann", by: str = "mailer
 
 
 def answer_at(world: World, to: str, campaign: str = "c1", chunk: int = 0, **other: Any) -> Any:
-    said = {"campaign": campaign, "chunk": chunk, "quorum": [1, 2], "proofs": False, **other}
+    said = {"campaign": campaign, "chunk": chunk, "quorum": [1, 2], "proofs": False, "version": 1}
+    said.update(other)
     message = world.signed("release-answer", "mailer", to, said)
     return world.hosts[to].custodian.answer_chunk(campaign, chunk, message)
 

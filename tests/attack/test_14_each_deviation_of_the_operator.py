@@ -54,7 +54,7 @@ class Case:
 
     def answer(self, name: str = "c1", by: str = "mailer") -> httpx.Response:
         """Ask for the shares of an open campaign's first chunk."""
-        said = {"campaign": name, "chunk": 0, "quorum": [1, 2], "proofs": False}
+        said = {"campaign": name, "chunk": 0, "quorum": [1, 2], "proofs": False, "version": 1}
         call = self.world.signed("release-answer", by, "ann", said)
         return self.http.post(f"/release/{name}/0", json=call)
 

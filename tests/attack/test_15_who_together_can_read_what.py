@@ -227,6 +227,7 @@ def released(place: Installation, has: Has) -> Iterator[list[bytes]]:
             with suppress(Refused):
                 world.hosts[to].custodian.open_release(campaign.body(world, to))
                 asks = {"campaign": f"x{n}", "chunk": 0, "quorum": [1, 2], "proofs": False}
+                asks["version"] = 1
                 message = world.signed("release-answer", "mailer", to, asks)
                 answer = world.hosts[to].custodian.answer_chunk(f"x{n}", 0, message)
                 answers.append(base64.b64decode(answer["answers"]))

@@ -38,7 +38,7 @@ class Campaign:
 
     def body(self, world: World, to: str, by: str = "mailer") -> dict[str, Any]:
         raw = b"".join(self.locks)
-        said = {"digest": self.digest, "locks": hashlib.sha256(raw).hexdigest()}
+        said = {"digest": self.digest, "locks": hashlib.sha256(raw).hexdigest(), "version": 1}
         return {
             "call": world.signed("release-open", by, to, said),
             "manifest": self.manifest,

@@ -72,6 +72,16 @@ class LogApi:
         openings = openings_from_json(self.openings[leaf])
         return Evidence(self.entries[index], openings, receipt).to_json()
 
+    def lines(self, epoch: str) -> dict[str, list[dict[str, Any]]]:
+        """Every statement of an epoch's keys, by purpose, in the order of the log."""
+        found: dict[str, list[dict[str, Any]]] = {"match": [], "seal": []}
+        for entry in self.entries:
+            leaf = leaf_hash(entry).hex()
+            statement = self.openings[leaf].get("statement", {}).get("value")
+            if statement and statement["epoch"] == epoch:
+                found[statement["purpose"]].append(self.evidence(leaf))
+        return found
+
     def app(self) -> Starlette:
         """The calls custodians make."""
 
@@ -87,8 +97,12 @@ class LogApi:
         async def roster(_: Request) -> JSONResponse:
             return JSONResponse({"epoch": "", "chunks": []})
 
+        async def keys(request: Request) -> JSONResponse:
+            return JSONResponse({"lines": self.lines(request.path_params["epoch"])})
+
         return Starlette(
             routes=[
+                Route("/api/v1/keys/{epoch}", keys),
                 Route("/api/v1/log/entries", post, methods=["POST"]),
                 Route("/api/v1/log/entries/{leaf}", get),
                 Route("/api/v1/roster", roster),

@@ -63,7 +63,8 @@ def test_the_invite_is_for_those_who_take_part(server: Server) -> None:
 
 
 def test_nothing_is_there_before_it_is_there(ready: Server) -> None:
-    keys = {"match": None, "seal": None, "mailer": None, "pepper": None}
+    keys: dict[str, Any] = {"match": None, "seal": None, "mailer": None, "pepper": None}
+    keys |= {"lines": {"match": [], "seal": []}, "destroyed": []}
     assert ready.call(None, "GET", f"/keys/{EPOCH}").json() == keys
     assert ready.call(None, "GET", "/roster").json() == {"epoch": EPOCH, "chunks": []}
     for who, path, status in (

@@ -61,9 +61,22 @@ def get(leaf: Leaf, caller: Perhaps, all_units: AllUnits, files: LogFiles) -> di
 
 @router.get("/keys/{epoch}")
 def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
-    """The newest logged statement of each key of an epoch."""
-    found = all_units.run("keys", lambda unit: look.keys(unit, epoch, files))
-    return {name: None if one is None else one.to_json() for name, one in found.items()}
+    """The newest logged statement of each key of an epoch; for the custodians' keys also the
+    statements from the first version on, since each is signed by who held the one before, and
+    what custodians said of destroying their shares.
+    """
+
+    def find(unit: Unit) -> dict[str, Any]:
+        found = look.keys(unit, epoch, files)
+        shown = {name: None if one is None else one.to_json() for name, one in found.items()}
+        lines = {
+            purpose: [one.to_json() for one in line]
+            for purpose, line in look.key_lines(unit, epoch, files).items()
+        }
+        gone = [one.to_json() for one in look.destructions(unit, epoch, files)]
+        return {**shown, "lines": lines, "destroyed": gone}
+
+    return all_units.run("keys", find)
 
 
 @router.get("/roster")

@@ -12,9 +12,11 @@ from matching import group, oprf
 from matching.crypto_errors import ProofRefused
 from matching.threshold import lagrange
 from tests.fakes.dealer import split
+from tests.fakes.dealing import deal_again, keys_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "rfc9497_vectors.json"
 SUITES: list[dict[str, Any]] = json.loads(GOLDEN.read_text())["suites"]
+KEYS = keys_of([f"c{n}" for n in range(1, 10)])
 VECTORS = [(suite, vector) for suite in SUITES for vector in suite["vectors"]]
 
 
@@ -41,15 +43,20 @@ def test_the_rfcs_vectors_come_out(suite: dict[str, Any], vector: dict[str, Any]
     assert oprf.finalise(inputs, unblinded) == parts(vector["Output"])
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("threshold", "count"), [(1, 1), (2, 3), (3, 5), (5, 9)])
 @pytest.mark.parametrize(("suite", "vector"), VECTORS)
-def test_any_quorum_of_shares_gives_the_same_bits(
-    suite: dict[str, Any], vector: dict[str, Any], threshold: int, count: int
+def test_any_quorum_of_shares_gives_the_same_bits_before_and_after_a_resharing(
+    suite: dict[str, Any], vector: dict[str, Any], threshold: int, count: int, version: int
 ) -> None:
     ctx = oprf.context(suite["mode"])
     inputs, blinds = parts(vector["Input"]), b"".join(parts(vector["Blind"]))
     ids = tuple(f"c{n}" for n in range(1, count + 1))
     statement, shares = split(bytes.fromhex(suite["skSm"]), threshold=threshold, ids=ids)
+    if version == 2:
+        dealt = deal_again(statement, shares, KEYS, ids=ids, threshold=threshold)
+        statement, shares = dealt.statement, dealt.shares()
+    assert statement.version == version
     blinded = oprf.blind(inputs, blinds, ctx)
     quorums = list(itertools.combinations(range(1, count + 1), threshold))
     for quorum in quorums[:: max(1, len(quorums) // 4)]:
