@@ -128,5 +128,6 @@ def test_a_ceremony_killed_in_the_middle_ends_in_one_key_that_answers(tmp_path: 
         assert outputs[0] == outputs[2] != outputs[1]
     said = trellis("status", "--home", str(tmp_path / "ann"), "--json")
     assert json.loads(said.stdout.splitlines()[-1])["spent"] == {"union": 4096}
-    assert "union has had 4,096 points evaluated" in said.stderr
+    assert "union (partner)" in said.stderr
+    assert "has used 1 of its" in said.stderr
     assert os.stat(tmp_path / "ann" / "custodian.sqlite").st_mode & 0o777 == 0o600
