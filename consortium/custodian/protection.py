@@ -5,11 +5,12 @@ old passphrase opens everything or the new one does.
 """
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consortium.custodian.errors import WrappingRefused
+from consortium.custodian.errors import WrappingAway, WrappingRefused
 from consortium.custodian.keys import Keys, Wrapping
 
 
@@ -58,14 +59,26 @@ CREATE TABLE IF NOT EXISTS wrapping (one INTEGER PRIMARY KEY CHECK (one = 1), ki
 
         A crash before the commit leaves the old wrapping, one after it the new. Either way the
         next start empties the ``-wal`` file.
+
+        Raises:
+            WrappingAway: changed, but the disk has no room for the last step.
         """
         with self.write() as sql:
             self._rewrap(sql, wrapping)
             sql.execute("UPDATE wrapping SET kind=?, facts=?, proof=?", _row(protected))
         self.empty_wal()
-        # A page that was split may keep a copy of what moved; a database written anew has none.
-        self.rows("VACUUM")
+        try:
+            # A page that was split may keep a copy of what moved; written anew it has none.
+            self.rows("VACUUM")
+        except sqlite3.OperationalError as error:
+            raise WrappingAway(f"{_HALF} ({error})") from error
         self.empty_wal()
+
+
+_HALF = (
+    "the new protection opens everything now, but the database could not be written anew, so "
+    "that traces of the old one may be left in it: make room and run the same again"
+)
 
 
 def _row(protected: Protected) -> tuple[str, str, bytes]:

@@ -1,5 +1,6 @@
 """Secrets at rest: one class for every kind of wrapping, then what is only one kind's."""
 
+import ast
 import os
 import sqlite3
 import stat
@@ -21,6 +22,8 @@ from tests.unit.custodian.conftest import Place
 
 LABEL = b"share/5ca1ab1e/1"
 Places = Callable[[str], Place]
+PROGRAM = Path(__file__).parents[3] / "consortium"
+BOOKS = ("Ledger", "Protection", "Keys")
 
 
 class TestEveryKind:
@@ -241,6 +244,40 @@ def _later(cut: Callable[..., None]) -> Callable[..., None]:
             cut()
 
     return empty
+
+
+def test_a_full_disk_at_the_last_step_is_said_and_the_same_again_finishes(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = places("file"), places("passphrase")
+    home = before.home()
+    shares, rows = filled(before, home), Ledger.rows
+
+    def full(self: Ledger, query: str, *values: object) -> object:
+        if query == "VACUUM":
+            raise sqlite3.OperationalError("database or disk is full")
+        return rows(self, query, *values)
+
+    monkeypatch.setattr("consortium.custodian.protection.Protection.rows", full, raising=False)
+    with pytest.raises(WrappingAway, match="make room"):
+        change(home, before, after)
+    monkeypatch.undo()
+    assert opens(after, home, shares)
+    assert change(home, after, after) == "passphrase"
+    assert opens(after, home, shares)
+
+
+def test_the_program_itself_opens_no_ledger_without_a_wrapping() -> None:
+    """Without one a share would stand there as it is; that is for tests of other things."""
+    calls = [
+        (path.name, node)
+        for path in sorted(PROGRAM.rglob("*.py"))
+        if "witness" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in BOOKS
+    ]
+    assert {name for name, _ in calls} >= {"process.py", "custodian.py", "opening.py"}
+    assert [name for name, call in calls if len(call.args) + len(call.keywords) < 2] == []
 
 
 def test_nobody_changes_it_under_a_custodian_that_serves(places: Places) -> None:
