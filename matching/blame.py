@@ -122,8 +122,7 @@ def _request(shown: Mapping[str, Any], statement: Statement) -> dict[str, Any]:
     """The request, when it is for this very key and share version."""
     request = dict(shown["request"])
     asked = (request["body"]["sid"], request["body"]["version"], request["body"]["purpose"])
-    version = statement.to_json().get("version", evaluation.VERSION)
-    if asked != (statement.sid, version, statement.purpose):
+    if asked != (statement.sid, statement.version, statement.purpose):
         raise MessageRefused("the request is for another key or share version than the statement")
     return request
 
