@@ -244,5 +244,4 @@ def status(home: Path) -> None:
             standing = stand(settings, registry, ledger, now, running=in_use(home))
             counts = ledger.status()
     say(*words(standing, now))
-    shown = {**counts, **standing.to_json(), "keys": counts["keys"]}
-    last_line({**shown, "to_do": to_do(standing, now)})
+    last_line({**counts, **standing.to_json(), "to_do": to_do(standing, now)})

@@ -75,12 +75,10 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
     # Every secret of these tables goes through these two methods, and nothing else does.
 
     def _wrapped(self, secret: bytes, label: str) -> bytes:
-        wrap = self._wrapping
-        return wrap.wrap(secret, f"trellis/custodian/{label}".encode()) if wrap else secret
+        return self._wrapping.wrap(secret, _bound(label)) if self._wrapping else secret
 
     def _unwrapped(self, wrapped: bytes, label: str) -> bytes:
-        wrap = self._wrapping
-        return wrap.unwrap(wrapped, f"trellis/custodian/{label}".encode()) if wrap else wrapped
+        return self._wrapping.unwrap(wrapped, _bound(label)) if self._wrapping else wrapped
 
     def secrets(self) -> set[bytes]:
         """Return every secret as it is wrapped now."""
@@ -95,17 +93,10 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
 
     def _rewrap(self, sql: sqlite3.Connection, wrapping: Wrapping) -> None:
         """Wrap every secret with another wrapping, inside the caller's transaction."""
-        old, self._wrapping = self._wrapping, wrapping
-        try:
-            for table, column, wrapped, label in self._secrets():
-                self._wrapping = old
-                secret = self._unwrapped(wrapped, label)
-                self._wrapping = wrapping
-                change = f"UPDATE {table} SET {column}=? WHERE {column}=?"  # noqa: S608
-                sql.execute(change, (self._wrapped(secret, label), wrapped))
-        except BaseException:
-            self._wrapping = old
-            raise
+        for table, column, wrapped, label in self._secrets():
+            fresh = wrapping.wrap(self._unwrapped(wrapped, label), _bound(label))
+            change = f"UPDATE {table} SET {column}=? WHERE {column}=?"  # noqa: S608
+            sql.execute(change, (fresh, wrapped))
 
     # -- shares
     # ------------------------------------------------------------------------------
@@ -267,6 +258,10 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
         """Return the leaf of a posted entry."""
         rows = self.rows("SELECT leaf FROM drafts WHERE name=?", name)
         return str(rows[0][0]) if rows and rows[0][0] else None
+
+
+def _bound(label: str) -> bytes:
+    return f"trellis/custodian/{label}".encode()
 
 
 def _forget_polynomials(sql: sqlite3.Connection, of: Statement) -> None:

@@ -1,5 +1,6 @@
 """Everything a custodian must remember, in one file; written before any answer."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from consortium.custodian.opens import Opens, Release
 from consortium.custodian.protection import Protection
 from consortium.custodian.quotas import Quotas
 from consortium.custodian.seen import Seen
+from matching.statement import Statement
 
 __all__ = ["Key", "Ledger", "Release"]
 
@@ -42,6 +44,11 @@ class Ledger(Quotas, Opens, Protection, Seen):
             "withdrawn": self.rows("SELECT count(*) FROM roster JOIN retired USING (tag)")[0][0],
             "splits": [size for size, _ in self.splits()],
         }
+
+    def shares(self) -> list[Statement]:
+        """Return the statement of every share held, newest epoch last; no share is opened."""
+        rows = self.rows("SELECT statement FROM keys ORDER BY epoch, purpose")
+        return [Statement.from_json(json.loads(row[0])) for row in rows]
 
     def spent(self) -> list[tuple[str, str, int]]:
         """Return key (sid), actor and points of every account."""

@@ -38,19 +38,17 @@ def _running(standing: Standing) -> str:
 
 
 def _shares(standing: Standing) -> Iterator[str]:
-    if not standing.keys:
-        yield "holds no share any more" if standing.over else "holds no share yet"
-        yield from _gone(standing)
-        return
-    yield f"holds these shares, protected by {PROTECTIONS.get(standing.protection, 'nothing')}"
-    for purpose, epoch in standing.keys:
-        yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]})"
-    yield from _gone(standing)
-
-
-def _gone(standing: Standing) -> Iterator[str]:
+    if standing.shares:
+        yield f"holds these shares, protected by {PROTECTIONS.get(standing.protection, 'nothing')}"
+    else:
+        yield "holds no share yet" if not standing.over else "holds no share any more"
+    for one in standing.shares:
+        yield (
+            f"  epoch {one.epoch}: {one.purpose} ({PURPOSES[one.purpose]}), version {one.version}; "
+            f"it takes {one.threshold} of {one.holders} custodians"
+        )
     for purpose, epoch, why in standing.over:
-        yield f"  epoch {epoch}: {purpose}, {why}: the share is not here any more"
+        yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]}), {why} here for good"
 
 
 def _used(standing: Standing) -> Iterator[str]:
@@ -132,14 +130,21 @@ def _alarms(standing: Standing) -> Iterator[str]:
 def _steps(standing: Standing) -> Iterator[str]:
     if standing.protection is None:
         yield "choose what protects the shares: trellis custodian init"
-    if standing.epoch is None:
+    if not standing.epochs:
         yield "send identity.json to the operator, then: trellis custodian join"
         return
     if not standing.running:
         yield "start it: trellis custodian serve"
-    gone = {(purpose, epoch) for purpose, epoch, _ in standing.over}
+    yield from _missing(standing)
+    for epoch in sorted({one.epoch for one in standing.shares} - set(standing.epochs)):
+        yield f"epoch {epoch} is in the invite no more: trellis custodian destroy --epoch {epoch}"
+
+
+def _missing(standing: Standing) -> Iterator[str]:
+    known = {(one.purpose, one.epoch) for one in standing.shares}
+    known |= {(purpose, epoch) for purpose, epoch, _ in standing.over}
     for purpose in PURPOSES:
-        if (purpose, standing.epoch) not in {*standing.keys, *gone}:
+        if (purpose, standing.epochs[0]) not in known:
             yield f"make the key with the others: trellis custodian ceremony --purpose {purpose}"
 
 

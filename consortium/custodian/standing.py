@@ -1,6 +1,6 @@
 """How a custodian stands: what was used, opened, held and seen; read once from its own books."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +9,22 @@ from consortium.custodian.errors import HomeUnready
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.settings import Registry, Settings
 from matching.evaluation import BATCH, block_points
+from matching.statement import Statement
 from provenance.errors import ProvenanceError
 from provenance.quorum import Policy
 
 WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One share that is held, and of how many it is one."""
+
+    purpose: str
+    epoch: str
+    version: int
+    threshold: int
+    holders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,8 @@ class Standing:
     Attributes:
         running: a process has the shares open.
         protection: kind of wrapping, or None.
-        keys: purpose and epoch of each share held.
+        epochs: those of the invite, the present one first; none before joining.
         locks: how many rows are known, of which so many were withdrawn for good.
-        epoch: the invite's, or None before joining.
         entries, seen: size of the newest tree of the log that was believed, and when it was
             cosigned.
         splits: sizes for which the log showed two roots.
@@ -65,8 +76,8 @@ class Standing:
     protection: str | None
     hours: str
     opens: datetime | None
-    keys: tuple[tuple[str, str], ...]
-    epoch: str | None
+    shares: tuple[Share, ...]
+    epochs: tuple[str, ...]
     accounts: tuple[Account, ...]
     campaigns: tuple[Campaign, ...]
     locks: int
@@ -83,8 +94,7 @@ class Standing:
             for name, at in (("seen", self.seen), ("opens_next", self.opens))
         }
         shown = {name: value for name, value in asdict(self).items() if name != "opens"}
-        keys = [{"purpose": purpose, "epoch": epoch} for purpose, epoch in self.keys]
-        return {**shown, **moments, "keys": keys}
+        return {**shown, **moments}
 
 
 def stand(
@@ -92,8 +102,7 @@ def stand(
 ) -> Standing:
     """Read a custodian's books."""
     counts, protection = ledger.status(), ledger.protection()
-    keys = {one["sid"]: (one["purpose"], one["epoch"]) for one in counts["keys"]}
-    joined = _joined(registry)
+    shares, epochs = ledger.shares(), _epochs(registry)
     return Standing(
         id=settings.id,
         url=settings.url,
@@ -101,42 +110,46 @@ def stand(
         protection=protection.kind if protection else None,
         hours=settings.hours.said(),
         opens=None if settings.hours.open_at(now) else settings.hours.opens(now),
-        keys=tuple(sorted(keys.values())),
-        epoch=str(registry.invite["epoch"]) if joined else None,
-        accounts=tuple(_accounts(settings, registry, ledger, keys)) if joined else (),
+        shares=tuple(
+            Share(one.purpose, one.epoch, one.version, one.threshold, len(one.ids))
+            for one in shares
+        ),
+        epochs=epochs,
+        accounts=tuple(_accounts(settings, registry, ledger, shares)) if epochs else (),
         campaigns=tuple(Campaign(*one) for one in ledger.opened(now - WEEK)),
         locks=counts["roster"],
         withdrawn=counts["withdrawn"],
         entries=counts["tree"],
-        seen=_seen(registry, ledger) if joined else None,
+        seen=_seen(registry, ledger) if epochs else None,
         splits=tuple(counts["splits"]),
         over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 
 
-def _joined(registry: Registry) -> bool:
+def _epochs(registry: Registry) -> tuple[str, ...]:
+    """The epochs that the invite names; none before joining."""
     try:
-        return bool(registry.invite)
+        invite = registry.invite
     except HomeUnready:
-        return False
+        return ()
+    return tuple(str(invite[name]) for name in ("epoch", "next_epoch") if invite.get(name))
 
 
 def _accounts(
-    settings: Settings, registry: Registry, ledger: Ledger, keys: dict[str, tuple[str, str]]
+    settings: Settings, registry: Registry, ledger: Ledger, shares: Sequence[Statement]
 ) -> Iterator[Account]:
     spent = {(sid, actor): points for sid, actor, points in ledger.spent()}
-    epochs = {sid: epoch for sid, (purpose, epoch) in keys.items() if purpose == "match"}
     for one in registry.invite["actors"]:
         if one["role"] not in ("partner", "steward"):
             continue
         actor = registry.actor(one["id"], one["role"])
         allowed = settings.allowed(actor)
-        for sid, epoch in sorted(epochs.items(), key=lambda pair: pair[1]):
-            used = spent.get((sid, actor.id), 0)
+        for key in (one for one in shares if one.purpose == "match"):
+            used = spent.get((key.sid, actor.id), 0)
             yield Account(
                 actor.id,
                 actor.role,
-                epoch,
+                key.epoch,
                 used // BATCH,
                 allowed // BATCH,
                 max(allowed - used, 0) // block_points(actor.rows),

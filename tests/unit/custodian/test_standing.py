@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consortium.custodian.spoken import PROTECTIONS, to_do, words
-from consortium.custodian.standing import Account, Campaign, Standing
+from consortium.custodian.standing import Account, Campaign, Share, Standing
 from consortium.custodian.wrapping import KINDS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 UNION = Account("union", "partner", "2026", used=3, allowed=26, uploads=1)
+MATCH, SEAL = (Share(one, "2026", 1, 2, 3) for one in ("match", "seal"))
 GOOD = Standing(
     id="ann",
     url="https://ann.example.org",
@@ -18,8 +19,8 @@ GOOD = Standing(
     protection="passphrase",
     hours="at any time",
     opens=None,
-    keys=(("match", "2026"), ("seal", "2026")),
-    epoch="2026",
+    shares=(MATCH, SEAL),
+    epochs=("2026",),
     accounts=(UNION,),
     campaigns=(Campaign("spring", 800, 1000, "open"), Campaign("autumn", 0, 500, "closed")),
     locks=120_000,
@@ -40,8 +41,8 @@ def test_a_custodian_that_is_well_says_so_in_words() -> None:
         == """\
 custodian ann at https://ann.example.org, running; uploads at any time
 holds these shares, protected by a passphrase
-  epoch 2026: match (scrambled codes)
-  epoch 2026: seal (sealed rows)
+  epoch 2026: match (scrambled codes), version 1; it takes 2 of 3 custodians
+  epoch 2026: seal (sealed rows), version 1; it takes 2 of 3 custodians
 who has used what; a batch is 4,096 scrambled codes, names are never seen here
   union (partner), epoch 2026: has used 3 of its 26 batches (12%); enough for one more full upload
 helped to open 800 rows in the last 7 days, 1,500 since it began; it knows 120,000 locks, 12 of them withdrawn for good
@@ -84,10 +85,13 @@ def test_how_old_the_log_is_needs_no_clock_arithmetic(ago: timedelta, words: str
 TASKS = [
     ({"splits": (77,)}, "two roots for 77 entries"),
     ({"protection": None}, "trellis custodian init"),
-    ({"epoch": None, "keys": (), "accounts": ()}, "trellis custodian join"),
+    ({"epochs": (), "shares": (), "accounts": ()}, "trellis custodian join"),
     ({"running": False}, "trellis custodian serve"),
-    ({"keys": (("match", "2026"),)}, "trellis custodian ceremony --purpose seal"),
-    ({"keys": (("match", "2025"), ("seal", "2026"))}, "trellis custodian ceremony --purpose match"),
+    ({"shares": (MATCH,)}, "trellis custodian ceremony --purpose seal"),
+    (
+        {"shares": (MATCH, SEAL, replace(SEAL, epoch="2025"))},
+        "trellis custodian destroy --epoch 2025",
+    ),
     ({"accounts": (replace(UNION, used=24, uploads=0),)}, "union has used 93% of its batches"),
     ({"accounts": (replace(UNION, consented=False),)}, "trellis custodian consent union"),
     ({"seen": NOW - timedelta(days=2)}, "the log is 2 days old"),
@@ -113,11 +117,19 @@ def test_every_kind_of_protection_has_words() -> None:
     assert set(PROTECTIONS) == set(KINDS)
 
 
+@pytest.mark.parametrize("why", ["destroyed", "given up"])
+def test_a_share_that_is_gone_is_named_and_nobody_is_asked_to_make_it_again(why: str) -> None:
+    gone = replace(GOOD, shares=(MATCH,), over=(("seal", "2026", why),))
+    assert f"epoch 2026: seal (sealed rows), {why} here for good" in said(gone)
+    assert to_do(gone, NOW) == []
+    assert "holds no share any more" in said(replace(gone, shares=()))
+
+
 def test_a_machine_is_told_the_same() -> None:
     shown = GOOD.to_json()
-    assert shown["keys"] == [
-        {"purpose": "match", "epoch": "2026"},
-        {"purpose": "seal", "epoch": "2026"},
+    assert [(one["purpose"], one["version"]) for one in shown["shares"]] == [
+        ("match", 1),
+        ("seal", 1),
     ]
     assert shown["accounts"][0]["used"] == 3
     assert shown["seen"] == "2026-11-21T11:57:00+00:00"
