@@ -217,8 +217,12 @@ def _read(path: Path, columns: Sequence[tuple[str, str]], order: str) -> Iterato
 
 
 def _one(path: Path, query: str, *more: object) -> tuple[int, ...]:
-    with duckdb.connect() as base:
-        found = base.execute(query, [*more, str(path)]).fetchone()
+    try:
+        with duckdb.connect() as base:
+            found = base.execute(query, [*more, str(path)]).fetchone()
+    except duckdb.Error:
+        # Its foot may promise pages that are not there.
+        raise BundleRefused("the file is not a whole Parquet file") from None
     assert found is not None
     return tuple(found)
 

@@ -118,7 +118,7 @@ def answer_everything(world: Three, die: Mapping[str, int]) -> None:
         assert set(again) == {"opened-too-often"}
         stop(world, "c1")
         ended = world.refused(lambda: answers(world, mailer, "c1", entries, terms))
-        assert ended == ["stopped"] * 3
+        assert set(ended) == {"stopped"}
     check_books(world)
 
 
