@@ -58,7 +58,8 @@ def verdict_on(shown: Mapping[str, Any], invite: Mapping[str, Any], logged: obje
     """Judge evidence by an invite and a log entry's; what cannot be checked is not proven."""
     accused = str(shown.get("custodian"))
     try:
-        publics = {str(c["id"]): bytes.fromhex(c["public"]) for c in invite["custodians"]}
+        listed = (*invite.get("former", ()), *invite["custodians"])  # who left signed before
+        publics = {str(c["id"]): bytes.fromhex(c["public"]) for c in listed}
         if accused not in publics:
             return Verdict(False, accused, "the invite names no such custodian")
         if not isinstance(logged, Mapping):

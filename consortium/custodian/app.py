@@ -105,7 +105,7 @@ class Custodian:
     def _key(self, request: evaluation.Request) -> Key:
         key = self._ledger.key_of(request.sid)
         if key is None:
-            raise Refused("no-key", "no share of that key is held here", 404)
+            raise self._no_key(request.sid)
         if (request.purpose, key.statement.purpose) != ("match", "match"):
             # The key of locks must never evaluate points of a caller's choosing.
             raise Refused("wrong-key", "only the matching key evaluates points")
@@ -232,8 +232,14 @@ class Custodian:
     def _seal_key(self) -> Key:
         key = self._ledger.key("seal", self._registry.invite["epoch"])
         if key is None:
-            raise Refused("no-key", "no share of the sealing key is held here", 404)
+            raise self._no_key(self._registry.invite["epoch"])
         return key
+
+    def _no_key(self, sid_or_epoch: str) -> Refused:
+        if self._ledger.gave_up(sid_or_epoch):
+            detail = "this custodian gave its share up; take the newest statement from the log"
+            return Refused("wrong-version", detail, 409)
+        return Refused("no-key", "no share of that key is held here", 404)
 
     def _index(self, key: Key) -> int:
         return key.statement.index(self._settings.id)

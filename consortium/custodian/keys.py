@@ -168,6 +168,11 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
         rows = self.rows(query, sid, version)
         return Statement.from_json(json.loads(rows[0][0])) if rows else None
 
+    def gave_up(self, sid_or_epoch: str) -> bool:
+        """Whether this custodian held a share of a key, or of an epoch, that others hold now."""
+        query = "SELECT 1 FROM over WHERE why='given up' AND ? IN (sid, epoch)"
+        return bool(self.rows(query, sid_or_epoch))
+
     def destroy(self, epoch: str) -> None:
         """Delete both shares of an epoch and every polynomial; remember which shares they were."""
         with self.write() as sql:
