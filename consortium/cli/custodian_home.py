@@ -56,19 +56,19 @@ def found(home: Path, said: Said) -> None:
 
 def _answers(home: Path, said: Said) -> dict[str, str]:
     """Every answer, from an option or a person; checked at once."""
-    if not somebody():
-        named = {"id_": "--id", "listen": "--listen", "protect": "--protect"}
-        missing = [option for name, option in named.items() if not said[name]]
-        if missing:
-            raise click.UsageError(f"nobody is here to answer: add {', '.join(missing)}")
-    if somebody() and not (said["id_"] and said["listen"] and said["protect"]):
+    needed = {"id_": "--id", "listen": "--listen", "protect": "--protect"}
+    missing = [option for name, option in needed.items() if not said[name]]
+    walked = bool(missing)  # who says all that is needed is asked nothing
+    if missing and not somebody():
+        raise click.UsageError(f"nobody is here to answer: add {', '.join(missing)}")
+    if walked:
         click.echo(_WELCOME.format(home=home))
-    name = said["name"] or (said["id_"] or _asked("Your organisation's name", None, _name))
+    name = said["name"] or said["id_"] or _asked("Your organisation's name", None, _name)
     id = _id(said["id_"] or _asked("A short id for it (a-z, 0-9, -)", _slug(name), _id))
     listen = _listen(said["listen"] or _asked("Host and port to answer on", LISTEN, _listen))
-    url = _url(said["url"] or _reached(said, listen))
+    url = _url(said["url"] or (_reached(listen) if walked else f"http://{listen}"))
     protect = said["protect"] or ask_kind()
-    hours, zone = _hours(said)
+    hours, zone = _hours(said, walked)
     answers = {"name": name, "id": id, "listen": listen, "url": url, "protect": protect}
     return {**answers, "hours": hours, "time_zone": zone}
 
@@ -108,29 +108,26 @@ def _listen(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    place = urlsplit(value)
+    try:
+        place = urlsplit(value)
+    except ValueError:
+        place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.hostname:
-        raise click.BadParameter("an address begins with http:// or https://")
+        raise click.BadParameter("an address is like https://custodian.example.org:7001")
     return value.rstrip("/")
 
 
-def _reached(said: Said, listen: str) -> str:
-    """The address for the others: asked only of who is being asked anyway."""
+def _reached(listen: str) -> str:
     host, _, port = listen.rpartition(":")
-    if said["listen"] or not somebody():
-        return f"http://{listen}"
     everywhere = host in ("0.0.0.0", "::", "[::]")  # noqa: S104
     shown = socket.gethostname() if everywhere else host
     words = "Its address for everybody else; from outside your network too"
     return _asked(words, f"http://{shown}:{port}", _url)
 
 
-def _hours(said: Said) -> tuple[str, str]:
-    zone = said["time_zone"] or "UTC"
-    text = said["hours"]
-    if text is None and not said["listen"] and somebody():
-        if click.confirm("Is this computer always on?", default=True):
-            return "always", zone
+def _hours(said: Said, walked: bool) -> tuple[str, str]:
+    zone, text = said["time_zone"] or "UTC", said["hours"]
+    if text is None and walked and not click.confirm("Is this computer always on?", default=True):
         zone = said["time_zone"] or _asked("Your time zone", _local_zone(), _zone)
         text = _asked("When it is on, for uploads", HOURS, lambda value: _times(value, zone))
     try:
