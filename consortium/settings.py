@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     mailer_home: Path = Field(
         Path("mailer"), description="The mailer's keys; only the mailer's process reads it."
     )
+    mailer_key_days: float = Field(
+        30.0,
+        gt=0,
+        le=31,
+        description="Days that a key of the mailer stands; in their last tenth its successor is"
+        " made, countersigned by custodians, and every bundle is wrapped to it.",
+    )
     hold_seconds: float = Field(
         60.0, ge=0, description="Seconds between 'schedule' and the first letter, to think again."
     )

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from mailer.errors import KeyRefused, UnsealRefused
-from mailer.keys import SUITE, load_private
+from mailer.keys import SUITE, KeyPair, load_private, load_public
 from mailer.seal import NONCE, PAYLOAD_BYTES, VERSION, Payload, bound_to, commit, row_key
 from mailer.stops import TYPED, read_typed
 
@@ -34,6 +34,26 @@ def unwrap(wrapped: bytes, commitment: bytes, header: bytes, private: bytes) -> 
     if not hmac.compare_digest(commit(dek), commitment):
         raise UnsealRefused("the wrapped key is not the one committed to")
     return dek
+
+
+def rewrap(
+    wrapped: bytes, commitment: bytes, header: bytes, *, private: bytes, following: KeyPair
+) -> bytes:
+    """Wrap a bundle's key to the key that follows, which opens it from then on.
+
+    The header is not changed: it names the key that the partner sealed to, and both are bound.
+
+    Args:
+        private: the 96 private bytes that open it now.
+        following: both halves of the next key: what is returned has been opened with it.
+
+    Raises:
+        UnsealRefused: it does not open, or not to the key that was committed to.
+    """
+    dek = unwrap(wrapped, commitment, header, private)
+    again = SUITE.encrypt(dek, load_public(following.public), header)
+    unwrap(again, commitment, header, following.private)
+    return again
 
 
 def unseal(

@@ -17,8 +17,10 @@ import jwt
 
 from consortium.cli.errors import ApiRefused, CheckRefused, Unreachable
 from consortium.cli.home import Home, Json
+from consortium.cli.vault import write_whole
 from consortium.clock import Clock, utc
 from consortium.custodians import CustodianProblem, TooFewCustodians, dealt_again
+from matching.countersigning import believed, named
 from matching.lineage import Signed, check_line
 from matching.statement import Statement
 from provenance.entry import Drafted, openings_to_json
@@ -253,7 +255,7 @@ class Api:
         return SealedKeys(
             match=self._statement(keys, "match"),
             seal=self._statement(keys, "seal"),
-            mailer=self._key(keys, "mailer"),
+            mailer=self._mailer(keys),
             pepper=self._key(keys, "pepper", role="operator"),
             match_evidence=self._line(keys, "match")[-1],
         )
@@ -338,6 +340,22 @@ class Api:
         if expires is not None and moment(expires) <= self.clock():
             raise CheckRefused(f"the {name} key has expired; the operator must log a new one")
         return unhex(checked.facts.get("public"))
+
+    def _mailer(self, keys: Json) -> bytes:
+        """The mail machine's key: the first, which the invite names, or a countersigned one."""
+        self._key(keys, "mailer")
+        invite, pin = self.home.invite, self.home.path / "mailer-key.pin"
+        first = invite.get("mailer_key") or (pin.read_text() if pin.exists() else None)
+        public = believed(
+            self._key_entry(keys, "mailer", kind="mailer").facts,
+            first=first,
+            publics={c["id"]: bytes.fromhex(c["public"]) for c in invite["custodians"]},
+            threshold=invite["threshold"],
+        )
+        if first is None:
+            # An invite of an earlier version: the first one met is the only one met that way.
+            write_whole(pin, named(public).encode())
+        return public
 
     def _key_entry(self, keys: Json, name: str, *, kind: str) -> Checked:
         return self._key_kind(self._shown(keys, name), name, kind=kind)

@@ -19,6 +19,7 @@ from consortium.store.unit import Unit
 from consortium.wiring import Process, make_key, pen, read_key
 from consortium.world import World
 from mailer import dkim, keys
+from matching.countersigning import named
 from policies import agreement
 from provenance.note import ED25519, Signer
 from provenance.quorum import Policy
@@ -206,6 +207,12 @@ def invite_of(
             if one["role"] != "witness"
         ],
         "demo": demo,
+        # Its first key's name; every later one is believed as custodians countersigned it.
+        "mailer_key": next(
+            named(bytes.fromhex(one["hpke_public"]))
+            for one in identities
+            if one["role"] == "mailer"
+        ),
     }
 
 

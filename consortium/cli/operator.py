@@ -217,11 +217,12 @@ def mailer(home: Path) -> None:
         settings_of(home)
     except ValueError as refused:
         raise click.ClickException(str(refused)) from refused
-    from consortium.jobs import mailing, returns
+    from consortium.jobs import mailing, returns, rotating
 
     no_core_dumps()
-    mailing.announce()
-    _work(home, "mailing", {mailing.run.name: 1.0, returns.run.name: 2.0}, relays=False)
+    rotating.rotation().advance()
+    every = {mailing.run.name: 1.0, returns.run.name: 2.0, rotating.run.name: rotating.SECONDS}
+    _work(home, "mailing", every, relays=False)
 
 
 @command.command()

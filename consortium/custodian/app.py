@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from consortium.custodian import countersign
 from consortium.custodian.ceremony import ROUNDS
 from consortium.custodian.errors import CustodianError, Refused
 from consortium.custodian.ledger import Key, Ledger
@@ -345,6 +346,13 @@ class Custodian:
         self._ledger.stop(campaign, partner.id, self._now())
         return {"campaign": campaign, "stopped": True}
 
+    def countersign(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Countersign the mail machine's next key, once an interval."""
+        mailer, said = self._opened("countersign", body.get("call"), "mailer")
+        desk = countersign.Desk(self._settings, self._registry, self._ledger, self._log)
+        signature = desk.give(mailer, {**body, "next": said.get("next")}, self._now())
+        return {"custodian": self._settings.id, "signature": signature}
+
     def _opened(self, kind: str, message: object, *roles: str) -> tuple[Actor, dict[str, Any]]:
         """Check a signed call: who, what kind, for this custodian, not expired."""
         actor = self._registry.actor(signer(message), *roles)
@@ -442,6 +450,7 @@ def create_app(custodian: Custodian) -> Starlette:
             Route("/roster/{chunk:int}", roster, methods=["POST"]),
             Route("/retire", posts(custodian.retire), methods=["POST"]),
             Route("/stop", posts(custodian.stop), methods=["POST"]),
+            Route("/countersign", posts(custodian.countersign), methods=["POST"]),
             Route("/release", posts(custodian.open_release), methods=["POST"]),
             Route("/release/{campaign}/close", closing, methods=["POST"]),
             Route("/release/{campaign}/{chunk:int}", chunk, methods=["POST"]),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from consortium.custodian.countersign import Countersigned
 from consortium.custodian.keys import Key
 from consortium.custodian.opens import Opens, Release
 from consortium.custodian.protection import Protection
@@ -15,7 +16,7 @@ from matching.statement import Statement
 __all__ = ["Key", "Ledger", "Release"]
 
 
-class Ledger(Quotas, Opens, Protection, Seen):
+class Ledger(Quotas, Opens, Protection, Seen, Countersigned):
     """Quotas, roster, opens, keys and trees of the log; safe for threads and several processes."""
 
     def status(self) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from matching.evaluation import (
 from matching.resharing import Resharing, resharing
 from matching.statement import Statement
 
+ROTATION = timedelta(days=20)
+"""A key of the mail machine lives 30 days, and its successor is asked for in the last three."""
+
 #: Rows; the largest class that an invite may give an actor here without a raise.
 CLASS_MAX = {"partner": 2**22, "steward": MOST_CLASS}
 _SILENT = {"partner": DEFAULT_CLASS, "steward": STEWARD_CLASS}
@@ -38,6 +41,7 @@ class Settings:
         quota_of: points an epoch for one actor, where this custodian allows less than its class.
         fresh: how old the checkpoint of an intent may be, by this custodian's clock.
         horizon: how far ahead a signed call may expire.
+        rotation: how long after one key of the mail machine another is countersigned, at least.
         hours: when evaluations are answered; releases always are.
         secrets: files to read a passphrase, PIN or vault token from, by name.
     """
@@ -51,6 +55,7 @@ class Settings:
     quota_of: Mapping[str, int] = field(default_factory=dict)
     fresh: timedelta = timedelta(hours=1)
     horizon: timedelta = timedelta(days=1)
+    rotation: timedelta = ROTATION
     hours: Hours = ALWAYS
     secrets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -103,6 +108,7 @@ def read_settings(home: Path) -> Settings:
         quota_of=dict(knobs.get("quota_of", {})),
         fresh=timedelta(seconds=knobs.get("fresh_seconds", 3600)),
         horizon=timedelta(seconds=knobs.get("horizon_seconds", 86400)),
+        rotation=timedelta(seconds=knobs.get("rotation_seconds", ROTATION.total_seconds())),
         hours=_hours(knobs),
         secrets={name: home / str(path) for name, path in knobs.get("secrets", {}).items()},
     )

@@ -22,6 +22,7 @@ QUEUES = {
     "intend": "matching",
     "mail": "mailing",
     "returns": "mailing",
+    "rotate": "mailing",
 }
 
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,25 +21,26 @@ from consortium.custodians import (
     TooFewCustodians,
     dealt_again,
 )
-from consortium.jobs import relay
+from consortium.jobs import key_files, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
-from consortium.service import enter, expire, hear_back, look, send
+from consortium.service import expire, hear_back, look, rotate, send
 from consortium.service.errors import ServiceRefused
-from consortium.store import campaigns, log
+from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
-from consortium.wiring import pen, read_key
+from consortium.wiring import read_key
 from mailer import doubts, keys, stops, unseal
 from mailer.dkim import Signer, from_pem
+from mailer.errors import UnsealRefused
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
+from matching.countersigning import named
 from matching.lineage import Signed, check_line
 from matching.statement import Statement
 from provenance.evidence import check
 
 SELECTOR = "trellis"
-KEY_LIFE = timedelta(days=30)
 FORGET_EVERY = timedelta(hours=1)
 SKEW = timedelta(seconds=60)
 """How far the clock of the mail server's host may be from ours."""
@@ -178,21 +179,38 @@ class Custodians:
 
 
 class Opener:
-    """Opens rows; a bundle's key is unwrapped once and kept in memory."""
+    """Opens rows; a bundle's key is unwrapped once and kept in memory while the bundle lives.
 
-    def __init__(self, private: bytes) -> None:
-        self._private = private
+    Args:
+        privates: the mailer's keys, 96 bytes each: one, or two while one follows the other.
+        again: reads them anew, when a bundle is wrapped to a key that is not among them.
+    """
+
+    def __init__(self, *privates: bytes, again: Callable[[], Sequence[bytes]] = tuple) -> None:
+        self._again = again
         self._keys: dict[str, bytes] = {}
+        self.hold(privates)
+
+    def hold(self, privates: Sequence[bytes]) -> None:
+        """From here on have these keys, and no others."""
+        self._ring = {named(keys.public_of(private)): private for private in privates}
+
+    def forget(self, live: Collection[str]) -> None:
+        """Let go of every bundle's key but those of the bundles that live."""
+        for bundle in self._keys.keys() - {*live}:
+            del self._keys[bundle]
+
+    @property
+    def bundles(self) -> frozenset[str]:
+        """Bundles whose keys are in memory."""
+        return frozenset(self._keys)
 
     def __call__(self, row: send.SealedRow, shared: bytes) -> Payload:
         """Open one row with its shared point."""
         if row.bundle not in self._keys:
-            header = {name: value for name, value in row.header.items() if name != "commitment"}
+            commitment, header = _bound(row.header)
             self._keys[row.bundle] = unseal.unwrap(
-                row.wrapped,
-                bytes.fromhex(str(row.header["commitment"])),
-                rfc8785.dumps(header),
-                self._private,
+                row.wrapped, commitment, header, self._private(row.under)
             )
         bundle = bytes.fromhex(row.bundle.replace("-", ""))
         return unseal.unseal(
@@ -203,6 +221,27 @@ class Opener:
             tag=row.tag,
             lock=row.lock,
         )
+
+    def _private(self, under: str | None) -> bytes:
+        if under is not None and under not in self._ring and (fresh := self._again()):
+            self.hold(fresh)
+        # A header may name a key that never was: then it does not open, whichever is tried.
+        return self._ring.get(under or "") or next(iter(self._ring.values()))
+
+
+def _bound(header: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The commitment to a bundle's key, and the header's own bytes, to which its wrapping binds."""
+    own = {name: value for name, value in header.items() if name != "commitment"}
+    return bytes.fromhex(str(header["commitment"])), rfc8785.dumps(own)
+
+
+def rewrap(one: rotate.Wrapped, private: bytes, following: keys.KeyPair) -> bytes | None:
+    """A bundle's key wrapped to the next key; None when it does not open under this one."""
+    try:
+        commitment, header = _bound(one.header)
+        return unseal.rewrap(one.wrapped, commitment, header, private=private, following=following)
+    except (UnsealRefused, KeyError, ValueError):
+        return None
 
 
 class MtaLog:
@@ -305,7 +344,7 @@ def office() -> send.PostOffice:
             read_key(home / "choice.key"),
         ),
         custodians=Custodians(),
-        open_row=Opener(read_key(home / "hpke.key")),
+        open_row=Opener(*key_files.held(home), again=lambda: key_files.held(home)),
         transport=lambda: SmtpTransport(server),
         signers=signers,
         doubts=None if here.settings.smtp_log is None else MtaLog(here.settings.smtp_log),
@@ -321,7 +360,7 @@ def take_typed() -> None:
     """Stop letters to the addresses that were typed into the form."""
     here = process()
     home = here.settings.mailer_home
-    privates = [read_key(path) for path in sorted(home.glob("hpke*.key"))]
+    privates = key_files.held(home)
     k_stop = read_key(home / "stop.key")
     hear_back.take_typed(
         here.units,
@@ -331,28 +370,12 @@ def take_typed() -> None:
     )
 
 
-def announce() -> None:
-    """Put the mailer's public key into the log, once an epoch."""
-    here, invite = process(), process().invite()
-    home = here.settings.mailer_home
-    mine = pen("mailer", read_key(home / "signing.key"))
-    facts = {
-        "kind": "mailer",
-        "epoch": invite["epoch"],
-        "public": keys.public_of(read_key(home / "hpke.key")).hex(),
-        "expires": f"{here.clock() + KEY_LIFE:%Y-%m-%dT%H:%M:%SZ}",
-    }
-
-    def say(unit: Unit) -> None:
-        said = [
-            one.openings["public"]["value"]
-            for one in log.of_kind(unit, "key", "mailer")
-            if one.openings
-        ]
-        if facts["public"] not in said:
-            enter.write(unit, mine, "key", facts, now=here.clock())
-
-    here.units.run("announce", say)
+def hold_keys(home: Path) -> None:
+    """Have exactly the key files of this home in memory, if any of them is."""
+    if office.cache_info().currsize:
+        opener = office().open_row
+        assert isinstance(opener, Opener)
+        opener.hold(key_files.held(home))
 
 
 @app.task(name="mail")  # type: ignore[untyped-decorator]
@@ -360,6 +383,7 @@ def run(campaign: str | None = None) -> None:
     """Send what is due: one campaign, or all. Delivered at least once; sending is at most once."""
     try:
         post = office()
+        _forget_withdrawn(post)
         for id in [campaign] if campaign is not None else send.due(post):
             _turn(post, id)
         _forget()
@@ -376,6 +400,13 @@ def _forget() -> None:
     if not _forgot or here.clock() >= _forgot[-1] + FORGET_EVERY:
         expire.forget(here.units, here.clock())
         _forgot[:] = [here.clock()]
+
+
+def _forget_withdrawn(post: send.PostOffice) -> None:
+    """Nothing of a bundle that was withdrawn stays in this process's memory."""
+    opener = post.open_row
+    if isinstance(opener, Opener) and opener.bundles:
+        opener.forget(post.units.read("mail-live", rotate.live))
 
 
 def _turn(post: send.PostOffice, id: str) -> None:

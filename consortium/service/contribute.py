@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from consortium.service import agree, enter
+from consortium.service import agree, enter, rotate
 from consortium.service.errors import EntryMisfits
 from consortium.store import contributions, races
 from consortium.store.errors import Conflict
@@ -72,6 +72,7 @@ def contribute(
         if known.state == "withdrawn":
             raise Conflict(f"contribution {id} was withdrawn; upload the list under a new id")
         return known.leaf
+    rotate.refuse_shut(unit, offered.header)
     race = races.first(unit)
     terms = agree.signed_terms(unit, race.id)
     size_class = 1 << max(offered.rows - 1, 0).bit_length()

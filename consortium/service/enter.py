@@ -19,7 +19,6 @@ POSTED = {
     ("key", "ceremony-commit"): "custodian",
     ("key", "statement"): "custodian",
     ("key", "destroyed"): "custodian",
-    ("key", "mailer"): "mailer",
     ("agreement", "sign"): "partner",
     ("sent", "released"): "custodian",
     ("sent", "closed"): "mailer",

@@ -1,7 +1,7 @@
 """What each kind of person may see; nothing here is an exact count of people."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from consortium.service.errors import NotReady
 from consortium.store import actors, campaigns, contributions, deliveries, log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
+from matching.countersigning import believed
+from matching.crypto_errors import StatementRefused
 from policies import disclosure
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
@@ -372,11 +374,28 @@ def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]
         kind = opened.get("kind", {}).get("value")
         if kind not in ("mailer", "pepper") or one.index is None:
             continue
+        if kind == "mailer" and not _vouched(unit, opened):
+            continue
         if opened["epoch"]["value"] == epoch:
             found[kind] = evidence(unit, one.leaf, backend)
     for purpose, line in keyring.lines_of(unit, epoch).items():
         found[purpose] = evidence(unit, line[-1][0], backend) if line else None
     return found
+
+
+def _vouched(unit: Unit, opened: Mapping[str, Any]) -> bool:
+    """Whether a key of the mailer is its first one, or countersigned; tools judge that again."""
+    invite = json.loads(texts.get(unit, "invite"))
+    try:
+        believed(
+            {name: part["value"] for name, part in opened.items()},
+            first=invite.get("mailer_key"),
+            publics={one["id"]: bytes.fromhex(one["public"]) for one in invite["custodians"]},
+            threshold=int(invite["threshold"]),
+        )
+    except StatementRefused:
+        return False
+    return True
 
 
 def mailer_key(unit: Unit, backend: Backend) -> bytes:

@@ -19,6 +19,12 @@ def waiting(unit: Unit) -> int:
     return int(unit.session.scalar(select(func.count()).select_from(TypedStopRow)) or 0)
 
 
+def waiting_since(unit: Unit, before: datetime) -> int:
+    """How many of them came before a moment."""
+    query = select(func.count()).select_from(TypedStopRow).where(TypedStopRow.at < before)
+    return int(unit.session.scalar(query) or 0)
+
+
 def oldest(unit: Unit, most: int) -> list[tuple[int, bytes]]:
     """The first of them: number and ciphertext."""
     query = select(TypedStopRow.seq, TypedStopRow.sealed).order_by(TypedStopRow.seq).limit(most)
