@@ -5,21 +5,27 @@ import errno
 import json
 import stat
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 import rfc8785
 
+from consortium.cli.api import Api
 from consortium.cli.home import Home
 from consortium.cli.lists import own_list, own_lists
 from consortium.cli.uploading import outputs_info, row_commitment
+from mailer import keys
 from mailer.unseal import unseal, unwrap
 from matching import locks
 from matching.bundle import check_outputs, check_rows, open_file, read_rows
+from matching.countersigning import Successor, countersign, named
+from matching.crypto_errors import StatementRefused
 from matching.recipes import RECIPES
 from provenance.evidence import check, read_file
 from provenance.merkle import tree_root
-from tests.fakes.api import EPOCH, FakeWorld
+from tests.fakes.actors import made, private
+from tests.fakes.api import EPOCH, NOW, FakeWorld
 from tests.unit.cli.conftest import CANARY, Desk
 
 
@@ -221,6 +227,47 @@ def test_a_key_that_another_actor_logged_is_not_sealed_to(union: Desk, members: 
     assert refused.exit_code == 1
     assert "mailer key" in refused.output
     assert union.world.parts == {}
+
+
+def test_a_later_key_of_the_mail_machine_is_sealed_to_only_as_custodians_countersigned_it(
+    union: Desk, members: Path
+) -> None:
+    world = union.world
+    first = json.loads((union.home / "invite.json").read_text())
+    first["mailer_key"] = named(world.mailer.public)
+    (union.home / "invite.json").write_text(json.dumps(first))
+    line = Api(Home(union.home), transport=world.transport(), clock=lambda: NOW)
+    assert line.key_statements().mailer == world.mailer.public  # the first, named by the invite
+    own = keys.generate().public
+    later = Successor(own, first["mailer_key"], "2026-11-20T00:00:00Z")
+
+    def log(public: bytes, **more: Any) -> None:
+        facts = {"kind": "mailer", "epoch": EPOCH, "expires": later.expires, **more}
+        entry = made("mailer", "key", NOW, public=public.hex(), **facts)
+        world.keys["mailer"] = world.put(entry)
+
+    said = {id: countersign(later, private(id).sign) for id in ("c1", "c3")}
+    for more in ({}, {"predecessor": later.predecessor, "countersignatures": {"c1": said["c1"]}}):
+        log(own, **more)
+        refused = union.run("upload", members, "--yes")
+        assert refused.exit_code == 1
+        assert "countersigned" in refused.output
+        assert world.parts == {}
+    log(own, predecessor=later.predecessor, countersignatures=said)
+    assert line.key_statements().mailer == own
+
+
+def test_under_an_older_invite_the_first_key_met_is_the_only_one_met_that_way(
+    union: Desk,
+) -> None:
+    world = union.world
+    line = Api(Home(union.home), transport=world.transport(), clock=lambda: NOW)
+    assert line.key_statements().mailer == world.mailer.public
+    own = keys.generate().public.hex()
+    facts = {"kind": "mailer", "epoch": EPOCH, "expires": "2026-11-20T00:00:00Z"}
+    world.keys["mailer"] = world.put(made("mailer", "key", NOW, public=own, **facts))
+    with pytest.raises(StatementRefused, match="not its first"):
+        line.key_statements()
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
