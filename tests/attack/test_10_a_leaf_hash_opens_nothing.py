@@ -4,9 +4,11 @@ A leaf hash is public. What an entry says (whose list, how large, which campaign
 signed it; a partner asking about another partner's entry is answered like a stranger.
 """
 
+from consortium.service import enter
 from consortium.store import log
+from consortium.wiring import pen
 from provenance.entry import parse
-from tests.fakes.actors import made, public
+from tests.fakes.actors import made, private, public
 from tests.fakes.server import Server, body
 
 
@@ -35,11 +37,17 @@ def test_nobody_but_its_signer_opens_an_entry(any_server: Server) -> None:
 
 def test_a_key_is_for_everybody(any_server: Server) -> None:
     """Who is told to trust a key must be able to see that it is in the log."""
-    entry = made("mailer", "key", kind="mailer", epoch="e", public="00", expires="2027")
-    posted = any_server.call(None, "POST", "/log/entries", json=body(entry))
+    facts = {"kind": "mailer", "epoch": "e", "public": "00", "expires": "2027"}
+    ours = pen("mailer", private("mailer").private_bytes_raw())
+    leaf = any_server.units.run(
+        "key", lambda unit: enter.write(unit, ours, "key", facts, now=unit.now)
+    )
     any_server.publish()
-    shown = any_server.call(None, "GET", f"/log/entries/{posted.json()['leaf']}")
+    shown = any_server.call(None, "GET", f"/log/entries/{leaf}")
     assert shown.json()["state"] == "published"
+    # Nobody puts one in from outside, whoever signed it.
+    entry = made("mailer", "key", **facts)
+    assert any_server.call(None, "POST", "/log/entries", json=body(entry)).status_code == 422
 
 
 def test_entries_of_every_size_of_list_look_alike(any_server: Server) -> None:

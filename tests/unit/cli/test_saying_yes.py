@@ -280,7 +280,7 @@ def test_single_rows_leave_by_number_or_address_and_the_others_receipts_stand(
     for one in ("c1", "c2", "c3"):
         mine = {retire_tag(row.secret).hex() for row in leaving}
         assert mine <= uploaded.world.retired[one]
-        assert len(uploaded.world.retired[one]) == 4096  # padded: how many is not seen
+        assert len(uploaded.world.retired[one]) == 4096  # padded
         assert retire_tag(stays.secret).hex() not in uploaded.world.retired[one]
     uploaded.refused("2 rows of yours that you withdrew are in the audience")
     # On this computer, too, only bare locks and leaf hashes are left of them.

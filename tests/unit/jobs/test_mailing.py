@@ -15,6 +15,7 @@ from consortium.cli.operator import command
 from consortium.jobs import mailing
 from consortium.settings import Settings
 from consortium.wiring import settings_of
+from mailer import keys
 
 
 def settings(**given: Any) -> Settings:
@@ -63,8 +64,9 @@ def test_the_transport_is_given_what_the_settings_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str
 ) -> None:
     (tmp_path / "dkim").mkdir()
-    for name in ("delivery", "stop", "choice", "hpke"):
+    for name in ("delivery", "stop", "choice"):
         (tmp_path / f"{name}.key").write_text("ab" * 32)
+    (tmp_path / "hpke.key").write_text(keys.generate().private.hex())
     (tmp_path / "smtp.login").write_text("us\na word: with colons\n")
     (tmp_path / "trellis.env").write_text(
         f"TRELLIS_SMTP=smtp.example.org:465\nTRELLIS_SMTP_TLS={tls}\n"
