@@ -14,12 +14,12 @@ import pytest
 from consortium.custodians import CustodianDown, CustodianLied, CustodianProblem, TooFewCustodians
 from consortium.release_client import ReleaseClient
 from matching import locks, released
-from matching.crypto_errors import MessageRefused, ProofRefused
+from matching.crypto_errors import MessageRefused
 from matching.locks import make_entry
 from matching.statement import Statement
 from tests.fakes.campaign import Campaign, make_campaign, make_rows, put_roster
 from tests.fakes.custodians import EPOCH, World, public, serving
-from tests.fakes.liars import ABOUT_RELEASES, SHUTTING, SILENT_RELEASES, corrupted
+from tests.fakes.liars import ABOUT_RELEASES, SHUTTING, SILENT_RELEASES, Court, corrupted
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One consortium for all lies: starting servers is most of what they cost."""
     with serving(World(tmp_path_factory.mktemp("hosts"))) as made:
         made.statement = made.deal("seal")  # type: ignore[attr-defined]
+        made.court = Court(made, made.statement)  # type: ignore[attr-defined]
         yield made
 
 
@@ -49,6 +50,7 @@ class Mailer:
             sign=world.keys["mailer"].sign,
             client=world.client,
             evidence=folder,
+            key=world.court.key,  # type: ignore[attr-defined]
         )
 
     def open(self) -> list[bytes | None]:
@@ -92,20 +94,17 @@ def test_a_spoiled_share_is_found_its_custodian_named_and_the_rows_still_open(
     assert isinstance(problem, CustodianLied if convicted else CustodianDown)
     if isinstance(problem, CustodianLied):
         assert problem.evidence is not None
-        third_party_agrees(json.loads(problem.evidence.read_text()), hosts)
+        assert hosts.court.finds(problem.evidence) == ("guilty", "bea")  # type: ignore[attr-defined]
+        nobody_is_framed(json.loads(problem.evidence.read_text()), hosts)
 
 
-def third_party_agrees(shown: dict[str, Any], world: World) -> None:
-    """From the file and the registry alone; and nobody can be framed with a file made up."""
-    key = public(world.keys[shown["custodian"]])
-    with pytest.raises(ProofRefused):
-        released.judge(shown, public=key)
+def nobody_is_framed(shown: dict[str, Any], world: World) -> None:
+    """What the mailer adds convicts nobody: another's name, or answers that were never signed."""
     with pytest.raises(MessageRefused):
         released.judge({**shown, "custodian": "ann"}, public=public(world.keys["ann"]))
-    framed = json.loads(json.dumps(shown))
-    framed["answered"][0]["answers"] = "ab" * (len(shown["locks"]) // 2)
+    shown["answered"][0]["answers"] = "ab" * (len(shown["locks"]) // 2)
     with pytest.raises(MessageRefused):
-        released.judge(framed, public=key)
+        released.judge(shown, public=public(world.keys["bea"]))
 
 
 @pytest.mark.parametrize("lie", SILENT_RELEASES)

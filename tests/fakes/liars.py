@@ -2,18 +2,27 @@
 
 import base64
 import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.cli import auditor
 from consortium.custodian.app import Custodian
 from consortium.custodian.errors import LogUnreachable, Refused
 from consortium.custodian.ledger import Key
 from matching import evaluation, group, locks
 from matching.envelope import close
-from tests.fakes.custodians import EPOCH, World
+from matching.statement import Statement, signed_bytes
+from provenance.canonical import openings_to_json
+from provenance.entry import draft
+from tests.fakes.custodians import EPOCH, World, public
+from tests.fakes.log_api import LogApi
 
 Said = dict[str, Any]
 Lie = Callable[["Liar", Mapping[str, Any], Said], Said]
@@ -96,6 +105,37 @@ def corrupted(
         yield made
     finally:
         host.custodian = honest
+
+
+class Court:
+    """Anybody with `trellis audit evidence`, an invite, and a log that holds the statement."""
+
+    def __init__(self, world: World, statement: Statement) -> None:
+        log = LogApi()
+        signatures = {one: world.keys[one].sign(signed_bytes(statement)).hex() for one in world.ids}
+        entry = draft(
+            "key",
+            at=world.now,
+            actor=public(world.keys[world.ids[0]]),
+            facts={
+                "kind": "statement",
+                "sid": statement.sid,
+                "statement": statement.to_json(),
+                "signatures": signatures,
+            },
+            salt=lambda: os.urandom(32),
+            sign=world.keys[world.ids[0]].sign,
+        )
+        self.key = log.evidence(log.add(entry.entry, openings_to_json(entry.openings)))
+        self.invite = {**world.invite, **log.invite("http://127.0.0.1:1")}
+
+    def finds(self, file: Path) -> tuple[str, str]:
+        """The verdict on a file, and on whom."""
+        invite = file.with_name("invite.json")
+        invite.write_text(json.dumps(self.invite))
+        words = ["evidence", str(file), "--invite", str(invite), "--json"]
+        said = json.loads(CliRunner().invoke(auditor.command, words).output)
+        return said["verdict"], said["custodian"]
 
 
 def flipped(raw: bytes, at: int) -> bytes:
