@@ -6,8 +6,9 @@ said twice. A sample here; `make soak` goes through every step.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,25 @@ from matching.evaluation import BATCH
 from matching.statement import Statement
 from tests.fakes.campaign import make_agreement, make_campaign, make_rows, put_roster
 from tests.fakes.custodians import EPOCH
-from tests.fakes.three import IDS, KILLED, Three, three
+from tests.fakes.three import IDS, KILLED, Seat, Three, three
 
 ROWS = 5
 PATIENCE = 60.0
 
 
-# A ceremony
+# A ceremony, the shares dealt again, the end of an epoch
+
+CEREMONY = ("ceremony", "--purpose", "match")
+RESHARE = ("reshare", "--purpose", "match", "--to", "2")
+DESTROY = ("destroy", "--epoch", EPOCH, "--even-current")
 
 
-def hold_ceremony(world: Three, die: Mapping[str, int]) -> set[str]:
-    """Let all take part; each ends at the step that ``die`` names for it, and begins again.
+def together(world: Three, words: Sequence[str], die: Mapping[str, int]) -> set[str]:
+    """Let all run a command; each ends at the step that ``die`` names for it, and begins again.
 
     Returns:
         Who was killed. How many steps one takes varies a little with who is there first.
     """
-    world.serve()
-    words = ("ceremony", "--purpose", "match")
     runs = {one: seat.trellis(*words, die=die.get(one, 0)) for one, seat in world.seats.items()}
     until, killed = time.monotonic() + PATIENCE, set()
     while runs:
@@ -53,42 +56,109 @@ def hold_ceremony(world: Three, die: Mapping[str, int]) -> set[str]:
                 assert code == 0, said
                 del runs[one]
         time.sleep(0.01)
-    check_key(world)
     return killed
 
 
-def check_key(world: Three) -> None:
-    """One statement, everybody's own share of it, no polynomial left, nothing logged twice."""
+def check_key(world: Three, version: int, *kinds: str) -> Statement:
+    """One statement, everybody's own share of it, no polynomial left, nothing logged twice.
+
+    Args:
+        kinds: what the log holds of it, each kind once or once a custodian.
+
+    Returns:
+        The statement.
+    """
     statements = []
     for one, seat in world.seats.items():
         with seat.ledger() as ledger:
             key = ledger.key("match", EPOCH)
             assert key is not None
             assert group.base(key.share) == key.statement.share(one)
-            assert ledger.ceremony_secret(key.statement.sid) is None
+            assert key.statement.version == version
+            assert len(ledger.secrets()) == 1, "no polynomial and no older share is left"
             statements.append(key.statement)
     assert len({str(one.to_json()) for one in statements}) == 1
     said = [one["kind"]["value"] for one in world.log.openings.values()]
-    assert sorted(said) == [*["ceremony-commit"] * len(IDS), "statement"]
+    assert sorted(said) == sorted(kinds)
+    return statements[0]
 
 
-def ceremony_steps(folder: Path) -> int:
-    """How many steps a custodian takes in a ceremony in which nobody is killed."""
-    with three(folder) as world:
-        hold_ceremony(world, {})
-        return max(len(seat.steps("ceremony")) for seat in world.seats.values())
+def live_and_die(
+    world: Three,
+    ceremony: Mapping[str, int],
+    reshare: Mapping[str, int],
+    destroy: Mapping[str, int],
+    *,
+    meanwhile: Callable[[Statement], None] = lambda _: None,
+) -> dict[str, int]:
+    """A key's whole life in three hands, each killed where it is said; the steps of each stage.
+
+    Args:
+        meanwhile: told the key's statement when its shares have been dealt twice.
+    """
+    together(world, CEREMONY, ceremony)
+    made = check_key(world, 1, *["ceremony-commit"] * len(IDS), "statement")
+    together(world, RESHARE, reshare)
+    dealt = [one["kind"]["value"] for one in world.log.openings.values()]
+    again = check_key(world, 2, *dealt)
+    assert again.public == made.public, "nothing that was sealed is lost"
+    assert dealt.count("statement") == 2
+    meanwhile(again)
+    together(world, DESTROY, destroy)
+    for seat in world.seats.values():
+        with seat.ledger() as ledger:
+            assert ledger.key("match", EPOCH) is None
+    said = [one["kind"]["value"] for one in world.log.openings.values()]
+    assert said.count("destroyed") == len(IDS)
+    return {
+        stage: max(len(seat.steps(stage)) for seat in world.seats.values())
+        for stage in ("ceremony", "reshare", "destroy")
+    }
 
 
-def test_a_ceremony_whose_members_are_killed_makes_one_key(tmp_path: Path) -> None:
+def run(seat: Seat, *words: str) -> tuple[int, str]:
+    """Run a command to its end: its code, and all that it said."""
+    process = seat.trellis(*words)
+    out, said = process.communicate(timeout=60)
+    return process.returncode, (said + out).decode()
+
+
+def test_a_key_lives_its_life_though_its_holders_are_killed(tmp_path: Path) -> None:
+    def use(statement: Statement) -> None:
+        ada, bob, again = evaluate(world, statement, [b"ada", b"bob", b"ada"])
+        assert ada == again != bob
+        for seat in world.seats.values():
+            code, said = run(seat, "status", "--json")
+            spent = json.loads(said.splitlines()[-1])["spent"]
+            assert (code, spent) in ((0, {}), (0, {"union": BATCH}))
+            assert ("has used 1 of its" in said) is bool(spent)
+
+    deaths = [
+        {"ann": 4, "bea": 17, "cyd": 30},
+        {"ann": 21, "bea": 9, "cyd": 33},
+        {"ann": 1, "bea": 2, "cyd": 4},
+    ]
     with three(tmp_path) as world:
-        assert hold_ceremony(world, {"ann": 4, "bea": 17, "cyd": 30}) == set(IDS)
+        world.serve()
+        code, said = run(world.seats["ann"], *CEREMONY, "--patience", "1")
+        assert code == 3, "nobody else is there yet, and nothing is lost"
+        assert "waiting for bea" in said
+        live_and_die(world, *deaths, meanwhile=use)
+        for seat in world.seats.values():
+            assert (seat.home / "custodian.sqlite").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.soak
-def test_a_ceremony_makes_one_key_wherever_its_members_are_killed(tmp_path: Path) -> None:
-    for step in range(1, ceremony_steps(tmp_path / "whole") + 1):
+def test_a_key_lives_its_life_wherever_its_holders_are_killed(tmp_path: Path) -> None:
+    def through(step: int, stages: Mapping[str, int]) -> dict[str, int]:
         with three(tmp_path / str(step)) as world:
-            hold_ceremony(world, dict.fromkeys(IDS, step))
+            world.serve()
+            dying = [dict.fromkeys(IDS, step) if step <= last else {} for last in stages.values()]
+            return live_and_die(world, *dying)
+
+    whole = through(0, dict.fromkeys(("ceremony", "reshare", "destroy"), -1))
+    for step in range(1, max(whole.values()) + 1):
+        through(step, whole)
 
 
 # Tokens, a release, a retirement, a stop
