@@ -11,7 +11,8 @@ from consortium.service import agree, hear_back, look, plan, thaw
 from consortium.service.enter import Pen
 from consortium.service.errors import WrongState
 from consortium.service.post_office import lease
-from consortium.store import log
+from consortium.store import contributions, log, races
+from consortium.store.unit import Unit
 from consortium.wiring import pen
 from policies.authorise import Caller
 from tests.fakes.post import Post, post
@@ -161,6 +162,12 @@ def test_a_frozen_list_goes_on_by_a_name_in_the_log_and_freezes_anew(
     with pytest.raises(WrongState, match="somebody's name"):
         decide("  ")
     assert frozen(post) == ["parks"]
+
+    def log_it(unit: Unit) -> None:
+        [leaf, *_] = races.signatures(unit, RACE).values()  # any leaf that is in the log
+        contributions.change(unit, listed.bundle, leaf=leaf)
+
+    post.units.run("leaf", log_it)
     for partner in ("parks", "union"):
         caller = Caller(partner, "partner", partner)
         seen = post.units.read("lists", lambda unit, c=caller: look.contribution_list(unit, c))  # type: ignore[misc]
