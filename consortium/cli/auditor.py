@@ -12,6 +12,7 @@ import click
 import httpx
 
 from consortium.cli.judging import evidence
+from consortium.cli.keyring import keys
 from provenance.audit import FolderSource, Report, Source, audit
 from provenance.errors import AuditRefused, NoteRefused, PolicyRefused, ProvenanceError
 from provenance.evidence import read_file
@@ -146,6 +147,7 @@ def receipt(
 
 
 command.add_command(evidence)
+command.add_command(keys)
 
 
 def _folder(log: str) -> Source:

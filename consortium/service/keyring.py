@@ -9,6 +9,7 @@ from consortium.store import actors, log, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from matching.crypto_errors import StatementRefused
+from matching.endings import ending
 from matching.lineage import Signed, lines
 from matching.statement import PURPOSES
 
@@ -20,25 +21,36 @@ def lines_of(unit: Unit, epoch: str) -> dict[str, list[Found]]:
     """Per purpose the statements of an epoch's key, from its first version to its newest."""
     publics = {one.id: bytes.fromhex(one.public) for one in actors.everyone(unit, "custodian")}
     found: dict[str, list[Found]] = {purpose: [] for purpose in PURPOSES}
-    for leaf, facts in _published(unit, "statement"):
+    for one, facts in _published(unit, "statement"):
         with suppress(StatementRefused):
             signed = Signed.from_facts(facts)
             if signed.statement.epoch == epoch and signed.statement.purpose in found:
-                found[signed.statement.purpose].append((leaf, signed))
+                found[signed.statement.purpose].append((one.leaf, signed))
     return {purpose: _line(unit, each, publics) for purpose, each in found.items()}
 
 
 def destructions_of(unit: Unit, epoch: str) -> list[str]:
     """Leaves of what custodians logged of destroying their shares of an epoch."""
     found = _published(unit, "destroyed")
-    return [leaf for leaf, facts in found if facts.get("epoch") == epoch]
+    return [one.leaf for one, facts in found if facts.get("epoch") == epoch]
 
 
-def _published(unit: Unit, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def endings(unit: Unit) -> list[str]:
+    """Of every key in the log: who holds it, or who says that its share is destroyed."""
+    publics = {one.id: bytes.fromhex(one.public) for one in actors.everyone(unit, "custodian")}
+    gone = _published(unit, "destroyed")
+    said = [(publics[one.actor], facts) for one, facts in gone if one.actor in publics]
+    stated = [facts.get("statement") or {} for _, facts in _published(unit, "statement")]
+    epochs = dict.fromkeys(str(one.get("epoch")) for one in stated)
+    lines = [line for epoch in epochs for line in lines_of(unit, epoch).values() if line]
+    return [ending(line[-1][1].statement, said, publics).words for line in lines]
+
+
+def _published(unit: Unit, kind: str) -> Iterator[tuple[log.Promised, dict[str, Any]]]:
     for one in log.of_kind(unit, "key"):
         facts = {name: part["value"] for name, part in (one.openings or {}).items()}
         if one.index is not None and facts.get("kind") == kind:
-            yield one.leaf, facts
+            yield one, facts
 
 
 def _line(unit: Unit, found: list[Found], publics: dict[str, bytes]) -> list[Found]:

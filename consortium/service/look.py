@@ -138,6 +138,7 @@ class LogView:
     published: datetime | None
     witnesses: list[WitnessView]
     vkey: str
+    custody: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +341,7 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
         published=cosigned.at,
         witnesses=[WitnessView(name, name in standing) for name in names],
         vkey=invite["log_vkey"],
+        custody=keyring.endings(unit),
     )
 
 

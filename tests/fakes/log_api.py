@@ -82,6 +82,16 @@ class LogApi:
                 found[statement["purpose"]].append(self.evidence(leaf))
         return found
 
+    def destroyed(self, epoch: str) -> list[dict[str, Any]]:
+        """What was said of destroying shares of an epoch."""
+        leaves = [leaf_hash(entry).hex() for entry in self.entries]
+        said = {leaf: {k: v["value"] for k, v in self.openings[leaf].items()} for leaf in leaves}
+        wanted = ("destroyed", epoch)
+        found = [
+            leaf for leaf in leaves if (said[leaf].get("kind"), said[leaf].get("epoch")) == wanted
+        ]
+        return [self.evidence(leaf) for leaf in found]
+
     def app(self) -> Starlette:
         """The calls custodians make."""
 
@@ -98,7 +108,8 @@ class LogApi:
             return JSONResponse({"epoch": "", "chunks": []})
 
         async def keys(request: Request) -> JSONResponse:
-            return JSONResponse({"lines": self.lines(request.path_params["epoch"])})
+            epoch = request.path_params["epoch"]
+            return JSONResponse({"lines": self.lines(epoch), "destroyed": self.destroyed(epoch)})
 
         return Starlette(
             routes=[
