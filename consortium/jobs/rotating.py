@@ -92,7 +92,8 @@ class Rotation:
         expires = stamp(now + self.life)
 
         def say(unit: Unit) -> None:
-            rotate.announce(unit, self.pen, self.invite["epoch"], key.public, expires, now)
+            for epoch in self._epochs():
+                rotate.announce(unit, self.pen, epoch, key.public, expires, now)
 
         self.units.run("announce", say)
 
@@ -102,6 +103,10 @@ class Rotation:
         if new is None or not kept or Successor.of(kept["next"]).ends > now:
             return False
         return not self.units.run("next-key", lambda unit: rotate.known(unit, new.public))
+
+    def _epochs(self) -> list[str]:
+        """The epoch, and while two overlap the next one: lists are sealed for both."""
+        return [self.invite[name] for name in ("epoch", "next_epoch") if self.invite.get(name)]
 
     def _next(self, old: KeyPair, new: KeyPair, now: datetime) -> Successor:
         """What is asked of custodians, fixed before anybody is asked."""
@@ -131,18 +136,26 @@ class Rotation:
             if id in kept["countersignatures"]:
                 continue
             try:
-                kept["countersignatures"][id] = self.ask(id, self._asked(id, key))["signature"]
+                given = self.ask(id, self._asked(id, key)).get("signature")
             except CustodianProblem as problem:
                 why.append(str(problem))
                 continue
+            if not self._enough(key, {id: given}, threshold=1):
+                why.append(f"custodian {id} signed something else")
+                continue
+            kept["countersignatures"][id] = given
             key_files.collect(self.home, kept)
-        self.waits = "; ".join(why) or "too few of them signed these very bytes"
+        self.waits = "; ".join(why)
         return self._enough(key, kept["countersignatures"])
 
-    def _enough(self, key: Successor, signatures: Mapping[str, str]) -> bool:
+    def _enough(
+        self, key: Successor, signatures: Mapping[str, Any], threshold: int | None = None
+    ) -> bool:
         publics = {one["id"]: bytes.fromhex(one["public"]) for one in self.invite["custodians"]}
         try:
-            check_countersigned(key, signatures, publics, int(self.invite["threshold"]))
+            check_countersigned(
+                key, signatures, publics, threshold or int(self.invite["threshold"])
+            )
         except StatementRefused:
             return False
         return True
@@ -175,8 +188,9 @@ class Rotation:
         }
 
         def write(unit: Unit) -> str:
-            epoch = self.invite["epoch"]
-            rotate.announce(unit, self.pen, epoch, key.public, key.expires, self.clock(), **more)
+            now = self.clock()
+            for epoch in self._epochs():
+                rotate.announce(unit, self.pen, epoch, key.public, key.expires, now, **more)
             return rotate.known(unit, key.public)[0].leaf
 
         return self.units.run("key-in-use", write)

@@ -360,6 +360,7 @@ def _link(bench: Bench) -> None:
                     "bundle": one.id,
                     "roll": roll.id,
                     "tokens_digest": one.tokens_digest,
+                    "roll_tokens_digest": roll.tokens_digest,
                     "links_digest": links,
                     "parameters_digest": score.digest(weights),
                 },

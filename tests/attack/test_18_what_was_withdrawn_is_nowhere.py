@@ -231,7 +231,10 @@ def test_the_same_call_again_after_the_rows_are_gone_answers_the_same(world: Wor
     assert (again.status_code, again.json()) == (202, first.json())
 
 
-@pytest.mark.parametrize("at", range(6))
+SOAKED = [pytest.param(at, marks=pytest.mark.soak) for at in (0, 1, 3, 4)]
+
+
+@pytest.mark.parametrize("at", [2, 5, *SOAKED])
 def test_a_crash_anywhere_in_shredding_is_finished_by_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:

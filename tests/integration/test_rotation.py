@@ -325,6 +325,48 @@ def test_a_crash_at_every_single_step_leaves_each_bundle_one_working_wrapping(
     assert len(world.logged("mailer")) == 2
 
 
+def test_while_two_epochs_overlap_each_has_the_key_with_the_end_it_always_had(
+    world: World,
+) -> None:
+    world.turn()
+    world.later(days=3)
+    both = {**world.invite(), "next_epoch": "2027-season"}
+    world.server.units.run("both", lambda unit: texts.put(unit, "invite", json.dumps(both)))
+    world.turn()
+    first = world.logged("mailer")
+    assert [one["epoch"] for one in first] == [EPOCH, "2027-season"]
+    assert len({one["expires"] for one in first}) == 1
+    world.later(days=25)
+    for _ in range(3):
+        world.turn()
+    second = world.logged("mailer")[2:]
+    assert [one["epoch"] for one in second] == [EPOCH, "2027-season"]
+    for one in second:
+        world.believed(**{name: fact for name, fact in one.items() if name != "actor"})
+
+
+def test_a_custodian_that_signs_something_else_is_named_and_asked_again(world: World) -> None:
+    world.turn()
+    world.down = {"c3"}
+    honest = world.custodians["c1"]
+    world.custodians["c1"] = Liar()  # type: ignore[assignment]
+    world.later(days=28)
+    world.turn()
+    assert "custodian c1 signed something else" in world.turn()
+    assert len(world.logged("mailer")) == 1
+    world.custodians["c1"] = honest
+    assert "log to hold the next key" in world.turn()
+
+
+class Liar:
+    """Answers with a signature under nothing."""
+
+    _log = None
+
+    def countersign(self, _: object) -> dict[str, Any]:
+        return {"custodian": "c1", "signature": "ab" * 64}
+
+
 def test_an_address_typed_under_the_old_key_is_read_before_that_goes(world: World) -> None:
     _, _ = to_the_next(world)
     typed_at = world.now()

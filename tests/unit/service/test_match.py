@@ -1,21 +1,25 @@
 """What a match run leaves behind, and what it must not."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from consortium.service import freeze, match
+from consortium.service import freeze, match, shred
 from consortium.store import actors, campaigns, contributions, roster
 from consortium.store.artefacts import artefacts
 from consortium.store.unit import Unit, Units
+from consortium.wiring import pen
 from matching import bundle, engine
 from policies import disclosure
 from tests.databases import NOON
 from tests.fakes import seeds
-from tests.fakes.server import EPOCH, RACE, Server
+from tests.fakes.actors import made
+from tests.fakes.server import EPOCH, RACE, Server, body, some_rows
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -161,3 +165,52 @@ def test_a_roster_chunk_is_a_power_of_two(
     server.units.run("logged", lambda unit: contributions.add(unit, new))
     match._extend_roster(bench_of(server))
     assert [(fact["epoch"], fact["size"]) for fact in said] == [(EPOCH, entries)]
+
+
+def test_sealed_outputs_live_until_they_are_peppered_and_a_row_that_left_meanwhile_has_no_token(
+    server: Server, tmp_path: Path
+) -> None:
+    """From the upload to the run after it, with a withdrawal of one row in between."""
+    server.sign_agreement()
+    outputs = X25519PrivateKey.generate()
+    keys = match.MatchKeys(b"p" * 32, outputs.private_bytes_raw(), b"t" * 32)
+    ours = pen("operator", b"\x05" * 32)
+    bench = match.Bench(server.units, server.artefacts, keys, ours, server.clock)
+    upload = server.upload("union")
+    plain, sealed = tmp_path / "plain.parquet", tmp_path / "sealed"
+    drawn = [(row, 255, secrets.token_bytes(64)) for row in range(100)]
+    bundle.write_outputs(plain, drawn)
+    bundle.seal_file(plain, sealed, outputs.public_key().public_bytes_raw(), upload.id.encode())
+    upload.outputs = sealed.read_bytes()
+    server.put_parts(upload)
+    sent = server.call("union", "POST", f"/contributions/{upload.id}", json=upload.offer())
+    assert sent.status_code == 202
+    digest = upload.header["outputs_digest"]
+
+    tag = next(iter(some_rows(1, 1))).tag
+    said = hashlib.sha256(bytes(32) + tag).hexdigest()
+    gone = made("union", "withdrawal", kind="rows", bundle=upload.id, rows=said)
+    left = server.call(
+        "union",
+        "POST",
+        f"/contributions/{upload.id}/withdraw-rows",
+        json=body(gone, salt=bytes(32).hex(), tags=[tag.hex()]),
+    )
+    assert left.status_code == 202
+    shred.run(bench)  # too early: its tokens cannot be taken apart while they are sealed
+    assert server.artefacts.exists(digest)
+    assert server.units.run("due", contributions.shredding) == [upload.id]
+
+    server.publish()
+    match._pepper_bundles(bench)
+    match._shred_outputs(bench)
+    assert not server.artefacts.exists(digest)
+    shred.run(bench)
+    one = server.units.run("look", lambda unit: contributions.get(unit, upload.id))
+    assert (one.state, one.outputs_digest) == ("logged", None)
+    assert one.tokens_digest is not None
+    with server.artefacts.open(one.tokens_digest) as path:
+        assert set(engine.address_tokens(path, keys.tokens)) == set(range(1, 100))
+    assert server.units.run("due", contributions.shredding) == []
+    kept = b"".join(p.read_bytes() for p in server.folder.rglob("*") if p.is_file() and p != plain)
+    assert drawn[5][2] not in kept  # no output of the function itself stays, peppered or not

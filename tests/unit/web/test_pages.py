@@ -439,6 +439,16 @@ def test_a_partner_is_told_in_words_that_its_list_is_frozen(
     assert "No letter leaves from it" in text
 
 
+def test_a_page_that_withdraws_says_after_how_many_days_backups_forget(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    enter(TEACHERS)
+    said = "gone now from the service; from backups after {} days."
+    assert said.format(30) in browser.get(f"/lists/{BUNDLE}/withdraw").text
+    desk.backup_days = 7
+    assert said.format(7) in browser.get(f"/lists/{BUNDLE}/withdraw").text
+
+
 def test_a_coordinator_is_told_that_lists_are_not_theirs(browser: TestClient, enter: Enter) -> None:
     enter(COORDINATOR)
     assert browser.get("/lists").status_code == 403
