@@ -58,6 +58,7 @@ class FakeWorld:
     approvals: dict[str, Any] = field(default_factory=dict)
     roster: list[bytes] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
+    lines: dict[str, list[str]] = field(default_factory=dict)
     drop_after: int | None = None
     charged: dict[str, dict[str, int]] = field(default_factory=dict)
     batch: int = 4096
@@ -169,7 +170,8 @@ class FakeWorld:
         return Evidence(self.log[index], self.openings[leaf], proof).to_json()
 
     def _statement(self, statement: Statement) -> Drafted:
-        signatures = {c: private(c).sign(signed_bytes(statement)).hex() for c in CUSTODIANS}
+        said = signed_bytes(statement)
+        signatures = {c: private(c).sign(said).hex() for c in statement.signers}
         return made(
             "c1", "key", NOW, kind="statement", sid=statement.sid,
             statement=statement.to_json(), signatures=signatures,
@@ -255,7 +257,9 @@ class FakeWorld:
             body = json.loads(request.content)
         match [request.method, *parts]:
             case ["GET", "keys", _]:
-                return _ok({name: self.evidence(leaf) for name, leaf in self.keys.items()})
+                shown = {name: self.evidence(leaf) for name, leaf in self.keys.items()}
+                lines = {name: [*map(self.evidence, line)] for name, line in self.lines.items()}
+                return _ok({**shown, "lines": lines} if lines else shown)
             case ["GET", "races", _, "agreement"]:
                 return httpx.Response(200, content=self.agreement)
             case ["POST", "log", "entries"]:
