@@ -10,14 +10,17 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from consortium import clock as clocks
 from consortium import witness_client
 from consortium.service.enter import Pen
 from consortium.service.match import Bench, MatchKeys
+from consortium.service.sunset import Reach
 from consortium.settings import Settings
-from consortium.store import texts
+from consortium.store import epochs, texts
 from consortium.store.artefacts import Artefacts, artefacts
+from consortium.store.errors import Missing
 from consortium.store.log import SqlLock
 from consortium.store.schema import migrate
 from consortium.store.unit import Units, engine
@@ -27,6 +30,7 @@ from provenance.quorum import Policy
 from provenance.sequencer import Sequencer
 
 WITNESS_SECONDS = 5.0
+EPOCH_KEYS = ("pepper", "outputs", "tokens")
 
 
 def settings_of(home: Path) -> Settings:
@@ -50,6 +54,53 @@ def make_key(path: Path, secret: bytes | None = None) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return secret
+
+
+def make_epoch_keys(home: Path, epoch: str) -> bytes:
+    """Make an epoch's keys once: pepper, outputs (X25519), tokens.
+
+    Returns:
+        The public key to which outputs of this epoch are sealed.
+    """
+    folder = home / "epochs" / epoch
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_key(folder / "pepper.key")
+    make_key(folder / "tokens.key")
+    private = X25519PrivateKey.generate().private_bytes_raw()
+    made = X25519PrivateKey.from_private_bytes(make_key(folder / "outputs.key", private))
+    return made.public_key().public_bytes_raw()
+
+
+def epoch_keys(home: Path, epoch: str) -> MatchKeys:
+    """Read an epoch's keys; raises ``Missing`` when they are gone, or were never made."""
+    try:
+        found = [read_key(home / "epochs" / epoch / f"{name}.key") for name in EPOCH_KEYS]
+    except FileNotFoundError as error:
+        raise Missing(f"the keys of epoch {epoch} are not on this machine") from error
+    return MatchKeys(*found)
+
+
+def forget_epoch_keys(home: Path, epoch: str) -> None:
+    """Delete an epoch's keys; what is not there is already gone.
+
+    A file system may keep old blocks: encrypt the disk, and keep these files out of backups.
+    """
+    folder = home / "epochs" / epoch
+    for name in EPOCH_KEYS:
+        (folder / f"{name}.key").unlink(missing_ok=True)
+    if folder.exists():
+        folder.rmdir()
+
+
+def adopt_keys(home: Path, epoch: str) -> None:
+    """Move the keys of an installation that knew one epoch to where each epoch has its own."""
+    if not (home / "pepper.key").exists():
+        return
+    folder = home / "epochs" / epoch
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in reversed(EPOCH_KEYS):  # the pepper last: while it is there, this goes on
+        if (home / f"{name}.key").exists():
+            (home / f"{name}.key").rename(folder / f"{name}.key")
 
 
 def pen(actor: str, seed: bytes) -> Pen:
@@ -114,13 +165,29 @@ class Process:
     def bench(self) -> Bench:
         """Where matching works; only the worker asks for it."""
         home = self.settings.home
-        keys = MatchKeys(
-            pepper=read_key(home / "pepper.key"),
-            outputs=read_key(home / "outputs.key"),
-            tokens=read_key(home / "tokens.key"),
+        return Bench(
+            self.units,
+            self.artefacts,
+            lambda epoch: epoch_keys(home, epoch),
+            self.operator_pen,
+            self.clock,
         )
-        return Bench(self.units, self.artefacts, keys, self.operator_pen, self.clock)
+
+    @cached_property
+    def expiry(self) -> Reach:
+        """What the end of an epoch reaches; only the operator's own command asks for it."""
+        home = self.settings.home
+        return Reach(
+            self.units,
+            self.artefacts,
+            self.operator_pen,
+            self.clock,
+            lambda epoch: forget_epoch_keys(home, epoch),
+        )
 
     def migrate(self) -> None:
-        """Bring the database up to date."""
+        """Bring database and key files up to date."""
         migrate(self.units.engine)
+        first = self.units.run("epochs", epochs.listed)
+        if first:
+            adopt_keys(self.settings.home, first[0].id)

@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import jwt
 
-from consortium.cli.errors import ApiRefused, CheckRefused, Unreachable
+from consortium.cli.errors import ApiRefused, CheckRefused, KeysNotYet, Unreachable
 from consortium.cli.home import Home, Json
 from consortium.cli.vault import write_whole
 from consortium.clock import Clock, utc
@@ -362,7 +362,7 @@ class Api:
 
     def _shown(self, keys: Json, name: str) -> Any:
         if not isinstance(keys, dict) or not keys.get(name):
-            raise CheckRefused(
+            raise KeysNotYet(
                 f"there is no {name} key in the log yet: the custodians' ceremony or the "
                 "operator's set-up is not finished. Try again later."
             )

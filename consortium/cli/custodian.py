@@ -144,16 +144,23 @@ def serve(home: Path) -> None:
 @command.command()
 @_home
 @click.option("--purpose", type=click.Choice(["match", "seal"]), required=True)
+@click.option("--epoch", default=None, help="The next one, during an overlap; else the present.")
 @click.option("--attempt", default=1, show_default=True, help="One more after each abort.")
 @click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait for others.")
 @json_option
-def ceremony(home: Path, purpose: str, attempt: int, patience: float) -> None:
+def ceremony(home: Path, purpose: str, epoch: str | None, attempt: int, patience: float) -> None:
     """Make a key with the others, which nobody will ever hold; `serve` must be running."""
     from consortium.custodian.process import take_part
 
     with _said():
         done = take_part(
-            home, purpose, attempt=attempt, patience=patience, say=say, prompt=person()
+            home,
+            purpose,
+            attempt=attempt,
+            epoch=epoch,
+            patience=patience,
+            say=say,
+            prompt=person(),
         )
     if done is None:
         raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)

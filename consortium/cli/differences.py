@@ -10,7 +10,7 @@ from typing import Any
 
 from matching.evaluation import DEFAULT_CLASS, STEWARD_CLASS
 
-_PLAIN = ("api", "origin", "log_url", "epoch", "race")
+_PLAIN = ("api", "origin", "log_url", "epoch", "next_epoch", "race")
 _OPENS = ("operator", "mailer")  # a second one of these is no newcomer like another
 
 
@@ -48,8 +48,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
 
 def _plain(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
     for name in _PLAIN:
-        if old[name] != new[name]:
-            yield False, f"{name} was {old[name]}, is {new[name]}"
+        was, now = old.get(name), new.get(name)
+        if was != now:
+            yield False, f"{name} was {was or 'not named'}, is {now or 'named no longer'}"
 
 
 def _listed(

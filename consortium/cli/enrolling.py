@@ -102,8 +102,9 @@ def begin(
 ) -> tuple[OwnList, list[Merged]]:
     """Coarsen and keep attributes and map, durably; or go on with them.
 
-    Row and household ids are keyed by this steward and season: the same person keeps hers in the
-    next slice, and nobody else can compute one.
+    Row and household ids are keyed by this steward and race: the same person keeps hers in the
+    next slice and in the next epoch, with every stop and cap that hangs on it, and nobody else can
+    compute one.
 
     Args:
         households: whether rows of one address share a number; only a holdout needs that.
@@ -113,11 +114,10 @@ def begin(
     known = own_roll(home, source)
     if known is not None:
         return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]
-    key = home.secret("row-ids")
-    epoch = str(home.invite["epoch"])
+    key, under = home.secret("row-ids"), ids_under(home)
 
     def name(label: str) -> int:
-        mac = hmac.digest(key, f"{epoch}|{label}".encode(), hashlib.sha256)
+        mac = hmac.digest(key, f"{under}|{label}".encode(), hashlib.sha256)
         return int.from_bytes(mac[:8], "big") >> 1
 
     made = coarsen(
@@ -132,12 +132,27 @@ def begin(
         write_attributes(part, made.rows)
     facts = {
         "id": own.id,
+        "epoch": home.invite["epoch"],
+        "ids": under,
         "source": source,
         "rows": len(made.rows),
         "created": api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     write_whole(own.folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
     return own, list(made.merged)
+
+
+def ids_under(home: Home) -> str:
+    """Under which word this home keys row ids: the race.
+
+    An earlier version of this tool keyed them by the season; who began with that goes on with it,
+    or nobody would be known any more in the race's next slice.
+    """
+    earlier = [OwnList(path.parent).facts for path in (home.path / "rolls").glob(f"*/{FACTS}")]
+    said = [str(facts["ids"]) for facts in earlier if "ids" in facts]
+    if said:
+        return said[0]
+    return Home(home.path).epochs[0] if earlier else str(home.invite["race"])
 
 
 def tokenise(
@@ -178,7 +193,9 @@ def tokenise(
         memory.prune()
     by_row = {row: [found[one] if one else None for one in inputs[stable[row]]] for row in rows}
     # The roll must not be a graph: what two voters share would find them again in the public file.
-    safe = decoys(by_row, steward_key=home.secret("decoys"), stable_ids=stable)
+    # Another in each epoch: who sees the outputs of two must not know them by being the same.
+    key = home.secret(f"decoys/{home.invite['epoch']}")
+    safe = decoys(by_row, steward_key=key, stable_ids=stable)
     triples = [
         (row, recipe, output)
         for row in rows

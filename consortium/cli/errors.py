@@ -4,6 +4,7 @@ ToolError                    exit code 1
 ├── HomeRefused              a home folder, its key or its invite is not what it should be
 ├── VaultRefused             a file kept on this computer does not open under this home's key
 ├── CheckRefused             something the server or the log said does not hold
+│   └── KeysNotYet           a key of the epoch is not in the log yet
 ├── ListRefused              a member list or a voter file that cannot go out as it is
 ├── ApiRefused               the server said no: status, title and what to do
 └── Unreachable              exit code 3: nobody answered, or the log has not published yet
@@ -26,6 +27,10 @@ class VaultRefused(ToolError):
 
 class CheckRefused(ToolError):
     """Something the server or the log said does not hold; nothing was signed."""
+
+
+class KeysNotYet(CheckRefused):
+    """A key of the epoch is not in the log yet; it comes with the custodians' ceremony."""
 
 
 class ListRefused(ToolError):

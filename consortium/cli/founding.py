@@ -10,13 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from consortium.service import agree, enter
+from consortium.service import agree, enter, succeed
 from consortium.settings import Settings
-from consortium.store import actors, log, texts
+from consortium.store import actors, epochs, log, texts
 from consortium.store.unit import Unit
-from consortium.wiring import Process, make_key, pen, read_key
+from consortium.wiring import Process, make_epoch_keys, make_key, pen, read_key
 from consortium.world import World
 from mailer import dkim, keys
 from matching.countersigning import named
@@ -66,9 +65,6 @@ def found_operator(home: Path) -> str:
     make_home(home)
     seed = make_key(home / "signing.key")
     make_key(home / "log.key")
-    make_key(home / "pepper.key")
-    make_key(home / "tokens.key")
-    make_key(home / "outputs.key", X25519PrivateKey.generate().private_bytes_raw())
     public = public_of(seed)
     who = {"id": "operator", "role": "operator", "name": "Operator", "public": public}
     write_identity(home, who)
@@ -231,13 +227,17 @@ def found(
     invite: Mapping[str, Any],
     document: bytes,
 ) -> None:
-    """Set up database, race, public log folder and the first entries. Safe to repeat."""
+    """Set up database, race, public log folder and the first entries. Safe to repeat.
+
+    An installation that has lived on keeps its epochs: the invite says the first only at first.
+    """
     process.migrate()
     settings = process.settings
     signing = pen("operator", read_key(settings.home / "signing.key"))
-    outputs = X25519PrivateKey.from_private_bytes(read_key(settings.home / "outputs.key"))
+    first = not process.units.run("founded", epochs.listed)
+    outputs = make_epoch_keys(settings.home, str(invite["epoch"])) if first else b""
 
-    def begin(unit: Unit) -> None:
+    def begin(unit: Unit) -> dict[str, Any]:
         for one in invite["actors"]:
             actors.add(unit, actors.Actor(one["id"], one["role"], one["name"], one["public"]))
         texts.put(unit, "invite", json.dumps(dict(invite)))
@@ -246,19 +246,25 @@ def found(
             vkeys = [one["vkey"] for one in invite["witnesses"]]
             facts = {"kind": "policy", "witnesses": vkeys, "quorum": invite["quorum"]}
             enter.write(unit, signing, "witness", facts, now=unit.now)
-        if not log.of_kind(unit, "key", "operator"):
-            public = outputs.public_key().public_bytes_raw().hex()
-            facts = {"kind": "pepper", "epoch": invite["epoch"], "public": public}
+        if outputs:
+            facts = {"kind": "pepper", "epoch": invite["epoch"], "public": outputs.hex()}
             enter.write(unit, signing, "key", facts, now=unit.now)
+        return succeed.renew_invite(unit)
 
-    process.units.run("found", begin)
-    (settings.home / "invite.json").write_text(json.dumps(dict(invite), indent=1) + "\n")
+    write_invite(settings.home, process.units.run("found", begin))
     folder = settings.log_dir
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.vkey").write_text(str(invite["log_vkey"]) + "\n")
     for number, one in enumerate(invite["witnesses"], 1):
         (folder / f"witness-{number}.vkey").write_text(one["vkey"] + "\n")
     (folder / "policy").write_text(Policy.from_invite(invite).to_text())
+
+
+def write_invite(home: Path, invite: Mapping[str, Any]) -> None:
+    """Write the invite that the operator hands to everybody, whole or not at all."""
+    aside = home / ".invite.json.part"
+    aside.write_text(json.dumps(dict(invite), indent=1) + "\n")
+    aside.replace(home / "invite.json")
 
 
 def write_settings(settings: Mapping[str, object], home: Path) -> None:

@@ -103,6 +103,18 @@ class Home:
         """The public description of the installation, as joined."""
         return checked_invite(self.read_json("invite.json"))
 
+    @property
+    def epochs(self) -> tuple[str, ...]:
+        """The epochs that the invite names: the present one, and during an overlap the next."""
+        return tuple(self.invite[name] for name in ("epoch", "next_epoch") if name in self.invite)
+
+    def at(self, epoch: str) -> "Home":
+        """This home as if the invite named one epoch alone: one upload is to one epoch."""
+        here = Home(self.path)
+        invite = {name: value for name, value in self.invite.items() if name != "next_epoch"}
+        here.__dict__["invite"] = {**invite, "epoch": epoch}
+        return here
+
     @cached_property
     def _seed(self) -> bytes:
         path = self.path / "signing.key"
@@ -240,6 +252,10 @@ def checked_invite(invite: Json) -> Json:
     for key in _TEXTS:
         if not isinstance(invite.get(key), str) or not invite[key]:
             raise HomeRefused(f"the invite's {key!r} is missing or not a text")
+    if "next_epoch" in invite:
+        following = invite["next_epoch"]
+        if not isinstance(following, str) or following in ("", invite["epoch"]):
+            raise HomeRefused("the invite's 'next_epoch' is not another epoch's name")
     for key, wanted in _LISTS.items():
         entries = invite.get(key)
         if key == "former" and not entries:

@@ -37,10 +37,11 @@ def outside() -> Outside:
     return found if found is not None else Outside()
 
 
-def line(home: Path) -> Api:
+def line(home: Path | Home) -> Api:
     """Open this home's line to its server."""
     here = outside()
-    return Api(Home(home), transport=here.transport, clock=here.clock, sleep=here.sleep)
+    who = Home(home) if isinstance(home, Path) else home
+    return Api(who, transport=here.transport, clock=here.clock, sleep=here.sleep)
 
 
 home_option = click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from consortium.cli import founding
+from consortium.cli import epochs, founding
 from consortium.world import WorldRefused, load
 
 _home = click.option(
@@ -19,6 +19,9 @@ _home = click.option(
 @click.group()
 def command() -> None:
     """Run the servers; alone, you can open no list."""
+
+
+command.add_command(epochs.command)
 
 
 @command.command()

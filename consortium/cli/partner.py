@@ -1,6 +1,8 @@
 """On the partner's computer: read a CSV, tokenise, seal, upload, say yes, keep the receipts."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
@@ -12,6 +14,7 @@ from consortium.cli import (
     approving,
     attesting,
     dryrun,
+    overlap,
     parting,
     uploading,
     withdrawing,
@@ -27,7 +30,7 @@ from consortium.cli.desk import (
     table,
     waiting,
 )
-from consortium.cli.errors import ApiRefused, HomeRefused, ToolError
+from consortium.cli.errors import ApiRefused, HomeRefused, KeysNotYet, ToolError
 from consortium.cli.home import Home
 from consortium.cli.joining import (
     declared,
@@ -39,6 +42,7 @@ from consortium.cli.joining import (
     wait_option,
 )
 from consortium.cli.lists import OwnList, own_list, own_lists
+from consortium.cli.overlap import Target
 from consortium.cli.reading import Ready, read_list, report, require_enough, what_leaves
 from consortium.cli.vault import write_whole
 from matching import group
@@ -145,31 +149,67 @@ def upload(
     say("", *what_leaves(who, agreement), "")
     if attest_consent.strip():
         say("You vouch that people of unknown status agreed; your words stay on this computer.")
-    source = uploading.source_key(
-        who, bytes.fromhex(uploading.digest_of(csv)), attest_consent.strip()
-    )
-    known = uploading.known(who, source)
-    if known is not None and known.has("receipt.json"):
-        say(f"This very file is uploaded already, as {known.id}. To take it back: withdraw.")
-        last_line(_result(known, ready))
-        return
-    if known is not None:
-        say(f"Going on with upload {known.id}, begun {known.facts['created']}.")
-    if not dry_run:
+    attested = attest_consent.strip()
+    targets = overlap.targets(who, bytes.fromhex(uploading.digest_of(csv)), attested)
+    if len(targets) > 1:
+        say(*overlap.announced(who))
+    unfinished = [one for one in targets if not one.finished]
+    for one in targets:
+        if one.finished and one.known is not None:
+            say(
+                f"This very file is uploaded already, as {one.known.id}. To take it back: withdraw."
+            )
+        elif one.known is not None:
+            say(f"Going on with upload {one.known.id}, begun {one.known.facts['created']}.")
+    if unfinished and not dry_run:
         confirm(f"Upload {len(ready.members):,} rows?", yes)
-    api = line(home)
+    later = []
+    for one in unfinished:
+        try:
+            _upload_to(
+                one,
+                ready,
+                agreement.fields,
+                attested,
+                wait,
+                workers,
+                dry_run=dry_run,
+                out=out and out / one.epoch if len(targets) > 1 else out,
+            )
+        except KeysNotYet as missing:
+            if one is targets[0]:
+                raise
+            later.append(one.epoch)
+            say(f"Not to {one.epoch} yet: {missing}", "Then run this very command again.")
+    if not dry_run:
+        _uploaded(who, targets, later, ready)
+
+
+def _upload_to(
+    target: Target,
+    ready: Ready,
+    fields: Sequence[str],
+    attested: str,
+    wait: float,
+    workers: int | None,
+    *,
+    dry_run: bool,
+    out: Path | None,
+) -> None:
+    """One upload to one epoch, from sealing to the receipt; after an interruption it goes on."""
+    who, api = target.home, line(target.home)
     keys = api.key_statements()
-    own = uploading.begin(who, source, ready.members, api.clock)
-    if attest_consent.strip():
-        own.note(consent=attest_consent.strip())
+    own = target.begin(ready.members, api.clock)
+    if attested:
+        own.note(consent=attested)
     members = uploading.in_order(who, own, ready.members)
     parting.remember(who, own, members)
-    with progress("Sealing rows on this computer") as steps:
-        uploading.seal_rows(who, own, members, keys, agreement.fields, steps)
+    with progress(f"Sealing rows on this computer{target.named}") as steps:
+        uploading.seal_rows(who, own, members, keys, fields, steps)
     if dry_run:
         dryrun.show(who, own, members, keys, out)
         return
-    with progress("Codes, evaluated by the custodians") as steps:
+    with progress(f"Codes, evaluated by the custodians{target.named}") as steps:
         client = outside().custodians()
 
         def tokenise(keys: SealedKeys) -> None:
@@ -181,20 +221,26 @@ def upload(
     leaf = uploading.send(api, own)
     with waiting("The server has it. Waiting for the log and its witnesses") as state:
         uploading.finish(api, own, leaf, wait, state)
-    others = [
-        one
-        for one in own_lists(who)
-        if one.id != own.id and one.has("receipt.json") and not one.withdrawn
-    ]
     say(
         f"Done. Receipt: {own.folder / 'receipt.json'}",
         f"List {own.id}, in the log as {leaf[:16]}...",
     )
+
+
+def _uploaded(who: Home, targets: list[Target], later: list[str], ready: Ready) -> None:
+    here = [(one.epoch, own) for one in targets if (own := one.known) is not None]
+    mine = {own.id for _, own in here}
+    others = [
+        one
+        for one in own_lists(who)
+        if one.id not in mine and one.has("receipt.json") and not one.withdrawn
+    ]
     if others:
         say(
             f"You have {len(others)} more list(s) there. If this one replaces one, withdraw that: trellis partner lists"  # noqa: E501
         )
-    last_line(_result(own, ready))
+    each = [{"epoch": epoch, **_result(own, ready)} for epoch, own in here]
+    last_line({**_result(here[0][1], ready), "epochs": each, "later": later})
 
 
 def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
@@ -412,6 +458,21 @@ def _log_each(api: Api, done: list[tuple[str, str]], step: str, wait: float) -> 
             approving.logged(api, campaign, step, leaf, wait)
 
 
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """What became of taking back one bundle, or rows of it."""
+
+    own: OwnList
+    leaf: str
+    days: int | None
+    told: withdrawing.Told
+
+    def to_json(self) -> dict[str, Any]:
+        """For the last line."""
+        said = {"id": self.own.id, "leaf": self.leaf, "backup_days": self.days}
+        return {**said, "retired": self.told.done, "missing": self.told.missing}
+
+
 @command.command()
 @home_option
 @wait_option
@@ -427,20 +488,27 @@ def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -
     """Take a list back, or with --rows some of its rows: shut at every custodian, then gone."""
     api = line(home)
     own = own_list(api.home, id)
-    if rows is not None or (parting.unfinished(api.home, own) and not own.withdrawn):
-        _withdraw_rows(api, own, rows, yes, wait)
+    both = [own, *overlap.twins(api.home, own)]
+    begun = any(parting.unfinished(api.home, one) for one in both)
+    if rows is not None or (begun and not own.withdrawn):
+        _withdraw_rows(api, both, rows, yes, wait)
         return
     say(
         f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
+        *_twins_said(both),
         "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
         *_NOT_UNDONE,
     )
     confirm("Withdraw this list?", yes, asked_for=True)
+    _left_over([_withdrawn(api, one, wait) for one in both])
+
+
+def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
+    """Take one bundle back; what custodians are missing is said, never swallowed."""
     if not own.has("entry.json"):
         own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
-        say("It had never been sent; it is marked withdrawn here.")
-        last_line({"id": own.id, "retired": [], "missing": []})
-        return
+        say(f"{own.id} had never been sent; it is marked withdrawn here.")
+        return _Gone(own, "", None, withdrawing.Told((), ()))
     # The custodians first: should the server not answer, the rows are shut all the same.
     with progress("Custodians told to retire the locks") as steps:
         retired = withdrawing.retire(
@@ -459,7 +527,7 @@ def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -
     say(f"Withdrawn. Locks retired at: {', '.join(retired.done) or 'no custodian yet'}.")
     if days is not None:
         say(withdrawing.gone(days))
-    _left_over(own, leaf, days, retired)
+    return _Gone(own, leaf, days, retired)
 
 
 _NOT_UNDONE = (
@@ -468,10 +536,13 @@ _NOT_UNDONE = (
 )
 
 
-def _withdraw_rows(api: Api, own: OwnList, rows: TextIO | None, yes: bool, wait: float) -> None:
+def _withdraw_rows(
+    api: Api, both: list[OwnList], rows: TextIO | None, yes: bool, wait: float
+) -> None:
+    own = both[0]
     if own.withdrawn:
         raise HomeRefused("this list is withdrawn already, all of it")
-    if not own.has("receipt.json"):
+    if not all(one.has("receipt.json") for one in both):
         raise HomeRefused(
             "this list is not in the log yet: finish its upload, or withdraw it whole"
         )
@@ -479,13 +550,27 @@ def _withdraw_rows(api: Api, own: OwnList, rows: TextIO | None, yes: bool, wait:
         numbers = parting.numbers(api.home, own, rows)
         say(
             f"List {own.id}: {len(numbers):,} of its rows, {_some(numbers)}.",
+            *_twins_said(both),
             "They leave the service, and nobody in them gets another letter through this list.",
             *_NOT_UNDONE,
         )
         confirm(f"Withdraw {len(numbers):,} rows?", yes, asked_for=True)
-        parting.begin(api.home, own, numbers)
+        for one in both:
+            parting.begin(api.home, one, numbers)
     else:
         say(f"Going on with the rows of list {own.id} that were being withdrawn.")
+    _left_over([_rows_gone(api, one, wait) for one in both])
+
+
+def _twins_said(both: list[OwnList]) -> list[str]:
+    return [
+        f"The same file is there for {one.facts['epoch']} too, as {one.id}; both go."
+        for one in both[1:]
+    ]
+
+
+def _rows_gone(api: Api, own: OwnList, wait: float) -> _Gone:
+    """Finish taking back whatever rows of one bundle are on their way out."""
     told, leaf, days = withdrawing.Told((), ()), "", None
     for one in parting.unfinished(api.home, own):
         # The custodians first: should the server not answer, the rows are shut all the same.
@@ -501,14 +586,20 @@ def _withdraw_rows(api: Api, own: OwnList, rows: TextIO | None, yes: bool, wait:
     say(f"Withdrawn. Locks retired at: {', '.join(told.done) or 'no custodian yet'}.")
     if days is not None:
         say(withdrawing.gone(days))
-    _left_over(own, leaf, days, told)
+    return _Gone(own, leaf, days, told)
 
 
-def _left_over(own: OwnList, leaf: str, days: int | None, told: withdrawing.Told) -> None:
-    said = {"id": own.id, "leaf": leaf, "retired": told.done, "missing": told.missing}
-    last_line({**said, "backup_days": days})
-    if told.missing:
-        say(f"Not reached: {', '.join(told.missing)}. Run the same command again later.")
+def _left_over(done: list[_Gone]) -> None:
+    missing = sorted({one for each in done for one in each.told.missing})
+    last_line(
+        {
+            **done[0].to_json(),
+            "missing": missing,
+            "twins": [one.to_json() for one in done[1:]],
+        }
+    )
+    if missing:
+        say(f"Not reached: {', '.join(missing)}. Run the same command again later.")
         raise click.exceptions.Exit(3)
 
 

@@ -6,7 +6,8 @@ import click
 
 from consortium.cli import enrolling
 from consortium.cli.desk import Desk, confirm, json_option, last_line, progress, say, waiting
-from consortium.cli.home import Home
+from consortium.cli.errors import KeysNotYet
+from consortium.cli.home import Home, Json
 from consortium.cli.joining import (
     home_option,
     init_command,
@@ -15,6 +16,7 @@ from consortium.cli.joining import (
     outside,
     wait_option,
 )
+from consortium.cli.lists import OwnList
 from matching import group
 from matching.statement import Statement
 from policies.agreement import parse
@@ -72,36 +74,73 @@ def enrol(
     say(*enrolling.report(read, every=all_lines))
     # A number per household is a map for who has the public file; only a holdout needs one.
     households = agreement.holdout_share > 0
-    own, merged = enrolling.begin(
-        api, read, on=agreement.race.election_date, k=k, households=households
-    )
-    say(*enrolling.merged_report(merged, k))
+    slices = [
+        (
+            here,
+            *enrolling.begin(
+                line(here),
+                read,
+                on=agreement.race.election_date,
+                k=k,
+                households=households,
+            ),
+        )
+        for here in (who.at(epoch) for epoch in who.epochs)
+    ]
+    say(*enrolling.merged_report(slices[0][2], k))
     result = {
-        "id": own.id,
         "voters": len(read.voters),
         "quarantined": len(read.roll.quarantined),
         "history_quarantined": len(read.roll.history_quarantined),
-        "merged": sum(one.voters for one in merged),
+        "merged": sum(one.voters for one in slices[0][2]),
     }
-    if own.has("receipt.json"):
-        say(f"These very files are enrolled already, as {own.id}.")
-        last_line({**result, "leaf": own.facts.get("leaf")})
-        return
-    say(
+    unfinished = [(here, own) for here, own, _ in slices if not own.has("receipt.json")]
+    for _, own, _ in slices:
+        if own.has("receipt.json"):
+            say(f"These very files are enrolled already, as {own.id}.")
+    if unfinished:
+        say(*_leaves(households))
+    if not all(own.has("entry.json") for _, own in unfinished):
+        confirm(f"Enrol {len(read.voters):,} voters?", yes, asked_for=True)
+    later = []
+    for here, own in unfinished:
+        try:
+            _enrol(here, own, read, enrolling.terms(use_terms, agreement.use_terms), wait, workers)
+        except KeysNotYet as missing:
+            if here is slices[0][0]:
+                raise
+            later.append(here.invite["epoch"])
+            say(f"Not to {later[-1]} yet: {missing}", "Then run this very command again.")
+    each = [
+        {"epoch": here.invite["epoch"], "id": own.id, "leaf": own.facts.get("leaf")}
+        for here, own, _ in slices
+    ]
+    last_line({**result, "id": each[0]["id"], "leaf": each[0]["leaf"], "epochs": each,
+               "later": later})  # fmt: skip
+
+
+def _leaves(households: bool) -> list[str]:
+    """What leaves and what stays, in the words we can keep."""
+    return [
         "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",  # noqa: E501
         "ZIP, age band, how many of the last four general elections"
         + (", and a random household number." if households else "."),
         "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",  # noqa: E501
         "The custodians see the voters' normalised fields as points, unblinded: the file is public.",  # noqa: E501
-    )
-    if not own.has("entry.json"):
-        confirm(f"Enrol {len(read.voters):,} voters?", yes, asked_for=True)
-    with progress("Codes, evaluated by the custodians") as steps:
+    ]
+
+
+def _enrol(
+    home: Home, own: OwnList, read: enrolling.Read, terms: Json, wait: float, workers: int | None
+) -> None:
+    """One slice to one epoch, from codes to the receipt; after an interruption it goes on."""
+    api = line(home)
+    with progress(f"Codes, evaluated by the custodians for {home.invite['epoch']}") as steps:
         client = outside().custodians()
 
         def tokenise(keys: tuple[Statement, bytes]) -> None:
             enrolling.tokenise(
-                who,
+                home,
                 own,
                 read,
                 statement=keys[0],
@@ -114,10 +153,9 @@ def enrol(
         api.newer_keys(api.match_keys(), tokenise, api.match_keys)
     for name, size, digest in enrolling.sizes(own):
         say(f"Sending {name}: {size:,} bytes, SHA-256 {digest}")
-    leaf = enrolling.send(api, own, read, enrolling.terms(use_terms, agreement.use_terms))
+    leaf = enrolling.send(api, own, read, terms)
     with waiting("The server has it. Waiting for the log and its witnesses") as state:
         enrolling.finish(api, own, leaf, wait, state)
     say(
         f"Done. Roll {own.id}, in the log as {leaf[:16]}...; receipt: {own.folder / 'receipt.json'}"
     )
-    last_line({**result, "leaf": leaf})

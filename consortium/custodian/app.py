@@ -40,10 +40,10 @@ MOST_SECRETS = 4096
 class Rosters(Protocol):
     """Where chunks that were not pushed can be pulled from."""
 
-    def roster(self) -> list[dict[str, Any]]:
-        """Return number and evidence of every published chunk."""
+    def roster(self, epoch: str) -> list[dict[str, Any]]:
+        """Return number and evidence of every published chunk of an epoch."""
 
-    def roster_chunk(self, chunk: int) -> bytes:
+    def roster_chunk(self, epoch: str, chunk: int) -> bytes:
         """Return a chunk's bytes."""
 
 
@@ -136,10 +136,15 @@ class Custodian:
     def add_roster(self, chunk: int, body: Mapping[str, Any]) -> dict[str, Any]:
         """Take in one chunk of the roster that the log vouches for."""
         raw = unpack(body.get("entries"), 1)
-        return self._add_roster(chunk, raw, body.get("evidence"), self._log.newest)
+        epoch = body.get("epoch", self._registry.epochs[0])
+        if epoch not in self._registry.epochs:
+            raise Refused("roster-evidence", "the invite joined here names no such epoch")
+        return self._add_roster(epoch, chunk, raw, body.get("evidence"), self._log.newest)
 
-    def _add_roster(self, chunk: int, raw: bytes, evidence: object, since: int) -> dict[str, Any]:
-        digest, epoch = hashlib.sha256(raw).hexdigest(), self._registry.invite["epoch"]
+    def _add_roster(
+        self, epoch: str, chunk: int, raw: bytes, evidence: object, since: int
+    ) -> dict[str, Any]:
+        digest = hashlib.sha256(raw).hexdigest()
         if self._ledger.has_chunk(epoch, chunk, digest):
             return {"chunk": chunk, "known": True}
         entries = list(locks.entries(raw))
@@ -172,15 +177,19 @@ class Custodian:
         """
         if self._rosters is None:
             return 0
-        known = self._ledger.chunks(self._registry.invite["epoch"])
         since = self._log.newest  # before we ask: what is proved now cannot be under less
-        missing = [one for one in self._rosters.roster() if int(one["chunk"]) not in known]
+        missing = [
+            (epoch, one)
+            for epoch in self._registry.epochs
+            for one in self._rosters.roster(epoch)
+            if int(one["chunk"]) not in self._ledger.chunks(epoch)
+        ]
         refused: Refused | CryptoRefused | None = None
-        for one in missing:
+        for epoch, one in missing:
             number = int(one["chunk"])
             try:
-                raw = self._rosters.roster_chunk(number)
-                self._add_roster(number, raw, one["evidence"], since)
+                raw = self._rosters.roster_chunk(epoch, number)
+                self._add_roster(epoch, number, raw, one["evidence"], since)
             except (Refused, CryptoRefused) as error:
                 # One bad chunk must not keep everybody else's rows shut.
                 refused = refused or error
@@ -211,7 +220,7 @@ class Custodian:
         digests = (asked.digest, hashlib.sha256(asked.locks).hexdigest())
         if (said.get("digest"), said.get("locks")) != digests:
             raise Refused("not-signed", "the mailer signed another manifest or other locks", 400)
-        key = self._seal_key()
+        key = self._seal_key(asked.locks)
         _same_version(said.get("version"), key.statement)
         gate = self._gate(key.statement)
         if self._ledger.stopped(str(asked.manifest["campaign"])):
@@ -222,7 +231,8 @@ class Custodian:
             self._ledger.reorder(opened, asked.locks)
         else:
             release, per_week = gate.check(asked, mailer.id)
-            self._all_in_roster(key.statement.epoch, release.locks)
+            self._all_in_roster(release.locks)
+            key = self._seal_key(release.locks)
             self._ledger.open_release(release, per_week=per_week, now=self._now())
         chunks = -(-len(asked.locks) // (32 * locks.CHUNK_LOCKS))
         return {"campaign": opened, "chunks": chunks, "index": self._index(key)}
@@ -230,8 +240,15 @@ class Custodian:
     def _gate(self, key: Statement) -> Gate:
         return Gate(self._registry, self._log, self._now, self._settings.fresh, key)
 
-    def _seal_key(self) -> Key:
-        key = self._ledger.key("seal", self._registry.invite["epoch"])
+    def _epoch(self, raw: bytes) -> str:
+        """The epoch of the first of some locks; the present one where no roster has it."""
+        if self._ledger.epoch_of(raw[:32]) is None:
+            with suppress(Refused, CryptoRefused):
+                self.pull_rosters()
+        return self._ledger.epoch_of(raw[:32]) or str(self._registry.epochs[0])
+
+    def _seal_key(self, raw: bytes) -> Key:
+        key = self._ledger.key("seal", self._epoch(raw))
         if key is None:
             raise self._no_key(self._registry.invite["epoch"])
         return key
@@ -245,12 +262,13 @@ class Custodian:
     def _index(self, key: Key) -> int:
         return key.statement.index(self._settings.id)
 
-    def _all_in_roster(self, epoch: str, raw: bytes) -> None:
+    def _all_in_roster(self, raw: bytes) -> None:
+        """All locks stand in the roster of one epoch: no audience is of two."""
         each = [raw[n : n + 32] for n in range(0, len(raw), 32)]
-        if self._ledger.unknown_locks(epoch, each):
+        if self._ledger.unknown_locks(self._epoch(raw), each):
             with suppress(Refused, CryptoRefused):
                 self.pull_rosters()
-            if self._ledger.unknown_locks(epoch, each):
+            if self._ledger.unknown_locks(self._epoch(raw), each):
                 raise Refused("lock-unknown", "a lock is in no roster that the log vouches for")
 
     def answer_chunk(self, campaign: str, chunk: int, message: object) -> dict[str, Any]:
@@ -268,7 +286,7 @@ class Custodian:
             raise Refused("closed", "this campaign has been closed", 410)
         if self._ledger.stopped(campaign):
             raise Refused("stopped", "a partner stopped this campaign")
-        key = self._seal_key()
+        key = self._seal_key(release.locks)
         _same_version(body.get("version"), key.statement)
         self._gate(key.statement).check_window(release.opens, release.closes)
         quorum = self._quorum(body.get("quorum"), key)

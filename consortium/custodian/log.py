@@ -104,13 +104,13 @@ class ApiLog:
         at, size, root = checked.cosigned_at, checked.size, checked.root
         return Logged(checked.actor, checked.facts, at, size, root, note)
 
-    def roster(self) -> list[dict[str, Any]]:
-        """Return the chunks the operator has published: number and evidence each."""
-        return list(self._call("GET", "/roster").json()["chunks"])
+    def roster(self, epoch: str) -> list[dict[str, Any]]:
+        """Return the chunks the operator has published in an epoch: number and evidence each."""
+        return list(self._call("GET", "/roster", params={"epoch": epoch}).json()["chunks"])
 
-    def roster_chunk(self, chunk: int) -> bytes:
+    def roster_chunk(self, epoch: str, chunk: int) -> bytes:
         """Return one chunk's bytes, unchecked."""
-        return self._call("GET", f"/roster/{chunk}").content
+        return self._call("GET", f"/roster/{chunk}", params={"epoch": epoch}).content
 
     def keys(self, epoch: str) -> dict[str, Any]:
         """Return what the log holds of an epoch's keys, unchecked: ``lines`` by purpose."""

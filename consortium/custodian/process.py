@@ -122,6 +122,7 @@ def take_part(
     purpose: str,
     *,
     attempt: int = 1,
+    epoch: str | None = None,
     patience: float = 3600,
     step: float = 0.5,
     say: Callable[[str], None] = lambda words: None,
@@ -131,6 +132,7 @@ def take_part(
     """Take part in a ceremony until it is finished; an interruption loses nothing.
 
     Args:
+        epoch: one that the invite names; by default the present one.
         patience: seconds to wait for the others; nothing is lost when they run out.
         say: told whom we wait for, whenever that changes.
 
@@ -143,7 +145,7 @@ def take_part(
     parts = build(home, now, prompt)
     peers = HttpPeers(parts.registry.urls())
     ceremony = Ceremony(
-        parts.registry.session(purpose, attempt),
+        parts.registry.session(purpose, attempt, epoch),
         parts.settings.id,
         ledger=parts.ledger,
         log=Trees(parts.log, parts.ledger),

@@ -55,6 +55,11 @@ CREATE TABLE IF NOT EXISTS retired (tag BLOB PRIMARY KEY) WITHOUT ROWID;
                 "lock-duplicate", "a lock or tag stands in the roster already", 409
             ) from error
 
+    def epoch_of(self, lock: bytes) -> str | None:
+        """Return the epoch in whose roster a lock stands, which its proof is bound to."""
+        rows = self.rows("SELECT epoch FROM roster WHERE lock=?", lock)
+        return str(rows[0][0]) if rows else None
+
     def unknown_locks(self, epoch: str, locks: Sequence[bytes]) -> int:
         """Return how many of ``locks`` are not in the epoch's roster."""
         found = 0

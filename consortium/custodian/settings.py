@@ -161,6 +161,12 @@ class Registry:
             self._invite, self._read_at = json.loads(self._path.read_text()), changed
         return self._invite
 
+    @property
+    def epochs(self) -> tuple[str, ...]:
+        """The epochs that the invite names: the present one, and during an overlap the next."""
+        invite = self.invite
+        return tuple(invite[name] for name in ("epoch", "next_epoch") if invite.get(name))
+
     def actor(self, id: str, *roles: str) -> Actor:
         """Return an actor that has one of ``roles``.
 
@@ -178,11 +184,22 @@ class Registry:
         """Return everybody who may have points evaluated: partners and stewards."""
         return [_actor(one) for one in self.invite["actors"] if one["role"] in _SILENT]
 
-    def session(self, purpose: str, attempt: int) -> Session:
-        """Return the ceremony this invite describes; seats in the order of their ids."""
+    def session(self, purpose: str, attempt: int, epoch: str | None = None) -> Session:
+        """Return the ceremony this invite describes; seats in the order of their ids.
+
+        Args:
+            epoch: one that the invite names; by default the present one.
+
+        Raises:
+            HomeUnready: the invite names no such epoch.
+        """
+        epoch = epoch or self.epochs[0]
+        if epoch not in self.epochs:
+            named = ", ".join(self.epochs)
+            raise HomeUnready(f"the invite joined here names no epoch {epoch}, only {named}")
         seats = sorted((one["id"], one["public"]) for one in self.invite["custodians"])
         return Session(
-            epoch=self.invite["epoch"],
+            epoch=epoch,
             purpose=purpose,
             threshold=self.invite["threshold"],
             seats=tuple(Seat(one, bytes.fromhex(public)) for one, public in seats),

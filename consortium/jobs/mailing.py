@@ -46,14 +46,14 @@ SKEW = timedelta(seconds=60)
 """How far the clock of the mail server's host may be from ours."""
 
 
-def _seal_key(invite: Mapping[str, Any]) -> tuple[Statement, dict[str, Any]]:
-    """The sealing key's newest statement and its evidence, the whole line checked.
+def _seal_key(invite: Mapping[str, Any], epoch: str) -> tuple[Statement, dict[str, Any]]:
+    """The newest statement of an epoch's sealing key and its evidence, the whole line checked.
 
     Raises:
         Missing: it is not in the log yet.
         StatementRefused: a version does not follow the one before.
     """
-    here, epoch = process(), str(invite["epoch"])
+    here = process()
     found = here.units.run("seal-key", lambda unit: look.key_lines(unit, epoch, here.log_files))[
         "seal"
     ]
@@ -71,19 +71,26 @@ class Custodians:
 
     def __init__(self) -> None:
         self._client: ReleaseClient | None = None
+        self._epoch = ""
         self._opened: dict[str, Opened] = {}
         self._honest: set[tuple[str, int]] = set()
         self._liars: set[str] = set()
         self._without: dict[str, dict[str, CustodianProblem]] = {}
 
-    def _reach(self) -> ReleaseClient:
-        """Build the client from the sealing key's statement in the cosigned log."""
-        if self._client is None:
-            invite = process().invite()
-            seed = read_key(process().settings.mailer_home / "signing.key")
+    def _reach(self, campaign: str) -> ReleaseClient:
+        """Build the client from the sealing key's statement in the cosigned log.
+
+        That of the epoch whose locks the campaign's audience is of.
+        """
+        here = process()
+        epoch = here.units.read("mail-epoch", lambda unit: campaigns.get(unit, campaign).epoch)
+        if self._client is None or epoch not in (self._epoch, None):
+            invite = here.invite()
+            seed = read_key(here.settings.mailer_home / "signing.key")
             listed = invite["custodians"]
             assert isinstance(listed, list)
-            statement, key = _seal_key(invite)
+            self._epoch = str(epoch or invite["epoch"])
+            statement, key = _seal_key(invite, self._epoch)
             self._client = ReleaseClient(
                 statement,
                 [CustodianAddress.of(one) for one in listed if one["id"] not in self._liars],
@@ -128,7 +135,7 @@ class Custodians:
         locks: Sequence[bytes],
         without: Mapping[str, CustodianProblem],
     ) -> tuple[Opened, list[bytes | None]]:
-        return self._reach().points(
+        return self._reach(str(manifest["campaign"])).points(
             manifest,
             agreement=agreement,
             evidence=evidence,
@@ -140,7 +147,7 @@ class Custodians:
     def _say_who_shuts(self, opened: Opened) -> None:
         total: Counter[str] = Counter()
         for chunk in range(opened.chunks):
-            total.update(self._reach().shut(opened, chunk))
+            total.update(self._reach(opened.campaign).shut(opened, chunk))
         for custodian, count in sorted(total.items()):
             said = f"custodian {custodian} alone says that {count} rows were retired"
             print(f"mailer: {said}; they stay shut", flush=True)  # noqa: T201
@@ -159,7 +166,7 @@ class Custodians:
         if (campaign, chunk) in self._honest:
             return
         try:
-            self._reach().find_liar(opened, chunk)
+            self._reach(campaign).find_liar(opened, chunk)
         except CustodianLied as lied:
             self._liars.add(lied.custodian)
             self._client = None
@@ -173,7 +180,7 @@ class Custodians:
     def close(self, campaign: str) -> bool:
         """Ask for the signed totals; each custodian puts its own into the log."""
         self._opened.pop(campaign, None)
-        client = self._reach()
+        client = self._reach(campaign)
         client.forget(campaign)
         return len(client.close_release(campaign)) >= client.quorum
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from consortium.service.errors import EntryMisfits, NotReady
-from consortium.store import actors, races
+from consortium.store import actors, epochs, races
 from consortium.store.unit import Unit
 from policies import agreement, walls
 from policies.authorise import Term
@@ -30,6 +30,8 @@ def open_race(unit: Unit, document: bytes, epoch: str) -> races.Race:
         actors.add(unit, actors.Actor(party.id, "partner", party.name, party.public))
     race = races.Race(terms.race.id, terms.race.name, epoch, document, agreement.digest(document))
     races.add(unit, race)
+    if not epochs.listed(unit):
+        epochs.add(unit, epoch, unit.now)  # later ones are opened by name, each with its keys
     return race
 
 

@@ -60,16 +60,17 @@ class Snapshot:
 
 
 def snapshot(unit: Unit, partners: Sequence[str] | None = None) -> Snapshot:
-    """The newest ready roll and every partner's newest matched bundle.
+    """The newest ready roll and every partner's newest matched bundle, of the race's epoch alone.
 
     Raises:
         NotReady: there is no roll yet.
     """
-    ready = contributions.rolls(unit, state="ready")
+    epoch = races.first(unit).epoch
+    ready = contributions.rolls(unit, state="ready", epoch=epoch)
     if not ready:
         raise NotReady("the voter file is not here yet")
     newest = {}
-    for one in contributions.listed(unit, state="matched"):
+    for one in contributions.listed(unit, state="matched", epoch=epoch):
         if one.linked_roll == ready[0].id and (partners is None or one.partner in partners):
             newest[one.partner] = (one.id, one.partner, str(one.links_digest))
     return Snapshot(ready[0].attributes_digest, tuple(sorted(newest.values())))

@@ -56,7 +56,8 @@ def contribute(
     Raises:
         Denied: the caller may not contribute for this partner.
         Conflict: ``id`` already names other bytes, or another partner's bundle.
-        EntryMisfits: the entry says something else than the upload; nothing is kept.
+        EntryMisfits: the entry says something else than the upload, or its epoch is not open;
+            nothing is kept.
     """
     require(caller, "contribute", partner=str(offered.header.get("partner")))
     known = contributions.find(unit, id)
@@ -73,8 +74,8 @@ def contribute(
             raise Conflict(f"contribution {id} was withdrawn; upload the list under a new id")
         return known.leaf
     rotate.refuse_shut(unit, offered.header)
-    race = races.first(unit)
-    terms = agree.signed_terms(unit, race.id)
+    epoch = enter.open_epoch(unit, offered.header)
+    terms = agree.signed_terms(unit, races.first(unit).id)
     size_class = 1 << max(offered.rows - 1, 0).bit_length()
     if offered.rows < terms.minimum_upload:
         raise EntryMisfits(
@@ -87,7 +88,7 @@ def contribute(
         kind="bundle",
         partner=caller.id,
         bundle=id,
-        epoch=race.epoch,
+        epoch=epoch,
         rows_digest=offered.rows_digest,
         outputs_digest=offered.outputs_digest,
         root=offered.root,
@@ -101,7 +102,7 @@ def contribute(
         contributions.Contribution(
             id=id,
             partner=caller.id,
-            epoch=race.epoch,
+            epoch=epoch,
             state="received",
             header={**offered.header, "commitment": offered.commitment},
             wrapped=offered.wrapped,

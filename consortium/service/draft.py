@@ -107,6 +107,7 @@ def draft(
             nonce=None,
             root=None,
             audience_digest=None,
+            epoch=None,
             intent_leaf=None,
             scheduled=None,
             progress=0,

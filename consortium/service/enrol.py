@@ -6,7 +6,7 @@ from typing import Any
 
 from consortium.service import enter
 from consortium.service.errors import EntryMisfits
-from consortium.store import contributions, races
+from consortium.store import contributions
 from consortium.store.errors import Conflict
 from consortium.store.unit import Unit
 from policies.authorise import Caller, require
@@ -32,7 +32,7 @@ def enrol(
     Raises:
         Denied: the caller is no steward.
         Conflict: ``id`` already names other bytes.
-        EntryMisfits: the entry says something else than the upload.
+        EntryMisfits: the entry says something else than the upload, or its epoch is not open.
     """
     require(caller, "enrol_roll")
     known = contributions.find_roll(unit, id)
@@ -40,14 +40,14 @@ def enrol(
         if (known.steward, known.attributes_digest) != (caller.id, attributes_digest):
             raise Conflict(f"roll {id} is taken")
         return known.leaf
-    race = races.first(unit)
+    epoch = enter.open_epoch(unit, header)
     said = enter.read(unit, entry, openings, now=now)
     enter.expect(
         said,
         "roll",
         kind="slice",
         roll=id,
-        epoch=race.epoch,
+        epoch=epoch,
         attributes_digest=attributes_digest,
         outputs_digest=outputs_digest,
     )
@@ -59,7 +59,7 @@ def enrol(
         contributions.Roll(
             id=id,
             steward=caller.id,
-            epoch=race.epoch,
+            epoch=epoch,
             state="received",
             header=dict(header),
             attributes_digest=attributes_digest,

@@ -8,7 +8,7 @@ from typing import Any
 
 import provenance.entry as log_entry
 from consortium.service.errors import EntryMisfits
-from consortium.store import actors, log, races
+from consortium.store import actors, epochs, log, races
 from consortium.store.unit import Unit
 from provenance.merkle import leaf_hash
 
@@ -101,6 +101,21 @@ def write(unit: Unit, pen: Pen, kind: str, facts: Mapping[str, Any], *, now: dat
     leaf = leaf_hash(drafted.entry).hex()
     log.promise(unit, log.Promised(leaf, kind, pen.actor, drafted.entry, openings, None, now))
     return leaf
+
+
+def open_epoch(unit: Unit, header: Mapping[str, Any]) -> str:
+    """The epoch that a header names, if it takes uploads.
+
+    Raises:
+        EntryMisfits: it is not open, or not any more; says which ones are.
+    """
+    live = epochs.open_now(unit)
+    if header.get("epoch") not in live:
+        raise EntryMisfits(
+            "the header's epoch takes no uploads; join the operator's newest invite and upload "
+            f"again (open: {', '.join(live)})"
+        )
+    return str(header["epoch"])
 
 
 def expect(said: Said, event: str, /, **facts: Any) -> None:

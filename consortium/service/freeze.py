@@ -28,7 +28,7 @@ def freeze(bench: match.Bench, id: str) -> None:
         one = campaigns.get(unit, id)
         if one.state != "approved":
             return None
-        drawn = roster.ghosts(unit, one.race)
+        drawn = roster.ghosts(unit, one.race, races.get(unit, one.race).epoch)
         if drawn is None or not drawn.rostered:
             campaigns.change(unit, id, waiting_for=NO_GHOSTS)
             return None
@@ -83,6 +83,7 @@ def freeze(bench: match.Bench, id: str) -> None:
             nonce=nonce.hex(),
             root=root,
             audience_digest=digest,
+            epoch=ghosts.epoch,
             waiting_for="each partner's check of its own rows",
         )
 
@@ -121,7 +122,7 @@ def _part(
     assert one.tokens_digest is not None
     rows = stack.enter_context(bench.artefacts.open(one.rows_digest))
     members = stack.enter_context(bench.artefacts.open(one.tokens_digest))
-    known = engine.address_tokens(members, bench.keys.tokens)
+    known = engine.address_tokens(members, bench.keys(one.epoch).tokens)
     return frames.Part(
         source.bundle, source.partner, rows, chosen, {row: known[row] for row in chosen}
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from consortium.service.errors import NotReady
-from consortium.store import campaigns, deliveries, races, typed
+from consortium.store import campaigns, contributions, deliveries, races, typed
 from consortium.store.deliveries import Delivery, Suppression
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
@@ -129,9 +129,10 @@ def _take_typed(unit: Unit, seq: int, scope: str, key: str, now: datetime) -> No
 def suppress(unit: Unit, letter: Delivery, scope: str, reason: str, now: datetime) -> None:
     """Keep that the recipient of a letter must not be written to.
 
-    By stop key (the address), and within this epoch by address token and person, so that the
+    By stop key (the address), and within this epoch by address token, and by person, so that the
     other lists' copies are recognised before anything is opened, at another address too. The
-    person counts in this race alone. Who stopped from one partner only is recognised there alone.
+    person counts in this race alone, in whichever epoch it stands. Who stopped from one partner
+    only is recognised there alone.
     """
     whole = "all" if scope == "protect" else scope
     _note(unit, letter, whole, reason, person=letter.person, now=now)
@@ -191,7 +192,8 @@ def _note(
             scope=scope,
             race=one.race,
             partner=letter.partner,
-            epoch=races.get(unit, one.race).epoch,
+            # That of the letter's own list: its token means nothing in the epoch that came since.
+            epoch=contributions.get(unit, letter.bundle).epoch,
             stop_key=letter.stop_key,
             address_token=letter.address_token or None,
             person=person,

@@ -435,9 +435,11 @@ def _shown(unit: Unit, leaves: Sequence[str], backend: Backend) -> list[Evidence
     return [one for one in found if one is not None]
 
 
-def roster_chunks(unit: Unit, backend: Backend) -> tuple[str, list[tuple[int, Evidence]]]:
-    """The epoch and each published chunk with its proof."""
-    epoch = races.first(unit).epoch
+def roster_chunks(
+    unit: Unit, backend: Backend, epoch: str | None = None
+) -> tuple[str, list[tuple[int, Evidence]]]:
+    """The epoch, by default the race's, and each published chunk with its proof."""
+    epoch = epoch or races.first(unit).epoch
     found = []
     for chunk in roster.chunks(unit, epoch):
         proof = evidence(unit, chunk.leaf, backend)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from consortium.service import agree, enter
-from consortium.store import campaigns, contributions, frames, log, races, roster
+from consortium.store import campaigns, contributions, epochs, frames, log, races, roster
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from mailer.seal import SEALED_BYTES
@@ -29,7 +29,7 @@ ROSTER_LEAST = 1024
 
 @dataclass(frozen=True, slots=True)
 class MatchKeys:
-    """What only the matching process holds."""
+    """What only the matching process holds: the keys of one epoch."""
 
     pepper: bytes = field(repr=False)
     outputs: bytes = field(repr=False)  # HPKE private key to which outputs are sealed
@@ -38,23 +38,31 @@ class MatchKeys:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where matching works: the database, the artefacts, the keys, the pen, the time."""
+    """Where matching works: the database, the artefacts, the keys, the pen, the time.
+
+    ``keys`` reads an epoch's keys each time it is asked, so that a process that runs on has none
+    of an epoch that has ended.
+    """
 
     units: Units
     artefacts: Artefacts
-    keys: MatchKeys
+    keys: Callable[[str], MatchKeys]
     pen: enter.Pen
     clock: Callable[[], datetime]
 
 
 def run(bench: Bench) -> None:
-    """Do all that is due, in order; repeatable at any time."""
-    _ready_rolls(bench)
-    _pepper_bundles(bench)
-    _shred_outputs(bench)
-    _draw_ghosts(bench)
-    _extend_roster(bench)
-    _link(bench)
+    """Do all that is due, in order; repeatable at any time.
+
+    During an overlap each epoch is matched by itself: no artefact of one ever meets the other's.
+    """
+    for epoch in bench.units.run("epochs-open", epochs.open_now):
+        _ready_rolls(bench, epoch)
+        _pepper_bundles(bench, epoch)
+        _shred_outputs(bench)
+        _draw_ghosts(bench, epoch)
+        _extend_roster(bench, epoch)
+        _link(bench, epoch)
 
 
 def _published(unit: Unit, leaf: str) -> bool:
@@ -63,48 +71,52 @@ def _published(unit: Unit, leaf: str) -> bool:
 
 def _peppered(bench: Bench, digest: str, epoch: str, about: str) -> str:
     """Open sealed outputs, pepper them, keep only the result. Returns its digest."""
+    keys = bench.keys(epoch)
     with tempfile.TemporaryDirectory() as folder, bench.artefacts.open(digest) as sealed:
         plain, out = Path(folder) / "outputs.parquet", Path(folder) / "tokens"
-        bundle.open_file(sealed, plain, bench.keys.outputs, about.encode())
-        engine.pepper_outputs(
-            plain, out, pepper=bench.keys.pepper, epoch=epoch, key=bench.keys.tokens
-        )
+        bundle.open_file(sealed, plain, keys.outputs, about.encode())
+        engine.pepper_outputs(plain, out, pepper=keys.pepper, epoch=epoch, key=keys.tokens)
         return bench.artefacts.put(out)
 
 
-def _ready_rolls(bench: Bench) -> None:
+def _ready_rolls(bench: Bench, epoch: str) -> None:
     due = bench.units.run(
         "rolls-due",
         lambda unit: [
-            r for r in contributions.rolls(unit, state="received") if _published(unit, r.leaf)
+            r
+            for r in contributions.rolls(unit, state="received", epoch=epoch)
+            if _published(unit, r.leaf)
         ],
     )
     for roll in due:
         assert roll.outputs_digest is not None
         tokens = _peppered(bench, roll.outputs_digest, roll.epoch, roll.id)
         _make_ready(bench, roll, tokens)
+        _forget_roll(bench, roll.id, tokens)
 
 
 def _make_ready(bench: Bench, roll: contributions.Roll, tokens: str) -> None:
     """From here on bundles meet this roll; in the same moment the race's ghosts stand on it."""
 
     def look(unit: Unit) -> tuple[roster.Ghosts | None, list[contributions.Roll]]:
-        drawn = roster.ghosts(unit, races.first(unit).id)
-        return drawn, contributions.rolls(unit, state="ready")
+        drawn = roster.ghosts(unit, races.first(unit).id, roll.epoch)
+        return drawn, contributions.rolls(unit, state="ready", epoch=roll.epoch)
 
     drawn, ready = bench.units.run("ghosts-look", look)
     newest = not ready or roll.at > ready[0].at
     moved = None if drawn is None or not newest else _moved(bench, drawn, roll, ready)
 
     def record(unit: Unit) -> None:
-        if look(unit) != (drawn, ready):
-            return  # another worker was faster; the roll is due again
+        found = contributions.find_roll(unit, roll.id)
+        if look(unit) != (drawn, ready) or found is None or found.state != "received":
+            return  # another worker was faster, and the roll is due again; or its epoch has ended
         if drawn is not None and moved is not None:
-            roster.move_ghosts(unit, drawn.race, moved)
+            roster.move_ghosts(unit, drawn.race, drawn.epoch, moved)
         contributions.change_roll(unit, roll.id, state="ready", tokens_digest=tokens)
 
     bench.units.run("roll-ready", record)
-    _forget_links(bench, {moved, drawn.links_digest if drawn else None})
+    if drawn is not None:
+        _forget_links(bench, drawn, {moved, drawn.links_digest})
 
 
 def _moved(
@@ -144,19 +156,37 @@ def _put_links(bench: Bench, on: Mapping[int, int]) -> str:
         return bench.artefacts.put(links)
 
 
-def _forget_links(bench: Bench, digests: set[str | None]) -> None:
-    """Delete links of ghosts that are named no longer."""
-    now = bench.units.run("ghosts-named", lambda unit: roster.ghosts(unit, races.first(unit).id))
-    for digest in digests - {None, now.links_digest if now else None}:
+def _forget_links(bench: Bench, drawn: roster.Ghosts, digests: set[str | None]) -> None:
+    """Delete links of ghosts that are named no longer, in this epoch or the other."""
+
+    def look(unit: Unit) -> list[roster.Ghosts | None]:
+        race, epoch = drawn.race, drawn.epoch
+        return [roster.ghosts(unit, race, epoch), roster.ghosts_elsewhere(unit, race, epoch)]
+
+    named = {one.links_digest for one in bench.units.run("ghosts-named", look) if one is not None}
+    _delete(bench, digests - named)
+
+
+def _delete(bench: Bench, digests: set[str | None]) -> None:
+    for digest in digests:
         if digest is not None and bench.artefacts.exists(digest):
             bench.artefacts.delete(digest)
 
 
-def _pepper_bundles(bench: Bench) -> None:
+def _forget_roll(bench: Bench, id: str, tokens: str) -> None:
+    """Delete a roll's new tokens if its epoch ended while they were made."""
+    now = bench.units.run("forget-roll", lambda unit: contributions.find_roll(unit, id))
+    if now is not None and now.state == "ended":
+        _delete(bench, {tokens})
+
+
+def _pepper_bundles(bench: Bench, epoch: str) -> None:
     due = bench.units.run(
         "bundles-due",
         lambda unit: [
-            c for c in contributions.listed(unit, state="received") if _published(unit, c.leaf)
+            c
+            for c in contributions.listed(unit, state="received", epoch=epoch)
+            if _published(unit, c.leaf)
         ],
     )
     for one in due:
@@ -200,26 +230,62 @@ def _shred_outputs(bench: Bench) -> None:
 def _forget(bench: Bench, id: str, digests: set[str | None]) -> None:
     """Delete artefacts that a bundle no longer names: superseded, or withdrawn meanwhile."""
     now = bench.units.run("forget", lambda unit: contributions.get(unit, id))
-    for digest in digests - {None, now.tokens_digest, now.links_digest}:
-        if digest is not None and bench.artefacts.exists(digest):
-            bench.artefacts.delete(digest)
+    _delete(bench, digests - {now.tokens_digest, now.links_digest})
 
 
-def _draw_ghosts(bench: Bench) -> None:
-    """Draw a race's ghosts once: per precinct a random number, each on a random roll row."""
+@dataclass(frozen=True, slots=True)
+class _GhostsDue:
+    """A race whose ghosts have no locks in an epoch yet; ``before`` are those of its other one."""
 
-    def due(unit: Unit) -> tuple[races.Race, str, int] | None:
+    race: str
+    roll: contributions.Roll
+    lists: int
+    before: roster.Ghosts | None
+    older: list[contributions.Roll]
+
+
+def _draw_ghosts(bench: Bench, epoch: str) -> None:
+    """Give a race its ghosts in an epoch, once.
+
+    In its first epoch they are drawn: per precinct a random number, each on a random roll row. In
+    the next they stay as many, on the same rows, under new locks: were they drawn anew, whoever
+    sees released sets of both epochs could average the noise away.
+    """
+
+    def due(unit: Unit) -> _GhostsDue | None:
         race = races.first(unit)
-        ready = contributions.rolls(unit, state="ready")
-        if not ready or roster.ghosts(unit, race.id) is not None:
+        ready = contributions.rolls(unit, state="ready", epoch=epoch)
+        if not ready or roster.ghosts(unit, race.id, epoch) is not None:
             return None
-        return race, ready[0].attributes_digest, len(agree.terms(unit, race.id).parties)
+        before = roster.ghosts_elsewhere(unit, race.id, epoch)
+        lists = len(agree.terms(unit, race.id).parties)
+        older = [r for r in contributions.rolls(unit, state="ready") if r.epoch != epoch]
+        return _GhostsDue(race.id, ready[0], lists, before, older)
 
     found = bench.units.run("ghosts-due", due)
     if found is None:
         return
-    race, attributes, lists = found
-    with bench.artefacts.open(attributes) as path:
+    if found.before is None:
+        links = _put_links(bench, _anywhere(bench, found))
+    else:
+        links = _moved(bench, found.before, found.roll, found.older)
+    with bench.artefacts.open(links) as path:
+        count = len(list(bundle.read_links(path)))
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.parquet"
+        bundle.write_rows(rows, [_ghost(epoch, n) for n in range(count)])
+        drawn = roster.Ghosts(found.race, epoch, bench.artefacts.put(rows), links, False)
+
+    def record(unit: Unit) -> None:
+        if due(unit) == found:  # else another worker was faster, or a newer roll is ready
+            roster.add_ghosts(unit, drawn)
+
+    bench.units.run("ghosts", record)
+
+
+def _anywhere(bench: Bench, found: _GhostsDue) -> dict[int, int]:
+    """On which roll row each of a race's first ghosts stands."""
+    with bench.artefacts.open(found.roll.attributes_digest) as path:
         precincts = frames.precinct_rows(path)
     on = [
         secrets.choice(rows)
@@ -229,21 +295,11 @@ def _draw_ghosts(bench: Bench) -> None:
                 disclosure.GHOST_EPSILON,
                 disclosure.GHOST_DELTA,
                 secrets.randbelow,
-                rows=lists,
+                rows=found.lists,
             )
         )
     ]
-    links = _put_links(bench, dict(enumerate(on)))
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.parquet"
-        bundle.write_rows(rows, [_ghost(race.epoch, n) for n in range(len(on))])
-        drawn = roster.Ghosts(race.id, bench.artefacts.put(rows), links, False)
-
-    def record(unit: Unit) -> None:
-        if due(unit) == found:  # else another worker was faster, or a newer roll is ready
-            roster.add_ghosts(unit, drawn)
-
-    bench.units.run("ghosts", record)
+    return dict(enumerate(on))
 
 
 def _ghost(epoch: str, row: int) -> bundle.BundleRow:
@@ -254,15 +310,16 @@ def _ghost(epoch: str, row: int) -> bundle.BundleRow:
     )
 
 
-def _extend_roster(bench: Bench) -> None:
+def _extend_roster(bench: Bench, epoch: str) -> None:
     """Append one padded chunk with everybody's new locks, mixed."""
 
     def due(unit: Unit) -> tuple[races.Race, list[str], str | None, list[str], int]:
         race = races.first(unit)
-        new = [c for c in contributions.listed(unit, state="logged") if not c.rostered]
-        drawn = roster.ghosts(unit, race.id)
+        live = contributions.listed(unit, state="logged", epoch=epoch)
+        new = [c for c in live if not c.rostered]
+        drawn = roster.ghosts(unit, race.id, epoch)
         ghosts = None if drawn is None or drawn.rostered else drawn.rows_digest
-        number = roster.next_chunk(unit, race.epoch)
+        number = roster.next_chunk(unit, epoch)
         return race, [c.rows_digest for c in new], ghosts, [c.id for c in new], number
 
     race, digests, ghosts, ids, number = bench.units.run("roster-due", due)
@@ -274,23 +331,23 @@ def _extend_roster(bench: Bench) -> None:
             entries += [row.tag + row.lock + row.proof for row in bundle.read_rows(path)]
     whole = max(ROSTER_LEAST, bundle.size_class(len(entries)))
     while len(entries) < whole:
-        padding = _ghost(race.epoch, 0)
+        padding = _ghost(epoch, 0)
         entries.append(padding.tag + padding.lock + padding.proof)
     secrets.SystemRandom().shuffle(entries)
     body = b"".join(entries)
     digest = bench.artefacts.put(body)
     root = tree_root(entries).hex()
 
-    def record(unit: Unit) -> None:
-        if roster.next_chunk(unit, race.epoch) != number:
-            return  # another worker was faster; what it left out is due again
+    def record(unit: Unit) -> bool:
+        if roster.next_chunk(unit, epoch) != number or epoch not in epochs.open_now(unit):
+            return False  # another worker was faster, and what it left out is due; or it is over
         leaf = enter.write(
             unit,
             bench.pen,
             "contribution",
             {
                 "kind": "roster",
-                "epoch": race.epoch,
+                "epoch": epoch,
                 "chunk": number,
                 "digest": digest,
                 "root": root,
@@ -298,29 +355,33 @@ def _extend_roster(bench: Bench) -> None:
             },
             now=bench.clock(),
         )
-        roster.add(unit, roster.Chunk(race.epoch, number, digest, leaf))
+        roster.add(unit, roster.Chunk(epoch, number, digest, leaf))
         for one in ids:
             contributions.change(unit, one, rostered=True)
         if ghosts is not None:
-            roster.ghosts_rostered(unit, race.id)
+            roster.ghosts_rostered(unit, race.id, epoch)
             for each in campaigns.listed(unit, states=("approved",)):
                 unit.after("freeze", campaign=each.id)
+        return True
 
-    bench.units.run("roster", record)
+    if not bench.units.run("roster", record):
+        _delete(bench, {digest})
 
 
-def _link(bench: Bench) -> None:
-    """Match every bundle that has not met the newest roll."""
+def _link(bench: Bench, epoch: str) -> None:
+    """Match every bundle of an epoch that has not met the newest roll of that epoch."""
 
     def due(
         unit: Unit,
     ) -> tuple[contributions.Roll | None, Sequence[contributions.Contribution]]:
-        ready = contributions.rolls(unit, state="ready")
+        ready = contributions.rolls(unit, state="ready", epoch=epoch)
         if not ready:
             return None, []
-        live = contributions.listed(unit, state="logged") + contributions.listed(
-            unit, state="matched"
-        )
+        live = [
+            one
+            for state in ("logged", "matched")
+            for one in contributions.listed(unit, state=state, epoch=epoch)
+        ]
         return ready[0], [c for c in live if c.linked_roll != ready[0].id and c.rostered]
 
     roll, waiting = bench.units.run("links-due", due)
@@ -334,9 +395,8 @@ def _link(bench: Bench) -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             members = stack.enter_context(bench.artefacts.open(one.tokens_digest))
             voters = stack.enter_context(bench.artefacts.open(roll.tokens_digest))
-            engine.link(
-                members, voters, folder / "links.parquet", key=bench.keys.tokens, weights=weights
-            )
+            key = bench.keys(epoch).tokens
+            engine.link(members, voters, folder / "links.parquet", key=key, weights=weights)
             links = bench.artefacts.put(folder / "links.parquet")
 
         def record(
@@ -346,7 +406,8 @@ def _link(bench: Bench) -> None:
             links: str = links,
         ) -> None:
             now_is = contributions.get(unit, one.id)
-            if now_is.state == "withdrawn" or now_is.tokens_digest != one.tokens_digest:
+            over = now_is.state in ("withdrawn", "ended")
+            if over or now_is.tokens_digest != one.tokens_digest:
                 return  # withdrawn meanwhile, or some of its rows: those are linked without them
             contributions.change(
                 unit, one.id, state="matched", links_digest=links, linked_roll=roll.id

@@ -77,7 +77,7 @@ def _shred(bench: Bench, due: _Due) -> None:
 
 def _replace_parts(bench: Bench, one: Contribution, rows: list[int]) -> bool:
     """Successors of a bundle's rows, tokens and links. Returns whether they are named now."""
-    key = bench.keys.tokens
+    key = bench.keys(one.epoch).tokens
     assert one.tokens_digest is not None
     new = replace(
         one,

@@ -18,6 +18,7 @@ class Campaign:
 
     States: draft, submitted, approved, frozen, attested, logged, sending, paused, stopped,
     closed. ``progress`` is a percentage of the noised size in fixed steps; no count is exact.
+    ``epoch`` is that of the frozen audience's locks.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Campaign:
     nonce: str | None
     root: str | None
     audience_digest: str | None
+    epoch: str | None
     intent_leaf: str | None
     scheduled: datetime | None
     progress: int

@@ -15,7 +15,7 @@ from consortium.store.unit import Unit
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """A partner's bundle. States: received, logged, matched, withdrawn."""
+    """A partner's bundle. States: received, logged, matched; withdrawn; ended with its epoch."""
 
     id: str
     partner: str
@@ -37,7 +37,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """A roll slice. States: received, ready."""
+    """A roll slice. States: received, ready; ended with its epoch."""
 
     id: str
     steward: str
@@ -74,14 +74,20 @@ def get(unit: Unit, id: str) -> Contribution:
 
 
 def listed(
-    unit: Unit, *, partner: str | None = None, state: str | None = None
+    unit: Unit,
+    *,
+    partner: str | None = None,
+    state: str | None = None,
+    epoch: str | None = None,
 ) -> list[Contribution]:
-    """Contributions, of one partner or one state when given, oldest first."""
+    """Contributions, of one partner, state or epoch when given, oldest first."""
     query = select(ContributionRow).order_by(ContributionRow.at, ContributionRow.id)
     if partner is not None:
         query = query.where(ContributionRow.partner == partner)
     if state is not None:
         query = query.where(ContributionRow.state == state)
+    if epoch is not None:
+        query = query.where(ContributionRow.epoch == epoch)
     return [frozen(Contribution, row) for row in unit.session.scalars(query)]
 
 
@@ -145,11 +151,13 @@ def find_roll(unit: Unit, id: str) -> Roll | None:
     return None if row is None else frozen(Roll, row)
 
 
-def rolls(unit: Unit, *, state: str | None = None) -> list[Roll]:
-    """Roll slices, newest first."""
+def rolls(unit: Unit, *, state: str | None = None, epoch: str | None = None) -> list[Roll]:
+    """Roll slices, of one state or epoch when given, newest first."""
     query = select(RollRow).order_by(RollRow.at.desc(), RollRow.id)
     if state is not None:
         query = query.where(RollRow.state == state)
+    if epoch is not None:
+        query = query.where(RollRow.epoch == epoch)
     return [frozen(Roll, row) for row in unit.session.scalars(query)]
 
 

@@ -468,15 +468,21 @@ class Silences:
 
 
 def silences(unit: Unit, *, race: str, epoch: str, loud: Collection[str] = ()) -> Silences:
-    """Read all suppressions that reach into a race at once, for a whole audience."""
+    """Read all suppressions that reach into a race at once, for a whole audience.
+
+    A token speaks within its epoch, a person within the race: row ids of the roll stay the same
+    when a race moves to another epoch.
+    """
     row = SuppressionRow
     query = select(
-        row.scope, row.race, row.partner, row.address_token, row.person, row.bundle
-    ).where(row.epoch == epoch)
+        row.scope, row.race, row.partner, row.epoch, row.address_token, row.person, row.bundle
+    ).where(or_(row.epoch == epoch, row.race == race))
     whole: set[tuple[str, object]] = set()
     partial: set[tuple[str, object, str]] = set()
-    for scope, where, partner, token, person, bundle in unit.session.execute(query):
-        about: list[tuple[str, object]] = [("token", token)] if token is not None else []
+    for scope, where, partner, of, token, person, bundle in unit.session.execute(query):
+        about: list[tuple[str, object]] = []
+        if token is not None and of == epoch:
+            about.append(("token", token))
         if person is not None and where == race and (bundle is None or partner not in loud):
             about.append(("person", person))
         if scope == "all" or (scope == "race" and where == race):
@@ -500,6 +506,7 @@ def suppressed(
     """Whether somebody must not be written to, by address, by token or by person.
 
     Args:
+        epoch: of the list that the token is from; an address and a person outlive epochs.
         loud: partners whose list is frozen: stops that came from it no longer speak for a
             person, only for an address. Planted mailboxes must not silence a list.
     """
@@ -517,7 +524,6 @@ def suppressed(
         same.append(
             and_(
                 SuppressionRow.person == person,
-                SuppressionRow.epoch == epoch,
                 SuppressionRow.race == race,
                 speaks,
             )

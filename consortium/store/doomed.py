@@ -71,7 +71,9 @@ def _due(unit: Unit) -> list[str]:
         query = select(column).where(column.in_(due))
         if column.class_ is ContributionRow:
             # A withdrawn bundle keeps the name of its rows part, and only the name.
-            query = query.where(ContributionRow.state != "withdrawn")
+            query = query.where(ContributionRow.state.not_in(("withdrawn", "ended")))
+        if column.class_ is RollRow:
+            query = query.where(RollRow.state != "ended")
         named.update(digest for digest in unit.session.scalars(query) if digest)
     unit.session.execute(delete(DoomedRow).where(DoomedRow.digest.in_(named)))
     return sorted(due - named)

@@ -12,7 +12,10 @@ from consortium.store.unit import Unit
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """One race; ``agreement`` is the exact bytes that are signed, ``digest`` their SHA-256."""
+    """One race; ``agreement`` is the exact bytes that are signed, ``digest`` their SHA-256.
+
+    It stands in one epoch: everything about its people is read from that epoch's bundles alone.
+    """
 
     id: str
     name: str
@@ -52,6 +55,19 @@ def first(unit: Unit) -> Race:
     if row is None:
         raise Missing("no race is open yet")
     return frozen(Race, row)
+
+
+def everyone(unit: Unit) -> list[Race]:
+    """All races, by id."""
+    return [frozen(Race, row) for row in unit.session.scalars(select(RaceRow).order_by(RaceRow.id))]
+
+
+def move(unit: Unit, id: str, epoch: str) -> None:
+    """Let a race stand in another epoch."""
+    row = unit.session.get(RaceRow, id)
+    if row is None:
+        raise Missing("no race has that id")
+    row.epoch = epoch
 
 
 def sign(unit: Unit, race: str, partner: str, leaf: str) -> None:

@@ -24,6 +24,7 @@ class Ghosts:
     """Artefacts of a race's ghosts: their rows (locks), and their made-up links to roll rows."""
 
     race: str
+    epoch: str
     rows_digest: str
     links_digest: str
     rostered: bool
@@ -52,34 +53,34 @@ def add(unit: Unit, chunk: Chunk) -> None:
     )
 
 
-def ghosts(unit: Unit, race: str) -> Ghosts | None:
-    """The ghosts of a race, if they have been drawn."""
-    row = unit.session.get(GhostsRow, race)
+def ghosts(unit: Unit, race: str, epoch: str) -> Ghosts | None:
+    """The ghosts of a race in an epoch, if they have been drawn."""
+    row = unit.session.get(GhostsRow, (race, epoch))
+    return None if row is None else frozen(Ghosts, row)
+
+
+def ghosts_elsewhere(unit: Unit, race: str, epoch: str) -> Ghosts | None:
+    """The ghosts of a race in another epoch than this one."""
+    query = select(GhostsRow).where(GhostsRow.race == race, GhostsRow.epoch != epoch)
+    row = unit.session.scalar(query.order_by(GhostsRow.epoch).limit(1))
     return None if row is None else frozen(Ghosts, row)
 
 
 def add_ghosts(unit: Unit, drawn: Ghosts) -> None:
     """Keep a race's ghosts; they are drawn once and never again."""
-    unit.session.add(
-        GhostsRow(
-            race=drawn.race,
-            rows_digest=drawn.rows_digest,
-            links_digest=drawn.links_digest,
-            rostered=drawn.rostered,
-        )
-    )
+    unit.session.add(GhostsRow(**{name: getattr(drawn, name) for name in Ghosts.__slots__}))
     unit.session.flush()
 
 
-def move_ghosts(unit: Unit, race: str, links_digest: str) -> None:
+def move_ghosts(unit: Unit, race: str, epoch: str, links_digest: str) -> None:
     """Name the ghosts' links to the rows of a newer roll."""
-    row = unit.session.get(GhostsRow, race)
+    row = unit.session.get(GhostsRow, (race, epoch))
     if row is not None:
         row.links_digest = links_digest
 
 
-def ghosts_rostered(unit: Unit, race: str) -> None:
+def ghosts_rostered(unit: Unit, race: str, epoch: str) -> None:
     """The ghosts' locks stand in the roster now."""
-    row = unit.session.get(GhostsRow, race)
+    row = unit.session.get(GhostsRow, (race, epoch))
     if row is not None:
         row.rostered = True

@@ -99,6 +99,16 @@ class SpentTokenRow(Base):
     expires: Mapped[datetime] = mapped_column(index=True)
 
 
+class EpochRow(Base):
+    """The life of one set of keys: those for tokens, those for locks, the pepper."""
+
+    __tablename__ = "epochs"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    state: Mapped[str] = mapped_column(String(8))  # open | ended | gone
+    opened: Mapped[datetime]
+    ended: Mapped[datetime | None]
+
+
 class RaceRow(Base):
     """One race and the exact bytes of the agreement under which it runs."""
 
@@ -182,10 +192,11 @@ class RosterChunkRow(Base):
 
 
 class GhostsRow(Base):
-    """The ghosts of one race: locks that open nothing, drawn once."""
+    """The ghosts of one race: locks that open nothing, drawn once, with new locks in each epoch."""
 
     __tablename__ = "ghosts"
     race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(40), primary_key=True)
     rows_digest: Mapped[str] = mapped_column(String(64))
     links_digest: Mapped[str] = mapped_column(String(64))
     rostered: Mapped[bool] = mapped_column(default=False)
@@ -214,6 +225,7 @@ class CampaignRow(Base):
     waiting_for: Mapped[str] = mapped_column(String(200), default="")
     at: Mapped[datetime]
     closed: Mapped[datetime | None]
+    epoch: Mapped[str | None] = mapped_column(String(40))  # whose locks the audience is of
 
 
 class ApprovalRow(Base):

@@ -87,12 +87,12 @@ class Asked:
     def __init__(self, world: Proved) -> None:
         self.world, self.chunks = world, world.rosters.chunks
 
-    def roster(self) -> list[dict[str, Any]]:
+    def roster(self, epoch: str) -> list[dict[str, Any]]:
         return [
             {"chunk": n, "evidence": self.world.shown(kept)} for n, (_, kept) in self.chunks.items()
         ]
 
-    def roster_chunk(self, chunk: int) -> bytes:
+    def roster_chunk(self, epoch: str, chunk: int) -> bytes:
         return self.chunks[chunk][0]
 
 

@@ -51,10 +51,10 @@ class Rosters:
     def __init__(self) -> None:
         self.chunks: dict[int, tuple[bytes, dict[str, Any]]] = {}
 
-    def roster(self) -> list[dict[str, Any]]:
+    def roster(self, epoch: str) -> list[dict[str, Any]]:
         return [{"chunk": n, "evidence": proof} for n, (_, proof) in self.chunks.items()]
 
-    def roster_chunk(self, chunk: int) -> bytes:
+    def roster_chunk(self, epoch: str, chunk: int) -> bytes:
         return self.chunks[chunk][0]
 
 

@@ -268,6 +268,7 @@ class Post:
                 nonce="ab" * 32,
                 root="cd" * 32,
                 audience_digest=self.server.artefacts.put(out),
+                epoch=EPOCH,
                 intent_leaf=leaf,
                 scheduled=self.clock(),
                 progress=0,

@@ -37,6 +37,7 @@ def campaign(id: str = CAMPAIGN, race: str = RACE, **other: Any) -> Campaign:
         nonce=None,
         root=None,
         audience_digest=None,
+        epoch=None,
         intent_leaf=None,
         scheduled=None,
         progress=0,

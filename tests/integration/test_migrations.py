@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from consortium.store import (
     campaigns,
     contributions,
     deliveries,
+    epochs,
     ledger,
     log,
     messengers,
+    roster,
     texts,
 )
 from consortium.store.schema import migrate
@@ -196,6 +199,44 @@ def test_a_bundle_of_the_second_schema_is_wrapped_to_the_key_that_its_header_nam
         command.downgrade(config(connection), "0002")
         rows = connection.execute(text("SELECT id, wrapped FROM contributions")).all()
     assert len([wrapped for _, wrapped in rows if wrapped is not None]) == 2
+
+
+def test_a_race_of_the_third_schema_keeps_its_epoch_its_audiences_and_its_ghosts(
+    empty: Engine,
+) -> None:
+    with empty.begin() as connection:
+        command.upgrade(config(connection), "0003")
+        for line in (
+            "INSERT INTO races (id, name, epoch, agreement, digest)"
+            " VALUES ('r', 'R', 'e', :agreement, 'd')",
+            "INSERT INTO ghosts (race, rows_digest, links_digest, rostered)"
+            " VALUES ('r', 'rows', 'links', :yes)",
+            "INSERT INTO actors (id, role, name, public) VALUES ('a', 'coordinator', 'A', 'p')",
+            *(
+                "INSERT INTO campaigns (id, race, author, state, definition, template, progress,"
+                f" waiting_for, at, audience_digest) VALUES ('{id}', 'r', 'a', 'closed', '{{}}',"
+                f" '{{}}', 0, '', :now, {digest})"
+                for id, digest in (("frozen", "'digest'"), ("drafted", "NULL"))
+            ),
+        ):
+            more = {"agreement": b"{}", "yes": True, "now": NOON.replace(tzinfo=None)}
+            connection.execute(
+                text(line), {name: more[name] for name in more if f":{name}" in line}
+            )
+    migrate(empty)
+    units = Units(empty, Standing(NOON))
+    found = units.run("epochs", epochs.listed)
+    assert [(one.id, one.state, one.ended) for one in found] == [("e", "open", None)]
+    kept = units.run("ghosts", lambda unit: roster.ghosts(unit, "r", "e"))
+    assert kept == roster.Ghosts("r", "e", "rows", "links", True)
+    whose = units.run("look", lambda unit: {c.id: c.epoch for c in campaigns.listed(unit)})
+    assert whose == {"frozen": "e", "drafted": None}
+    units.run("next", lambda unit: roster.add_ghosts(unit, replace(kept, epoch="f")))
+    with empty.begin() as connection:
+        command.downgrade(config(connection), "0003")
+        rows = connection.execute(text("SELECT * FROM ghosts")).mappings().all()
+        assert [(row["race"], row["rows_digest"]) for row in rows] == [("r", "rows")]
+        assert "epochs" not in inspect(connection).get_table_names()
 
 
 def test_processes_that_start_together_take_turns(empty: Engine) -> None:

@@ -1,9 +1,9 @@
 """The log's entries, to post one and to get one with its proof; and what stands in it."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from consortium.service import enter, look
 from consortium.store import log, races, roster, texts
@@ -16,6 +16,8 @@ from policies.errors import Denied
 from provenance.evidence import Evidence
 
 router = APIRouter()
+Epoch = Annotated[str | None, Query(pattern=r"^[a-z0-9-]{1,40}$")]
+"""Which epoch's; without it that in which the race stands."""
 FOR_EVERYBODY = ("key", "witness")
 """Types of entries whose openings concern everybody: keys, and the rule for witnesses."""
 
@@ -80,19 +82,19 @@ def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
 
 
 @router.get("/roster")
-def chunks(all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
-    """The custodians' roster, chunk by chunk, each with its proof."""
-    epoch, found = all_units.run("roster", lambda unit: look.roster_chunks(unit, files))
+def chunks(all_units: AllUnits, files: LogFiles, epoch: Epoch = None) -> dict[str, Any]:
+    """The custodians' roster of the race's epoch or of another, each chunk with its proof."""
+    epoch, found = all_units.run("roster", lambda unit: look.roster_chunks(unit, files, epoch))
     listed = [{"chunk": number, "evidence": proof.to_json()} for number, proof in found]
     return {"epoch": epoch, "chunks": listed}
 
 
 @router.get("/roster/{number}")
-def chunk(number: int, all_units: AllUnits, artefacts: Files) -> Response:
+def chunk(number: int, all_units: AllUnits, artefacts: Files, epoch: Epoch = None) -> Response:
     """One chunk: 128 bytes an entry (tag, lock, proof), everybody's mixed."""
 
     def find(unit: Unit) -> str:
-        for one in roster.chunks(unit, races.first(unit).epoch):
+        for one in roster.chunks(unit, epoch or races.first(unit).epoch):
             if one.chunk == number:
                 return one.digest
         raise Missing("no such chunk")

@@ -74,6 +74,7 @@ APPROVED = Campaign(
     nonce=None,
     root=None,
     audience_digest=None,
+    epoch=None,
     intent_leaf=None,
     scheduled=None,
     progress=0,

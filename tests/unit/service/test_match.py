@@ -70,7 +70,7 @@ def voters(rows: Iterable[int], *, house: str = "State House 44") -> list[tuple[
 
 def standing(server: Server) -> dict[int, int]:
     """On which roll row each ghost stands now."""
-    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
     assert drawn is not None
     with server.artefacts.open(drawn.links_digest) as path:
         return {row: roll_row for row, roll_row, _ in bundle.read_links(path)}
@@ -96,11 +96,11 @@ def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
     server.enrol(voters(range(1000, 1060)))
     server.enrol(voters(range(60)))
     bench = bench_of(server)
-    match._draw_ghosts(bench)
+    match._draw_ghosts(bench, EPOCH)
     first = standing(server)
     assert len(first) == 12
     assert set(first.values()) <= set(range(60))
-    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
     assert drawn is not None
 
     gone = set(first.values()) - {first[0]}
@@ -111,7 +111,7 @@ def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
     assert [second[row] % 3 for row in second] == [first[row] % 3 for row in first]
     assert not set(second.values()) & gone
     assert second[0] == first[0]
-    moved = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE))
+    moved = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
     assert moved is not None
     assert moved.rows_digest == drawn.rows_digest  # the same locks
     assert not server.artefacts.exists(drawn.links_digest)
@@ -137,7 +137,7 @@ def test_an_audience_is_not_fixed_while_its_ghosts_are_not_in_the_roster(
     server.enrol(voters(range(60)))
     bench = bench_of(server)
     if drawn:
-        match._draw_ghosts(bench)
+        match._draw_ghosts(bench, EPOCH)
     waiting = seeds.campaign(race=RACE, state="approved")
     server.units.run("plant", lambda unit: campaigns.add(unit, waiting))
     freeze.freeze(bench, waiting.id)
@@ -163,7 +163,7 @@ def test_a_roster_chunk_is_a_power_of_two(
         "union", state="logged", rostered=False, rows_digest=server.artefacts.put(b"rows")
     )
     server.units.run("logged", lambda unit: contributions.add(unit, new))
-    match._extend_roster(bench_of(server))
+    match._extend_roster(bench_of(server), EPOCH)
     assert [(fact["epoch"], fact["size"]) for fact in said] == [(EPOCH, entries)]
 
 
