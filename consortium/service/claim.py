@@ -41,6 +41,9 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
         if why == FROZEN:
             continue  # the next turn sets it aside, and lets that person's next copy go
         if why:
+            if why == "stopped" and item.address_token:
+                epoch, token = races.get(unit, run.one.race).epoch, item.address_token
+                deliveries.recognised(unit, stop_key=key, epoch=epoch, address_token=token)
             deliveries.drop(unit, item.id, why, now)
         elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
             taken.append((deliveries.get(unit, item.id), payload))

@@ -17,9 +17,9 @@ from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import (
     CampaignRow,
+    ContributionRow,
     DeliveryRow,
     LeaseRow,
-    RaceRow,
     SuppressionRow,
     TextRow,
 )
@@ -543,9 +543,8 @@ def tokens_of(unit: Unit, stop_key: str, epoch: str) -> set[str]:
     """The address tokens, in an epoch, of letters that went to an address."""
     query = (
         select(DeliveryRow.address_token)
-        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
-        .join(RaceRow, RaceRow.id == CampaignRow.race)
-        .where(DeliveryRow.stop_key == stop_key, RaceRow.epoch == epoch)
+        .join(ContributionRow, ContributionRow.id == DeliveryRow.bundle)
+        .where(DeliveryRow.stop_key == stop_key, ContributionRow.epoch == epoch)
         .distinct()
     )
     return {token for token in unit.session.scalars(query) if token}
@@ -563,6 +562,23 @@ def forget_addresses(unit: Unit, race: str) -> int:
     for row in rows:
         row.stop_key, row.capability_hash = None, _EXPIRED + row.id
     return len(rows)
+
+
+def recognised(unit: Unit, *, stop_key: str, epoch: str, address_token: str) -> None:
+    """An address that was stopped in another epoch was met: its token in this one says so too.
+
+    From then on its rows are known before any is opened. The stop stays what it was, of whom and
+    how far; only the name by which the address is recognised is new.
+    """
+    row = SuppressionRow
+    stops = unit.session.scalars(select(row).where(row.stop_key == stop_key)).all()
+    here = {(one.scope, one.race, one.partner) for one in stops if one.epoch == epoch}
+    for one in stops:
+        if one.epoch != epoch and (one.scope, one.race, one.partner) not in here:
+            here.add((one.scope, one.race, one.partner))
+            new = {**{name: getattr(one, name) for name in Suppression.__slots__}, "epoch": epoch}
+            unit.session.add(row(**{**new, "address_token": address_token}))
+    unit.session.flush()
 
 
 def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:

@@ -105,7 +105,10 @@ class Upload:
 class Server:
     """The app, and everybody who calls it."""
 
-    def __init__(self, folder: Path, units: Units, clock: Standing) -> None:
+    def __init__(
+        self, folder: Path, units: Units, clock: Standing, *, planted: bool = False
+    ) -> None:
+        """Args: ``planted`` says that the folder is a copy of another server's."""
         self.folder, self.units, self.clock = folder, units, clock
         self.artefacts = FolderArtefacts(folder / "artefacts")
         self.backend = FolderBackend(folder / "log", folder / "staging")
@@ -122,7 +125,8 @@ class Server:
         self.client = TestClient(self.app, raise_server_exceptions=False)
         self.agreement = document()
         self.serial = 0
-        units.run("plant", self._plant)
+        if not planted:
+            units.run("plant", self._plant)
 
     def _plant(self, unit: Unit) -> None:
         agree.open_race(unit, self.agreement, EPOCH)

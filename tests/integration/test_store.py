@@ -611,8 +611,8 @@ class TestOutbox:
             (RACE, "other-race"), ("union", "parks"), (EPOCH, "2027-season")
         ):
             reaches = {"race": race == RACE, "partner": partner == "union", "all": True}[scope]
-            # Tokens and roll rows mean something else in another epoch; an address does not.
-            known = key == "stop_key" or epoch == EPOCH
+            # A token means something else in another epoch; an address and a roll row do not.
+            known = key != "address_token" or epoch == EPOCH
             if key == "person":
                 known = known and race == RACE
             found = self.suppressed(units, race=race, partner=partner, epoch=epoch, **{key: value})
