@@ -92,6 +92,8 @@ class FakeWorld:
             {"id": "operator", "role": "operator", "name": "Op", "public": hex_public("operator")},
             {"id": "mailer", "role": "mailer", "name": "Mail", "public": hex_public("mailer")},
         ]
+        self.by_sid = {self.match.sid: (self.match, self.shares)}
+        self.following: dict[str, dict[str, str]] = {}
         self.keys = {
             "match": self.put(self._statement(self.match)),
             "seal": self.put(self._statement(self.seal)),
@@ -105,6 +107,24 @@ class FakeWorld:
             ),
         }  # fmt: skip
         self.agreement = self.agree()
+
+    def ceremonies(self, epoch: str) -> None:
+        """Log the keys of another epoch: the custodians', the mailer's and a new pepper's."""
+        keys = {}
+        for purpose in ("match", "seal"):
+            secret = group.reduce(f"{purpose}{epoch}".encode().ljust(64, b"."))
+            stated, shares = split(
+                secret, threshold=2, ids=CUSTODIANS, purpose=purpose, epoch=epoch
+            )
+            self.by_sid[stated.sid] = stated, shares
+            keys[purpose] = self.put(self._statement(stated))
+        mailer = {"public": self.mailer.public.hex(), "expires": "2026-11-01T00:00:00Z"}
+        keys["mailer"] = self.put(made("mailer", "key", NOW, kind="mailer", epoch=epoch, **mailer))
+        pepper = X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+        keys["pepper"] = self.put(
+            made("operator", "key", NOW, kind="pepper", epoch=epoch, public=pepper)
+        )
+        self.following[epoch] = keys
 
     @property
     def evaluated(self) -> int:
@@ -217,7 +237,8 @@ class FakeWorld:
                 raise httpx.ConnectError("gone")
             charged = self.charged.setdefault(id, {})
             total = charged.setdefault(request_digest(message), 4096 * (len(charged) + 1))
-            share, commitment = self.shares[id], self.match.share(id)
+            stated, shares = self.by_sid[asked.sid]
+            share, commitment = shares[id], stated.share(id)
             if id in self.lying:  # with a valid proof, for another key than the log states
                 share = group.reduce(b"l" * 64)
                 commitment = group.base(share)
@@ -256,8 +277,9 @@ class FakeWorld:
         if "json" in request.headers.get("content-type", "") and request.content:
             body = json.loads(request.content)
         match [request.method, *parts]:
-            case ["GET", "keys", _]:
-                shown = {name: self.evidence(leaf) for name, leaf in self.keys.items()}
+            case ["GET", "keys", epoch]:
+                known = self.keys if epoch == EPOCH else self.following.get(epoch, {})
+                shown = {name: self.evidence(leaf) for name, leaf in known.items()}
                 lines = {name: [*map(self.evidence, line)] for name, line in self.lines.items()}
                 return _ok({**shown, "lines": lines} if lines else shown)
             case ["GET", "races", _, "agreement"]:
