@@ -6,12 +6,13 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 
 from consortium.cli import enrolling, overlap
+from consortium.cli.api import Api
 from consortium.cli.errors import HomeRefused
 from consortium.cli.home import Home, checked_invite
-from consortium.cli.joining import line
 from consortium.cli.lists import own_list, own_lists
 from matching import locks
 from matching.bundle import read_rows
@@ -88,7 +89,7 @@ def test_a_run_cut_off_between_the_two_epochs_goes_on_with_the_second(
     def refusing(id: str, path: str, body: object) -> object:
         sids = [sid for sid, (stated, _) in asked.items() if stated.epoch == NEXT]
         if any(sid in str(body) for sid in sids):
-            union.world.down.add(id)
+            raise httpx.ConnectError("down")
         return real(id, path, body)
 
     monkeypatch.setattr(union.world, "_custodian", refusing)
@@ -97,7 +98,6 @@ def test_a_run_cut_off_between_the_two_epochs_goes_on_with_the_second(
     finished = [own.has("receipt.json") for own in own_lists(Home(union.home))]
     assert sorted(finished) == [False, True]
     monkeypatch.undo()
-    union.world.down = set()
     before = {own.id for own in own_lists(Home(union.home))}
     done = union.json("upload", members, "--yes")
     assert {one["id"] for one in done["epochs"]} == before
@@ -111,7 +111,7 @@ def test_a_voter_has_the_same_number_in_both_epochs_and_another_in_another_race(
     read = enrolling.read_roll(roll)
 
     def numbers(here: Home) -> tuple[dict[str, str], object]:
-        own, _ = enrolling.begin(line(here), read, on=date(2026, 11, 3), households=True)
+        own, _ = enrolling.begin(Api(here), read, on=date(2026, 11, 3), households=True)
         with duckdb.connect() as base:
             rows = base.read_parquet(str(own.folder / "attributes.parquet")).fetchall()
         return home.vault.read(own.folder / "map.enc"), sorted(rows)
@@ -132,7 +132,7 @@ def test_who_began_with_numbers_of_the_season_keeps_them(
     desk = seat("steward")
     home = joined(desk)
     assert enrolling.ids_under(home.at(NEXT)) == home.invite["race"]
-    own, _ = enrolling.begin(line(home.at(EPOCH)), enrolling.read_roll(roll), on=date(2026, 11, 3))
+    own, _ = enrolling.begin(Api(home.at(EPOCH)), enrolling.read_roll(roll), on=date(2026, 11, 3))
     own.note(ids=EPOCH)  # as the tool before this one keyed them
     assert enrolling.ids_under(home.at(NEXT)) == EPOCH
     facts = {name: value for name, value in own.facts.items() if name != "ids"}
