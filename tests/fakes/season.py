@@ -25,7 +25,7 @@ import pytest
 import rfc8785
 
 from consortium.clock import Standing
-from consortium.service import approve, enter, expire, freeze, match, send, succeed
+from consortium.service import approve, enter, freeze, match, send, succeed, sunset
 from consortium.service.look import keys as logged_keys
 from consortium.store import actors, campaigns, contributions, deliveries, frames, log, races, texts
 from consortium.store.deliveries import Delivery
@@ -327,14 +327,14 @@ class Season:
 
     def end(self, epoch: str = EPOCH, **other: Any) -> int:
         """As ``trellis operator epoch end``."""
-        reach = expire.Reach(
+        reach = sunset.Reach(
             self.units,
             self.artefacts,
             self.pen,
             self.clock,
             lambda name: forget_epoch_keys(self.home, name),
         )
-        return expire.end(replace(reach, **other), epoch)
+        return sunset.end(replace(reach, **other), epoch)
 
     # -- letters -------------------------------------------------------------------------------
 
