@@ -54,20 +54,22 @@ def make_rows(count: int) -> list[tuple[bytes, bytes]]:
     return [(os.urandom(32), group.reduce(os.urandom(64))) for _ in range(count)]
 
 
-def put_roster(world: World, entries: list[RosterEntry], chunk: int = 0) -> dict[str, Any]:
+def put_roster(
+    world: World, entries: list[RosterEntry], chunk: int = 0, epoch: str = EPOCH
+) -> dict[str, Any]:
     """Log a roster chunk and let custodians pull it; returns its evidence."""
     whole = [entry.to_bytes() for entry in entries]
     raw = b"".join(whole)
     proof = world.entry(
         "operator",
         kind="roster",
-        epoch=EPOCH,
+        epoch=epoch,
         chunk=chunk,
         digest=hashlib.sha256(raw).hexdigest(),
         root=tree_root(whole).hex(),
         size=len(entries),
     )
-    world.rosters.chunks[chunk] = (raw, proof)
+    world.rosters.of(epoch)[chunk] = (raw, proof)
     return proof
 
 

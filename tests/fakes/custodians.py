@@ -50,12 +50,17 @@ class Rosters:
 
     def __init__(self) -> None:
         self.chunks: dict[int, tuple[bytes, dict[str, Any]]] = {}
+        self.following: dict[str, dict[int, tuple[bytes, dict[str, Any]]]] = {}
+
+    def of(self, epoch: str) -> dict[int, tuple[bytes, dict[str, Any]]]:
+        """The chunks of one epoch."""
+        return self.chunks if epoch == EPOCH else self.following.setdefault(epoch, {})
 
     def roster(self, epoch: str) -> list[dict[str, Any]]:
-        return [{"chunk": n, "evidence": proof} for n, (_, proof) in self.chunks.items()]
+        return [{"chunk": n, "evidence": proof} for n, (_, proof) in self.of(epoch).items()]
 
     def roster_chunk(self, epoch: str, chunk: int) -> bytes:
-        return self.chunks[chunk][0]
+        return self.of(epoch)[chunk][0]
 
 
 @dataclass
@@ -153,11 +158,11 @@ class World:
         host.settings = replace(host.settings, quota_of={**host.settings.quota_of, actor: points})
         host.custodian._settings = host.settings
 
-    def deal(self, purpose: str = "match") -> Statement:
+    def deal(self, purpose: str = "match", epoch: str = EPOCH) -> Statement:
         """Give every custodian a share of a fresh key."""
         secret = group.reduce(secrets.token_bytes(64))
         statement, shares = split(
-            secret, threshold=self.threshold, ids=self.ids, purpose=purpose, epoch=EPOCH
+            secret, threshold=self.threshold, ids=self.ids, purpose=purpose, epoch=epoch
         )
         for one, host in self.hosts.items():
             host.ledger.add_key(Key(statement, {}, shares[one]))

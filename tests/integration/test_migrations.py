@@ -201,11 +201,11 @@ def test_a_bundle_of_the_second_schema_is_wrapped_to_the_key_that_its_header_nam
     assert len([wrapped for _, wrapped in rows if wrapped is not None]) == 2
 
 
-def test_a_race_of_the_third_schema_keeps_its_epoch_its_audiences_and_its_ghosts(
+def test_a_race_of_the_fourth_schema_keeps_its_epoch_its_audiences_and_its_ghosts(
     empty: Engine,
 ) -> None:
     with empty.begin() as connection:
-        command.upgrade(config(connection), "0003")
+        command.upgrade(config(connection), "0004")
         for line in (
             "INSERT INTO races (id, name, epoch, agreement, digest)"
             " VALUES ('r', 'R', 'e', :agreement, 'd')",
@@ -233,7 +233,7 @@ def test_a_race_of_the_third_schema_keeps_its_epoch_its_audiences_and_its_ghosts
     assert whose == {"frozen": "e", "drafted": None}
     units.run("next", lambda unit: roster.add_ghosts(unit, replace(kept, epoch="f")))
     with empty.begin() as connection:
-        command.downgrade(config(connection), "0003")
+        command.downgrade(config(connection), "0004")
         rows = connection.execute(text("SELECT * FROM ghosts")).mappings().all()
         assert [(row["race"], row["rows_digest"]) for row in rows] == [("r", "rows")]
         assert "epochs" not in inspect(connection).get_table_names()
