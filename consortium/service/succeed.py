@@ -19,9 +19,9 @@ from consortium.store import campaigns, contributions, epochs, races, roster, te
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from matching.crypto_errors import CryptoRefused
-from matching.statement import Statement, check_statement
+from matching.lineage import Signed, check_line
 from provenance.backend import Backend
-from provenance.evidence import check
+from provenance.evidence import Evidence, check
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 GOING = ("approved", "frozen", "attested", "logged", "sending", "paused")
@@ -156,29 +156,27 @@ def _with_lists(unit: Unit, epoch: str) -> set[str]:
 
 def _keys(unit: Unit, epoch: str, backend: Backend) -> list[str]:
     """What is wrong with the logged keys of an epoch, checked as every tool checks them."""
-    invite, policy = json.loads(texts.get(unit, "invite")), look.policy(unit)
-    publics = {one["id"]: bytes.fromhex(one["public"]) for one in invite["custodians"]}
+    lines = look.key_lines(unit, epoch, backend)
     found = []
     for name, evidence in look.keys(unit, epoch, backend).items():
         if evidence is None:
             found.append(f"its {name} key is not in the log with quorum")
-        elif name in ("match", "seal") and not _holds(
-            check(evidence, policy).facts, publics, invite["threshold"]
-        ):
+        elif name in lines and not _holds(unit, lines[name]):
             found.append(f"its {name} key is not one that all present custodians signed")
     return found
 
 
-def _holds(facts: dict[str, Any], publics: dict[str, bytes], threshold: int) -> bool:
-    statement = Statement.from_json(facts["statement"])
-    if sorted(statement.ids) != sorted(publics) or statement.threshold != threshold:
-        return False
+def _holds(unit: Unit, line: list[Evidence]) -> bool:
+    invite, policy = json.loads(texts.get(unit, "invite")), look.policy(unit)
+    listed = [*invite.get("former", ()), *invite["custodians"]]
+    publics = {one["id"]: bytes.fromhex(one["public"]) for one in listed}
     try:
-        signed = {one: bytes.fromhex(text) for one, text in facts["signatures"].items()}
-        check_statement(statement, signed, publics)
-    except (CryptoRefused, ValueError):
+        signed = [Signed.from_facts(check(one, policy).facts) for one in line]
+        now = check_line(signed, publics)
+    except CryptoRefused:
         return False
-    return True
+    present = sorted(one["id"] for one in invite["custodians"])
+    return (sorted(now.ids), now.threshold) == (present, invite["threshold"])
 
 
 def standing(unit: Unit, backend: Backend) -> list[Standing]:
