@@ -47,7 +47,7 @@ def points(world: World, name: str) -> list[bytes]:
     """What two custodians' answers come to, lock for lock."""
     found = []
     for to in world.ids[:2]:
-        said = {"campaign": name, "chunk": 0, "quorum": [1, 2], "proofs": False}
+        said = {"campaign": name, "chunk": 0, "quorum": [1, 2], "proofs": False, "version": 1}
         message = world.signed("release-answer", "mailer", to, said)
         answer = world.hosts[to].custodian.answer_chunk(name, 0, message)
         found.append(b64decode(answer["answers"]))
