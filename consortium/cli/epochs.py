@@ -54,7 +54,7 @@ def open_(home: Path, epoch: str) -> None:
     click.echo(f"Epoch {epoch} is open." if new else f"Epoch {epoch} was open already.")
     click.echo(f"Send {home / 'invite.json'} to everybody; each joins it. Then, in any order:")
     click.echo("  each custodian   trellis custodian ceremony --epoch ... for match and for seal")
-    click.echo("  the mail machine is restarted, so that its key is in the log for this epoch")
+    click.echo("  the mail machine logs its key for this epoch by itself, within minutes")
     click.echo("  the steward enrols, and each partner uploads: one run serves both epochs")
     click.echo(f"Until then: trellis operator epoch show. After it: epoch move {epoch}.")
 
