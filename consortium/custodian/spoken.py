@@ -143,9 +143,12 @@ def _steps(standing: Standing) -> Iterator[str]:
 def _missing(standing: Standing) -> Iterator[str]:
     known = {(one.purpose, one.epoch) for one in standing.shares}
     known |= {(purpose, epoch) for purpose, epoch, _ in standing.over}
-    for purpose in PURPOSES:
-        if (purpose, standing.epochs[0]) not in known:
-            yield f"make the key with the others: trellis custodian ceremony --purpose {purpose}"
+    for number, epoch in enumerate(standing.epochs):
+        of = f" --epoch {epoch}" if number else ""
+        for purpose in PURPOSES:
+            if (purpose, epoch) not in known:
+                command = f"trellis custodian ceremony --purpose {purpose}{of}"
+                yield f"make the key with the others: {command}"
 
 
 def _hints(standing: Standing, now: datetime) -> Iterator[str]:

@@ -89,6 +89,10 @@ TASKS = [
     ({"running": False}, "trellis custodian serve"),
     ({"shares": (MATCH,)}, "trellis custodian ceremony --purpose seal"),
     (
+        {"epochs": ("2026", "2027"), "shares": (MATCH, SEAL, replace(MATCH, epoch="2027"))},
+        "trellis custodian ceremony --purpose seal --epoch 2027",
+    ),
+    (
         {"shares": (MATCH, SEAL, replace(SEAL, epoch="2025"))},
         "trellis custodian destroy --epoch 2025",
     ),
