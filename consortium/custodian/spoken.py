@@ -137,7 +137,11 @@ def _steps(standing: Standing) -> Iterator[str]:
         yield "start it: trellis custodian serve"
     yield from _missing(standing)
     for epoch in sorted({one.epoch for one in standing.shares} - set(standing.epochs)):
-        yield f"epoch {epoch} is in the invite no more: trellis custodian destroy --epoch {epoch}"
+        # An invite is the operator's word; what is deleted comes back by nobody's.
+        yield (
+            f"epoch {epoch} is in the invite no more; once all of you agree, by phone: "
+            f"trellis custodian destroy --epoch {epoch}"
+        )
 
 
 def _missing(standing: Standing) -> Iterator[str]:
