@@ -158,6 +158,7 @@ _SOUNDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 14)
 def sound(name: str) -> str:
     """How a folded name sounds, roughly: 1 to 6 consonants, a leading vowel as "a".
 

@@ -26,10 +26,23 @@ class Member:
     """One mailable row, ready to be tokenised and sealed; ``repr`` shows only where it stands."""
 
     row: int
-    inputs: tuple[bytes | None, ...] = field(repr=False)
-    address: bytes = field(repr=False)
+    record: Record = field(repr=False)
     payload: Payload = field(repr=False)
-    zip: str = field(default="", repr=False)
+
+    @property
+    def inputs(self) -> tuple[bytes | None, ...]:
+        """The input of each recipe's token, made when it is asked for."""
+        return token_inputs(self.record)
+
+    @property
+    def address(self) -> bytes:
+        """The input of the address token."""
+        return address_input(self.payload.email)
+
+    @property
+    def zip(self) -> str:
+        """The ZIP code on the list, or nothing."""
+        return self.record.zip
 
 
 class Spool:
@@ -117,5 +130,4 @@ class Members(Sequence[Member]):
         born = normalise.Birth(*birth) if birth else None
         at = normalise.Address(*address) if address else None
         record = Record(first, middle, last, suffix, phone, born, at, zip)
-        payload = Payload(*sealed)
-        return Member(row, token_inputs(record), address_input(payload.email), payload, zip)
+        return Member(row, record, Payload(*sealed))

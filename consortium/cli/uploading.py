@@ -37,7 +37,7 @@ from consortium.cli.lists import (
 from consortium.cli.memory import Memory, forget, recollection
 from consortium.cli.spool import Member, Members, Spool
 from consortium.cli.tokenise import CustodianAddress, evaluate_missing, prepared
-from consortium.cli.vault import part_of, private_folder, write_whole
+from consortium.cli.vault import part_of, private_folder, sweep, write_whole
 from consortium.clock import Clock
 from mailer.seal import DEK_BYTES, new_wrapped_key, seal
 from matching import bundle
@@ -85,6 +85,7 @@ def begin(home: Home, source: str, members: Members, clock: Clock) -> OwnList:
     """Fix an upload's id and row order, durably; an unfinished upload of the same file goes on."""
     own = known(home, source)
     if own is not None:
+        sweep(own.folder)
         return own
     numbers = list(members.numbers)
     # The order in a partner's file tells who joined when; the order that leaves tells nothing.

@@ -68,6 +68,12 @@ def part_of(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what an interrupted run left half written; no other run may be at work there."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Make a rename in this folder survive a power cut."""
     handle = os.open(path, os.O_RDONLY)

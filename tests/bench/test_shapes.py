@@ -17,12 +17,14 @@ from consortium.cli.bench import FIELDS, written
 pytestmark = pytest.mark.soak
 
 SMALL: Mapping[str, Callable[[], Sequence[Mapping[str, Any]]]] = {
-    "tokens": lambda: bench_tokens.rows(count=4, rounds=1),
+    "tokens": lambda: bench_tokens.rows(
+        count=4, rounds=1, lists=((300, "hash"), (60, "custodians"))
+    ),
     "match": lambda: bench_match.rows(2000, 500, repeats=1),
     "log": lambda: bench_log.rows(batch=20, tree=512),
     "send": lambda: bench_send.rows(letters=20, rounds=3),
 }
-ROWS = {"tokens": 6, "match": 1, "log": 4, "send": 3}
+ROWS = {"tokens": 10, "match": 1, "log": 4, "send": 3}
 
 
 @pytest.mark.parametrize("bench", sorted(SMALL))

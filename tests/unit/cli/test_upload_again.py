@@ -151,8 +151,7 @@ def check_goes_on(
     assert len(puts(world)) <= 3
     assert len(list(own_lists(Home(desk.home)))) == 1
     assert len(tokens_of(world, made["id"], folder)) == ROWS * TOKENS
-    left = [path.name for path in desk.home.rglob("*") if ".part" in path.name]
-    assert [name for name in left if name.startswith(".receipt")] == []
+    assert list((desk.home / "lists" / made["id"]).glob(".*.part")) == []
     for path in desk.home.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
