@@ -107,6 +107,11 @@ def _released(
     """A released share that its own proof, or its own other answer, contradicts."""
     if statement.purpose != "seal":
         raise MessageRefused("shares are released with the sealing key, and this is another")
+    for one in shown["answered"]:
+        made_with = (one["response"]["body"]["sid"], one["response"]["body"]["version"])
+        # Else an honest answer of another season, or after a resharing, would convict.
+        if made_with != (statement.sid, statement.version):
+            raise MessageRefused("the share is of another key or version than the statement")
     released.judge(shown, public=public)
 
 

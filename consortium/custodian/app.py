@@ -332,6 +332,8 @@ class Custodian:
             "quorum": list(quorum),
             "locks": hashlib.sha256(part).hexdigest(),
             "answers": hashlib.sha256(answers).hexdigest(),
+            # Who judges this answer later must know which of the keys it was made with.
+            "sid": key.statement.sid,
             "version": key.statement.version,
         }
         if proofs and live:

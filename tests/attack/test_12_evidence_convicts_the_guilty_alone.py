@@ -92,7 +92,7 @@ class Case:
         (_, one), (_, other) = (self.answer(request, total=total) for total in totals)
         return self.shown("repeat", request, other, before={"request": request, "response": one})
 
-    def release(self, share: bytes) -> Shown:
+    def release(self, share: bytes, **other: Any) -> Shown:
         seal, public = self.world.seal, b"".join(group.base(bytes([n]) + bytes(31)) for n in (1, 2))
         answers = locks.share_answers(share, 2, (1, 2), public)
         body = {
@@ -100,6 +100,7 @@ class Case:
             "locks": hashlib.sha256(public).hexdigest(),
             "answers": hashlib.sha256(answers).hexdigest(),
             "proof": locks.prove_answers(share, 2, (1, 2), public, answers).to_bytes().hex(),
+            "sid": seal.sid, "version": seal.version, **other,
         }  # fmt: skip
         said = close("released", body, by=ACCUSED, sign=private(ACCUSED).sign)
         answered = released.Answered(said, public, answers)
@@ -208,6 +209,9 @@ INNOCENT: dict[str, tuple[Callable[[Case], Shown], str]] = {
     "the same answer twice": (lambda c: c.repeated((4096, 4096)), "what it signed is right"),
     "a right share": (
         lambda c: c.release(c.world.seal_shares[ACCUSED]), "what it signed is right"),
+    "a share of another season": (
+        lambda c: c.release(OTHER, sid="ab" * 32), "another key or version"),
+    "a share of another version": (lambda c: c.release(OTHER, version=2), "another key or version"),
     "another custodian's name": (
         lambda c: {**c.evaluated(OTHER), "custodian": "c1"}, "signature of c2 does not hold"),
     "a stranger": (lambda c: {**c.evaluated(OTHER), "custodian": "cx"}, "no such custodian"),
