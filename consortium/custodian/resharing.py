@@ -23,6 +23,9 @@ from matching.statement import Statement
 
 __all__ = ["Reshare"]
 
+TOLD_BITS = 16
+"""What newcomers are told is padded to a power of two, of at least this many bits in bytes."""
+
 
 class Reshare(Table):
     """One custodian's part in one resharing.
@@ -88,6 +91,8 @@ class Reshare(Table):
     def _beside(self, keys: Mapping[str, bytes]) -> dict[str, Any]:
         """Tell newcomers what was retired and stopped, encrypted to each."""
         told = json.dumps(self._ledger.told()).encode()
+        # Anybody may fetch a message: its length must not count who withdrew.
+        told = told.ljust(1 << max(TOLD_BITS, (len(told) - 1).bit_length()))
         newcomers = self.session.newcomers
         sealed = {to: resharing.tell(self.session, self.id, to, keys[to], told) for to in newcomers}
         return {"told": {to: raw.hex() for to, raw in sealed.items()}} if sealed else {}

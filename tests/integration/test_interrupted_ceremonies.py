@@ -151,6 +151,11 @@ class Replacing(Made):
             assert self.hosts.ledgers["bea"].key("match", EPOCH) is None
             told = self.hosts.ledgers["dan"].told()["retired"]
             assert [bytes.fromhex(tag)[:3] for tag in told] == [b"ann", b"bea"]
+            sid = self.driver("ann").session.sid
+            for one in ("ann", "bea"):
+                shares = self.hosts.ledgers[one].message(sid, "shares", one)
+                assert shares is not None
+                assert len(bytes.fromhex(shares["body"]["told"]["dan"])) == 2**16 + 48
 
 
 class Refreshing(Replacing):
