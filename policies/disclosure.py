@@ -20,7 +20,7 @@ GATE_DELTA = 1e-6
 """Chance that the gate lets through an audience of fewer than ``K_MIN`` people. Printed."""
 GHOST_EPSILON = 1.0
 GHOST_DELTA = 1e-6
-"""What a custodian's view of one precinct is worth: (epsilon, delta)-close. Printed."""
+"""What a custodian's view of one person gives, over all lists: (epsilon, delta)-close. Printed."""
 SHOWN_FROM = 250
 STEP = 10
 """Progress moves in steps of this many per cent."""
@@ -109,32 +109,36 @@ def duration(noisy_size: int, per_second: float) -> timedelta:
     return timedelta(seconds=rounded / per_second)
 
 
-def ghosts(epsilon: float, delta: float, below: Below, *, rows: int = 1) -> int:
-    """Draw how many ghosts a precinct gets, once per race; never fewer than none.
+def ghosts(epsilon: float, delta: float, below: Below, *, lists: int = 1) -> int:
+    """Draw how many ghosts one list gets in a precinct, once per race.
+
+    Each list has its own: were they everybody's, whoever sees one list leave or come anew would
+    know the rows that stayed for ghosts, and count the others.
 
     Args:
-        epsilon: greater than 0, at most 10.
-        delta: chance that a shortfall shows the exact number.
+        epsilon: greater than 0, at most 10; what all lists' ghosts of the precinct give together.
+        delta: chance, over all lists, that too few or too many show the exact number.
         below: exact uniform draws; no floating point touches the noise.
-        rows: how many rows one person can have in a precinct (one for each partner).
+        lists: on how many lists one person can be: each has its share of epsilon and delta.
 
     Returns:
-        max(0, m + X), X discrete Laplace with p = exp(-epsilon/rows), and m the smallest with
-        P(m + X < rows) <= delta: the released size of two worlds that differ in one person
-        is (epsilon, delta)-close.
+        m + X, kept within 0 and 2m: X discrete Laplace with p = exp(-epsilon/lists), and m the
+        smallest with P(X <= -m) + P(X >= m) <= delta/lists. Two worlds that differ in one person
+        then release sizes that are (epsilon, delta)-close, and never more than 2m ghosts.
 
     Source:
         Canonne, Kamath, Steinke (2020), algorithms 1 and 2, for exact draws of exp(-x).
     """
-    scale = Fraction(epsilon).limit_denominator(10**6) / rows
+    scale = Fraction(epsilon).limit_denominator(10**6) / lists
     noise = _geometric(scale, below) - _geometric(scale, below)
-    return max(0, ghost_shift(epsilon, delta, rows=rows) + noise)
+    mean = ghost_shift(epsilon, delta, lists=lists)
+    return min(max(0, mean + noise), 2 * mean)
 
 
-def ghost_shift(epsilon: float, delta: float, *, rows: int = 1) -> int:
-    """Return m, the mean number of ghosts of a precinct."""
-    p = math.exp(-epsilon / rows)
-    return rows - 1 + max(0, math.ceil(math.log(delta * (1 + p)) / math.log(p)))
+def ghost_shift(epsilon: float, delta: float, *, lists: int = 1) -> int:
+    """Return m, the mean number of ghosts of one list in a precinct; twice that is the most."""
+    p = math.exp(-epsilon / lists)
+    return max(1, math.ceil(math.log(delta / lists * (1 + p) / 2) / math.log(p)))
 
 
 def advantage_bound(rho: float) -> float:

@@ -510,6 +510,8 @@ def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
         say(f"{own.id} had never been sent; it is marked withdrawn here.")
         return _Gone(own, "", None, withdrawing.Told((), ()))
     # The custodians first: should the server not answer, the rows are shut all the same.
+    if not withdrawing.ghosts(api, own):
+        say("The server gave no ghosts to retire with them: custodians can count these rows now.")
     with progress("Custodians told to retire the locks") as steps:
         retired = withdrawing.retire(
             api.home, own, steps, clock=api.clock, transport=outside().transport

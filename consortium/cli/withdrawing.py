@@ -9,7 +9,7 @@ import httpx
 
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
-from consortium.cli.errors import CheckRefused
+from consortium.cli.errors import CheckRefused, ToolError
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import OwnList
 from consortium.clock import Clock, utc
@@ -20,6 +20,8 @@ from matching.evaluation import stamp
 
 BATCH = 4096
 """Secrets in one request to a custodian; the last request is padded with ones that retire nothing."""  # noqa: E501
+GHOSTS = "ghosts.enc"
+"""The secrets of a list's ghosts, kept once the server gave them."""
 LIFE = timedelta(minutes=10)
 
 
@@ -65,6 +67,23 @@ def logged(api: Api, own: OwnList, leaf: str, timeout: float) -> None:
     keep_receipt(own.folder / "withdrawal.receipt.json", api.wait_published(leaf, timeout), api)
 
 
+def ghosts(api: Api, own: OwnList) -> bool:
+    """Ask for the secrets of this list's ghosts, once, and keep them; whether they are here.
+
+    Retired among the list's rows they hide how many rows there were; without them custodians could
+    count. No reason not to retire the rows: whatever the server says, those are shut.
+    """
+    if own.has(GHOSTS):
+        return True
+    try:
+        answer = api.get(f"/contributions/{own.id}/ghosts")
+        found = [bytes.fromhex(one).hex() for one in answer["secrets"]]
+    except (ToolError, KeyError, TypeError, ValueError):
+        return False
+    api.home.vault.write(own.folder / GHOSTS, found)
+    return True
+
+
 def retire(
     home: Home,
     own: OwnList,
@@ -76,9 +95,14 @@ def retire(
     """Reveal the row secrets to each custodian, so that no letter can open these rows again.
 
     Sent directly: an operator that ignored the withdrawal could still not have a row opened,
-    unless enough custodians did not hear of it.
+    unless enough custodians did not hear of it. The secrets of the list's ghosts go among them.
     """
-    bodies = batches([row.secret for row in own.rows(home)], least=size_class(own.facts["rows"]))
+    haunting = home.vault.read(own.folder / GHOSTS) if own.has(GHOSTS) else []
+    # With its rows as many as its class and the most ghosts, whatever their number was.
+    haunting = haunting[: max(0, len(haunting) - own.facts["rows"])]
+    revealed = [row.secret for row in own.rows(home)] + [bytes.fromhex(one) for one in haunting]
+    secrets.SystemRandom().shuffle(revealed)  # over all batches: no batch is of ghosts alone
+    bodies = batches(revealed, least=size_class(own.facts["rows"]))
     already = list(own.facts.get("retired_at", ()))
     told = tell(
         home, "retire", bodies, clock=clock, transport=transport, already=already, progress=progress
@@ -91,7 +115,7 @@ def batches(revealed: Sequence[bytes], least: int = 1) -> list[Json]:
     """Bodies that reveal secrets, each of the same size, filled up with ones that retire nothing.
 
     Whoever sees the bodies cannot tell how many are real. A custodian can, by its roster: it must
-    know which locks are shut.
+    know which locks are shut. So a list's ghosts and spares are shut with its rows.
 
     Args:
         least: fill up to so many at least; a list's size class, so that their number tells no more.

@@ -9,6 +9,7 @@ import rfc8785
 
 from consortium.service import agree, choose, draft, enter, lend
 from consortium.service.errors import EntryMisfits, WrongState
+from consortium.service.ghosts import at_most as ghosts_at_most
 from consortium.store import campaigns, frames, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
@@ -84,13 +85,7 @@ def _manifest(
     sources = draft.live_sources(unit)
     # Rows, not people: somebody on every list has a row in each, and ghosts come on top.
     rows = len(sources) * (counted.noisy + 6 * counted.sigma * counted.cells**0.5)
-    ghosts = (
-        2
-        * precincts
-        * disclosure.ghost_shift(
-            disclosure.GHOST_EPSILON, disclosure.GHOST_DELTA, rows=len(sources)
-        )
-    )
+    ghosts = len(sources) * ghosts_at_most(precincts, len(terms.parties))
     size_class = 1 << max(int(rows + ghosts) - 1, 1).bit_length()
     manifest = {
         "campaign": one.id,

@@ -2,13 +2,15 @@
 
 import secrets
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from consortium.service import choose, enter, match
+from consortium.service import agree, choose, enter, ghosts, match
 from consortium.store import campaigns, contributions, frames, races, roster
 from consortium.store.unit import Unit
 from matching import engine, locks
+from matching.bundle import write_rows
 from provenance.merkle import tree_root
 
 GHOSTS = "ghosts"
@@ -38,23 +40,28 @@ def freeze(bench: match.Bench, id: str) -> None:
     due = bench.units.run("freeze-look", look)
     if due is None:
         return
-    one, yes, seen, ghosts, rows = due
+    one, yes, seen, drawn, rows = due
+    parties = sorted(bench.units.run("freeze-parties", lambda unit: agree.parties(unit, one.race)))
     assert one.manifest is not None  # what is approved has one
     sources = sorted(set(yes) & set(one.manifest["sources"]))
     nonce = secrets.token_bytes(32)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         attributes, listed = stack.enter_context(choose.opened(bench.artefacts, seen))
-        everybody = [
-            *(source for source in listed if source.partner in sources),
-            engine.Source(
-                GHOSTS, GHOSTS, stack.enter_context(bench.artefacts.open(ghosts.links_digest))
-            ),
-        ]
-        chosen: dict[str, dict[int, int]] = {source.bundle: {} for source in everybody}
-        for eligible in engine.audience(one.definition, attributes, everybody):
-            chosen[eligible.bundle][eligible.row] = eligible.roll_row
-        parts = [_part(bench, stack, source, chosen[source.bundle], ghosts) for source in everybody]
+        mine = [source for source in listed if source.partner in sources]
+        links = stack.enter_context(bench.artefacts.open(drawn.links_digest))
+        chosen: dict[str, dict[int, int]] = {source.bundle: {} for source in mine}
+        haunted: dict[int, int] = {}
+        for eligible in engine.audience(
+            one.definition, attributes, [*mine, engine.Source(GHOSTS, GHOSTS, links)]
+        ):
+            here = haunted if eligible.bundle == GHOSTS else chosen[eligible.bundle]
+            here[eligible.row] = eligible.roll_row
+        parts = [_part(bench, stack, source, chosen[source.bundle]) for source in mine]
+        key = bench.artefacts.read(drawn.rows_digest)
+        for source in mine:
+            own = ghosts.of_list(haunted, parties.index(source.partner))
+            parts.append(_ghosts_of(source.bundle, own, key, folder))
         out = folder / "audience.parquet"
         found = frames.write_audience(out, attributes, parts)
         digest = bench.artefacts.put(out)
@@ -83,7 +90,7 @@ def freeze(bench: match.Bench, id: str) -> None:
             nonce=nonce.hex(),
             root=root,
             audience_digest=digest,
-            epoch=ghosts.epoch,
+            epoch=drawn.epoch,
             waiting_for="each partner's check of its own rows",
         )
 
@@ -106,18 +113,17 @@ def _taken_back(unit: Unit, partners: list[str]) -> bool:
     )
 
 
+def _ghosts_of(bundle: str, on: Mapping[int, int], key: bytes, folder: Path) -> frames.Part:
+    """A list's ghosts among its rows, under the locks that came into the roster with it."""
+    path = folder / f"{bundle}.ghosts.parquet"
+    write_rows(path, [ghosts.row(key, bundle, n) for n in sorted(on)])
+    # A ghost carries a token like everybody else; random, so it equals nobody's.
+    return frames.Part(GHOSTS, GHOSTS, path, on, {n: secrets.token_bytes(16) for n in on})
+
+
 def _part(
-    bench: match.Bench,
-    stack: ExitStack,
-    source: engine.Source,
-    chosen: dict[int, int],
-    ghosts: roster.Ghosts,
+    bench: match.Bench, stack: ExitStack, source: engine.Source, chosen: dict[int, int]
 ) -> frames.Part:
-    if source.bundle == GHOSTS:
-        rows = stack.enter_context(bench.artefacts.open(ghosts.rows_digest))
-        # A ghost carries a token like everybody else; random, so it equals nobody's.
-        tokens = {row: secrets.token_bytes(16) for row in chosen}
-        return frames.Part(GHOSTS, GHOSTS, rows, chosen, tokens)
     one = bench.units.run("freeze-source", lambda unit: contributions.get(unit, source.bundle))
     assert one.tokens_digest is not None
     rows = stack.enter_context(bench.artefacts.open(one.rows_digest))

@@ -13,18 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from consortium.service import agree, enter
+from consortium.service import agree, enter, ghosts
 from consortium.store import campaigns, contributions, epochs, frames, log, races, roster
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
-from mailer.seal import SEALED_BYTES
 from matching import bundle, engine, locks, score
 from matching.group import reduce
-from policies import disclosure
 from provenance.merkle import tree_root
 
-ROSTER_LEAST = 1024
-"""A roster chunk is padded to the next power of two, and to no less than this many entries."""
+ROSTER_STEP = 1024
+"""A roster chunk is padded to a multiple of this many entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +245,9 @@ class _GhostsDue:
 def _draw_ghosts(bench: Bench, epoch: str) -> None:
     """Give a race its ghosts in an epoch, once.
 
-    In its first epoch they are drawn: per precinct a random number, each on a random roll row. In
-    the next they stay as many, on the same rows, under new locks: were they drawn anew, whoever
-    sees released sets of both epochs could average the noise away.
+    In its first epoch they are drawn: per list and precinct a random number, each on a random roll
+    row. In the next they stay as many, on the same rows, under new locks: were they drawn anew,
+    whoever sees released sets of both epochs could average the noise away.
     """
 
     def due(unit: Unit) -> _GhostsDue | None:
@@ -269,16 +267,15 @@ def _draw_ghosts(bench: Bench, epoch: str) -> None:
         links = _put_links(bench, _anywhere(bench, found))
     else:
         links = _moved(bench, found.before, found.roll, found.older)
-    with bench.artefacts.open(links) as path:
-        count = len(list(bundle.read_links(path)))
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.parquet"
-        bundle.write_rows(rows, [_ghost(epoch, n) for n in range(count)])
-        drawn = roster.Ghosts(found.race, epoch, bench.artefacts.put(rows), links, False)
+    # The key of their locks: each list that is sent has its own from it, whenever it comes.
+    key = bench.artefacts.put(secrets.token_bytes(32))
+    drawn = roster.Ghosts(found.race, epoch, key, links, True)
 
     def record(unit: Unit) -> None:
         if due(unit) == found:  # else another worker was faster, or a newer roll is ready
             roster.add_ghosts(unit, drawn)
+            for each in campaigns.listed(unit, states=("approved",)):
+                unit.after("freeze", campaign=each.id)
 
     bench.units.run("ghosts", record)
 
@@ -287,53 +284,44 @@ def _anywhere(bench: Bench, found: _GhostsDue) -> dict[int, int]:
     """On which roll row each of a race's first ghosts stands."""
     with bench.artefacts.open(found.roll.attributes_digest) as path:
         precincts = frames.precinct_rows(path)
-    on = [
-        secrets.choice(rows)
-        for rows in precincts.values()
-        for _ in range(
-            disclosure.ghosts(
-                disclosure.GHOST_EPSILON,
-                disclosure.GHOST_DELTA,
-                secrets.randbelow,
-                rows=found.lists,
-            )
-        )
-    ]
-    return dict(enumerate(on))
-
-
-def _ghost(epoch: str, row: int) -> bundle.BundleRow:
-    # r is drawn, used and forgotten: nobody can ever open what it would have sealed.
-    entry = locks.make_entry(epoch, secrets.token_bytes(32), reduce(secrets.token_bytes(64)))
-    return bundle.BundleRow(
-        row, entry.tag, entry.lock, entry.proof, secrets.token_bytes(SEALED_BYTES)
-    )
+    return ghosts.place(precincts, found.lists, secrets.randbelow)
 
 
 def _extend_roster(bench: Bench, epoch: str) -> None:
-    """Append one padded chunk with everybody's new locks, mixed."""
+    """Append one chunk with everybody's new locks, their ghosts and spares, mixed.
 
-    def due(unit: Unit) -> tuple[races.Race, list[str], str | None, list[str], int]:
+    Its length is a function of the lists' size classes and the roll's precincts alone.
+    """
+
+    def due(unit: Unit) -> tuple[roster.Ghosts, str, list[contributions.Contribution], int] | None:
         race = races.first(unit)
         live = contributions.listed(unit, state="logged", epoch=epoch)
         new = [c for c in live if not c.rostered]
         drawn = roster.ghosts(unit, race.id, epoch)
-        ghosts = None if drawn is None or drawn.rostered else drawn.rows_digest
-        number = roster.next_chunk(unit, epoch)
-        return race, [c.rows_digest for c in new], ghosts, [c.id for c in new], number
+        ready = contributions.rolls(unit, state="ready", epoch=epoch)
+        if drawn is None or not ready or not new:
+            return None  # without a roll there is nothing that a list could be mailed by
+        return drawn, ready[0].attributes_digest, new, roster.next_chunk(unit, epoch)
 
-    race, digests, ghosts, ids, number = bench.units.run("roster-due", due)
-    if not digests and ghosts is None:
+    found = bench.units.run("roster-due", due)
+    if found is None:
         return
+    drawn, attributes, new, number = found
+    lists = bench.units.run("roster-lists", lambda unit: agree.parties(unit, drawn.race))
+    with bench.artefacts.open(attributes) as path:
+        slots = ghosts.at_most(len(frames.precinct_rows(path)), len(lists))
+    key = bench.artefacts.read(drawn.rows_digest)
     entries: list[bytes] = []
-    for digest in [*digests, *([ghosts] if ghosts else [])]:
-        with bench.artefacts.open(digest) as path:
-            entries += [row.tag + row.lock + row.proof for row in bundle.read_rows(path)]
-    whole = max(ROSTER_LEAST, bundle.size_class(len(entries)))
-    while len(entries) < whole:
-        padding = _ghost(epoch, 0)
-        entries.append(padding.tag + padding.lock + padding.proof)
+    for one in new:
+        with bench.artefacts.open(one.rows_digest) as path:
+            own = [row.tag + row.lock + row.proof for row in bundle.read_rows(path)]
+        spares = slots + max(0, int(one.header["size_class"]) - len(own))
+        entries += own
+        entries += [ghosts.entry(key, epoch, one.id, n).to_bytes() for n in range(spares)]
+    while len(entries) % ROSTER_STEP:
+        entries.append(_nobody(epoch))
     secrets.SystemRandom().shuffle(entries)
+    ids = [one.id for one in new]
     body = b"".join(entries)
     digest = bench.artefacts.put(body)
     root = tree_root(entries).hex()
@@ -358,14 +346,16 @@ def _extend_roster(bench: Bench, epoch: str) -> None:
         roster.add(unit, roster.Chunk(epoch, number, digest, leaf))
         for one in ids:
             contributions.change(unit, one, rostered=True)
-        if ghosts is not None:
-            roster.ghosts_rostered(unit, race.id, epoch)
-            for each in campaigns.listed(unit, states=("approved",)):
-                unit.after("freeze", campaign=each.id)
         return True
 
     if not bench.units.run("roster", record):
         _delete(bench, {digest})
+
+
+def _nobody(epoch: str) -> bytes:
+    """An entry whose secret and scalar are forgotten at once."""
+    made = locks.make_entry(epoch, secrets.token_bytes(32), reduce(secrets.token_bytes(64)))
+    return made.to_bytes()
 
 
 def _link(bench: Bench, epoch: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 import consortium.store.artefacts
 import consortium.web.limits
 import consortium.web.routes.parts
+from consortium.service import ghosts, match
 from consortium.store import contributions, log
 from provenance.evidence import Evidence, check
 from provenance.merkle import leaf_hash
@@ -487,6 +488,19 @@ def test_a_truly_signed_entry_with_strange_facts_is_refused(
 
 def withdrawal(upload: Any, who: str = "union") -> dict[str, Any]:
     return body(made(who, "withdrawal", kind="bundle", bundle=upload.id))
+
+
+def test_only_its_own_partner_is_given_a_lists_ghosts(any_server: Server) -> None:
+    upload = any_server.contribute("union")
+    path = f"/contributions/{upload.id}/ghosts"
+    assert any_server.call("union", "GET", path).status_code == 409
+    any_server.enrol(some_voters())
+    bench = match.Bench(any_server.units, any_server.artefacts, None, None, any_server.clock)  # type: ignore[arg-type]
+    match._draw_ghosts(bench, EPOCH)
+    given = any_server.call("union", "GET", path).json()["secrets"]
+    assert len(given) == len(set(given)) == ghosts.at_most(2, 2) + 128
+    assert any_server.call("parks", "GET", path).status_code == 404
+    assert any_server.call("cora", "GET", path).status_code == 403
 
 
 def test_a_withdrawn_bundle_is_gone_and_its_key_first(any_server: Server) -> None:

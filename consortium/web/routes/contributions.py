@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from consortium.service import contribute, enrol, look, withdraw
+from consortium.service import contribute, enrol, ghosts, look, withdraw
 from consortium.service.errors import EntryMisfits
 from consortium.store import contributions
 from consortium.store.artefacts import Artefacts
@@ -183,6 +183,13 @@ class Gone(Promised):
     """Where the withdrawal will be found, and after how many days backups forget, too."""
 
     backup_days: int
+
+
+@router.get("/contributions/{id}/ghosts")
+def get_ghosts(id: UUID, caller: Bearer, all_units: AllUnits, files: Files) -> dict[str, list[str]]:
+    """Secrets of a list's ghosts, which its partner retires among its own rows."""
+    found = ghosts.secrets_of(all_units, caller, str(id), files)
+    return {"secrets": [one.hex() for one in found]}
 
 
 @router.post("/contributions/{id}/withdraw-rows", status_code=202)

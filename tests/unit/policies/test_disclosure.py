@@ -114,24 +114,27 @@ def test_duration_is_a_function_of_the_noisy_size() -> None:
 def test_ghosts_are_as_many_as_their_law_says() -> None:
     below = random.Random(7).randrange
     drawn = [ghosts(1.0, 1e-6, below) for _ in range(4000)]
-    assert min(drawn) >= 0
+    assert 0 <= min(drawn) <= max(drawn) <= 2 * ghost_shift(1.0, 1e-6)
     assert statistics.mean(drawn) == pytest.approx(ghost_shift(1.0, 1e-6), abs=0.15)
     q = math.exp(-1)
     assert statistics.pvariance(drawn) == pytest.approx(2 * q / (1 - q) ** 2, rel=0.15)
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "delta", "rows"), [(1.0, 1e-6, 1), (0.5, 1e-4, 3), (2, 0.01, 2)]
+    ("epsilon", "delta", "lists"), [(1.0, 1e-6, 1), (0.5, 1e-4, 3), (2, 0.01, 2), (1.0, 1e-6, 3)]
 )
-def test_two_worlds_release_close_sizes(epsilon: float, delta: float, rows: int) -> None:
-    p, m = math.exp(-epsilon / rows), ghost_shift(epsilon, delta, rows=rows)
+def test_two_worlds_release_close_sizes(epsilon: float, delta: float, lists: int) -> None:
+    """One list at a time: all of them together give at most the sum, which is epsilon and delta."""
+    p, m = math.exp(-epsilon / lists), ghost_shift(epsilon, delta, lists=lists)
 
     def mass(g: int) -> float:
-        if g == 0:
+        if g in (0, 2 * m):
             return p**m / (1 + p)
-        return (1 - p) / (1 + p) * p ** abs(g - m) if g > 0 else 0.0
+        return (1 - p) / (1 + p) * p ** abs(g - m) if 0 < g < 2 * m else 0.0
 
-    sizes = range(m + 400)
-    for shift in (rows, -rows):
-        worse = sum(max(0.0, mass(v) - math.exp(epsilon) * mass(v - shift)) for v in sizes)
-        assert worse <= delta * (1 + 1e-9)
+    sizes = range(-2, 2 * m + 3)
+    assert sum(mass(g) for g in sizes) == pytest.approx(1)
+    for shift in (1, -1):
+        far = math.exp(epsilon / lists)
+        worse = sum(max(0.0, mass(v) - far * mass(v - shift)) for v in sizes)
+        assert worse <= delta / lists * (1 + 1e-9)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from consortium.service import freeze, match, shred
+from consortium.service import freeze, ghosts, match, shred
 from consortium.store import actors, campaigns, contributions, roster
 from consortium.store.artefacts import artefacts
 from consortium.store.unit import Unit, Units
 from consortium.wiring import pen
 from matching import bundle, engine
+from matching.locks import RosterEntry, check_entry, retire_tag
 from policies import disclosure
 from tests.databases import NOON
 from tests.fakes import seeds
@@ -98,7 +99,7 @@ def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
     bench = bench_of(server)
     match._draw_ghosts(bench, EPOCH)
     first = standing(server)
-    assert len(first) == 12
+    assert len(first) == 4 * 3 * 2  # in three precincts, for each of two lists
     assert set(first.values()) <= set(range(60))
     drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
     assert drawn is not None
@@ -113,7 +114,7 @@ def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
     assert second[0] == first[0]
     moved = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
     assert moved is not None
-    assert moved.rows_digest == drawn.rows_digest  # the same locks
+    assert moved.rows_digest == drawn.rows_digest  # the same key, and so the same locks
     assert not server.artefacts.exists(drawn.links_digest)
     with server.artefacts.open(newer.attributes_digest) as path:
         assert set(engine.precincts_of(path, [*second.values()])) == set(second.values())
@@ -130,41 +131,66 @@ def test_ghosts_stand_on_the_newest_roll_and_no_newer_roll_loses_one(
     assert standing(server) == third
 
 
-@pytest.mark.parametrize("drawn", [False, True])
-def test_an_audience_is_not_fixed_while_its_ghosts_are_not_in_the_roster(
-    server: Server, drawn: bool
-) -> None:
+def test_an_audience_is_not_fixed_before_there_are_ghosts(server: Server) -> None:
     server.enrol(voters(range(60)))
-    bench = bench_of(server)
-    if drawn:
-        match._draw_ghosts(bench, EPOCH)
     waiting = seeds.campaign(race=RACE, state="approved")
     server.units.run("plant", lambda unit: campaigns.add(unit, waiting))
-    freeze.freeze(bench, waiting.id)
+    freeze.freeze(bench_of(server), waiting.id)
     found = server.units.run("look", lambda unit: campaigns.get(unit, waiting.id))
     assert (found.state, found.waiting_for) == ("approved", freeze.NO_GHOSTS)
 
 
-@pytest.mark.parametrize(("rows", "entries"), [(0, 1024), (1024, 1024), (1025, 2048)])
-def test_a_roster_chunk_is_a_power_of_two(
-    server: Server, monkeypatch: pytest.MonkeyPatch, rows: int, entries: int
+@pytest.mark.parametrize("rows", [100, 128])
+def test_a_roster_chunk_is_as_long_as_size_classes_and_precincts_make_it(
+    server: Server, rows: int
 ) -> None:
-    one = bundle.BundleRow(0, *(secrets.token_bytes(n) for n in (32, 32, 64)), b"")
-    said: list[dict[str, object]] = []
-
-    def write(unit: Unit, pen: object, kind: str, facts: dict[str, object], **_: object) -> str:
-        said.append(facts)
-        return "a" * 64
-
-    monkeypatch.setattr(match.enter, "write", write)
-    monkeypatch.setattr(bundle, "read_rows", lambda path: [one] * rows)
-    monkeypatch.setattr(match, "_ghost", lambda epoch, row: one)
+    bench = bench_of(server)
+    upload = server.upload("union", rows=rows)
     new = seeds.contribution(
-        "union", state="logged", rostered=False, rows_digest=server.artefacts.put(b"rows")
+        "union",
+        epoch=EPOCH,
+        state="logged",
+        rostered=False,
+        header={"size_class": 128},
+        rows_digest=server.artefacts.put(upload.rows),
     )
     server.units.run("logged", lambda unit: contributions.add(unit, new))
-    match._extend_roster(bench_of(server), EPOCH)
-    assert [(fact["epoch"], fact["size"]) for fact in said] == [(EPOCH, entries)]
+    said = roster_facts(server, bench)
+    assert said == []  # without a voter file it waits: its ghosts come with it
+    server.enrol(voters(range(1200)))
+    match._draw_ghosts(bench, EPOCH)
+    (said,) = roster_facts(server, bench)
+    most = ghosts.at_most(3, 2)
+    assert said["size"] == -(-(128 + most) // 1024) * 1024
+    (chunk,) = server.units.run("chunks", lambda unit: roster.chunks(unit, EPOCH))
+    entries = [RosterEntry.from_bytes(raw) for raw in pieces(server.artefacts.read(chunk.digest))]
+    drawn = server.units.run("ghosts", lambda unit: roster.ghosts(unit, RACE, EPOCH))
+    assert drawn is not None
+    key = server.artefacts.read(drawn.rows_digest)
+    tags = {one.tag for one in entries}
+    assert len(tags) == len(entries)
+    expected = {retire_tag(ghosts.secret(key, new.id, n)) for n in range(most + 128 - rows)}
+    assert expected <= tags
+    for one in [one for one in entries if one.tag in expected][:3]:
+        check_entry(EPOCH, one)
+
+
+def pieces(raw: bytes) -> list[bytes]:
+    return [raw[n : n + 128] for n in range(0, len(raw), 128)]
+
+
+def roster_facts(server: Server, bench: match.Bench) -> list[dict[str, object]]:
+    """What one extension of the roster says in the log."""
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[dict[str, object]] = []
+
+        def write(unit: Unit, pen: object, kind: str, facts: dict[str, object], **_: object) -> str:
+            said.append(facts)
+            return "a" * 64
+
+        patch.setattr(match.enter, "write", write)
+        match._extend_roster(bench, EPOCH)
+        return said
 
 
 def test_sealed_outputs_live_until_they_are_peppered_and_a_row_that_left_meanwhile_has_no_token(
@@ -175,7 +201,7 @@ def test_sealed_outputs_live_until_they_are_peppered_and_a_row_that_left_meanwhi
     outputs = X25519PrivateKey.generate()
     keys = match.MatchKeys(b"p" * 32, outputs.private_bytes_raw(), b"t" * 32)
     ours = pen("operator", b"\x05" * 32)
-    bench = match.Bench(server.units, server.artefacts, keys, ours, server.clock)
+    bench = match.Bench(server.units, server.artefacts, lambda _: keys, ours, server.clock)
     upload = server.upload("union")
     plain, sealed = tmp_path / "plain.parquet", tmp_path / "sealed"
     drawn = [(row, 255, secrets.token_bytes(64)) for row in range(100)]
@@ -202,7 +228,7 @@ def test_sealed_outputs_live_until_they_are_peppered_and_a_row_that_left_meanwhi
     assert server.units.run("due", contributions.shredding) == [upload.id]
 
     server.publish()
-    match._pepper_bundles(bench)
+    match._pepper_bundles(bench, EPOCH)
     match._shred_outputs(bench)
     assert not server.artefacts.exists(digest)
     shred.run(bench)
