@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.jobs import key_files
 from consortium.service import agree, enter, succeed
 from consortium.settings import Settings
 from consortium.store import actors, epochs, log, texts
@@ -82,7 +83,8 @@ def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
     """
     make_home(home)
     seed = make_key(home / "signing.key")
-    private = make_key(home / "hpke.key", keys.generate().private)
+    key_files.settle(home)
+    private = make_key(home / key_files.CURRENT, keys.generate().private)
     for name in ("delivery", "stop", "choice"):
         make_key(home / f"{name}.key")
     make_home(home / "returns")
@@ -106,10 +108,16 @@ def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
             "role": "mailer",
             "name": "Mail machine",
             "public": public_of(seed),
-            "hpke_public": keys.public_of(private).hex(),
+            "hpke_public": _first_key(home) or keys.public_of(private).hex(),
         },
     )
     return records
+
+
+def _first_key(home: Path) -> str:
+    """The public half, in hex, that this home began with: invites name it for good."""
+    known = (home / "identity.json").exists()
+    return str(identity(home).get("hpke_public", "")) if known else ""
 
 
 def agreement_of(

@@ -15,6 +15,7 @@ import pytest
 import rfc8785
 from starlette.testclient import TestClient
 
+from consortium.cli import founding
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Ledger
@@ -389,6 +390,19 @@ def test_the_server_shows_no_key_that_nobody_vouched_for(world: World) -> None:
     world.publish()
     assert len(world.logged("mailer")) == 2
     assert world.shown() == first
+
+
+def test_setting_up_again_names_the_first_key_and_never_makes_another(tmp_path: Path) -> None:
+    """``operator init`` is safe to repeat; the invite's pin must not move with the key."""
+    home = tmp_path / "mail"
+    founding.found_mailer(home, {"union": "union.example"})
+    first = founding.identity(home)["hpke_public"]
+    following = key_files.begin(home).public
+    (home / key_files.CURRENT).unlink()  # a crash, before the next one took its place
+    founding.found_mailer(home, {"union": "union.example"})
+    assert key_files.current(home).public == following
+    assert key_files.following(home) is None
+    assert founding.identity(home)["hpke_public"] == first
 
 
 def test_too_few_custodians_leave_the_first_key_in_use(world: World) -> None:
