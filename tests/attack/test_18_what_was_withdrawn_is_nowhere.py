@@ -48,7 +48,7 @@ class World:
     def bench(self) -> match.Bench:
         server = self.post.server
         ours = pen("operator", b"\x05" * 32)
-        return match.Bench(server.units, server.artefacts, KEYS, ours, server.clock)
+        return match.Bench(server.units, server.artefacts, lambda _: KEYS, ours, server.clock)
 
     def rows(self, only: tuple[int, ...] | None) -> list[Any]:
         return [row for row in read_rows(self.part.rows) if only is None or row.row in only]
