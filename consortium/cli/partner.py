@@ -140,6 +140,8 @@ def upload(
     """Tokenise, seal and upload a member list; run it again after an interruption."""
     who = Home(home)
     group.available()
+    # What was answered under a key that has ended is of no more use to anybody.
+    uploading.forget_others(who, who.epochs)
     agreement = agreeing.signed(who).agreement
     ready = read_list(
         csv, agreement.fields, attested=bool(attest_consent.strip()), private=who.state

@@ -266,6 +266,18 @@ def test_the_memory_says_nothing_without_the_homes_key_and_drops_what_nobody_ask
         assert kept.find(inputs) == [None, b"b" * 32]
 
 
+def test_what_was_answered_in_a_season_that_has_ended_goes_with_it(
+    union: Desk, tmp_path: Path
+) -> None:
+    ended = union.home / "memory" / f"2024-season.{'ab' * 8}.sqlite"
+    ended.parent.mkdir(mode=0o700)
+    with Memory(ended, b"k" * 32, "ab") as kept:
+        kept.put([b"ada"], b"a" * 32)
+    upload(union, write(tmp_path / "one.csv", range(ROWS)))
+    assert not ended.exists()
+    assert len(list((union.home / "memory").glob("*.sqlite"))) == 1
+
+
 def test_an_entry_that_was_bent_is_asked_for_again_and_not_believed(
     union: Desk, tmp_path: Path
 ) -> None:
