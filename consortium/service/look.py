@@ -8,7 +8,17 @@ from typing import Any
 
 from consortium.service import agree, choose, keyring, thaw
 from consortium.service.errors import NotReady
-from consortium.store import actors, campaigns, contributions, deliveries, log, races, roster, texts
+from consortium.store import (
+    actors,
+    campaigns,
+    contributions,
+    deliveries,
+    epochs,
+    log,
+    races,
+    roster,
+    texts,
+)
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from matching.countersigning import believed
@@ -110,6 +120,8 @@ class ContributionView:
     size_class: int
     frozen: bool = False
     """Whether so many of its readers stopped that no letter leaves from it for now."""
+    stands: str = "now"
+    """Whether the race stands in this bundle's epoch (now), will (next), or has left it (past)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +270,8 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
 def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
     """The caller's own bundles, oldest first."""
     require(caller, "contribute", partner=caller.id)
-    cold = caller.id in thaw.frozen(unit, races.first(unit).id)
+    race, live = races.first(unit), epochs.open_now(unit)
+    cold = caller.id in thaw.frozen(unit, race.id)
     return [
         ContributionView(
             one.id,
@@ -267,10 +280,19 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
             one.leaf,
             log.find(unit, one.leaf).index,
             int(one.header.get("size_class", 0)),
-            cold and one.state != "withdrawn",
+            cold and one.state not in ("withdrawn", "ended"),
+            _stands(one.epoch, race.epoch, live),
         )
         for one in contributions.listed(unit, partner=caller.id)
     ]
+
+
+def _stands(epoch: str, race: str, live: Sequence[str]) -> str:
+    """Where an epoch is from that in which a race stands."""
+    if epoch == race:
+        return "now"
+    after = live[live.index(race) + 1 :] if race in live else ()
+    return "next" if epoch in after else "past"
 
 
 def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:

@@ -50,6 +50,7 @@ def _environment() -> Environment:
         band=spoken.band,
         entry_words=spoken.KINDS,
         list_states=spoken.LIST_STATES,
+        list_stands=spoken.LIST_STANDS,
         meanings=spoken.MEANINGS,
         place_kinds=spoken.PLACE_KINDS,
         states=spoken.STATES,

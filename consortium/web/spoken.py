@@ -40,6 +40,16 @@ LIST_STATES = {
     "logged": ("In the public log", "ok"),
     "matched": ("In use", "ok"),
     "withdrawn": ("Withdrawn", ""),
+    "ended": ("Deleted when its epoch ended", ""),
+}
+LIST_STANDS = {
+    "next": (
+        "Under the keys of the next epoch. Nobody is written to from it until the race moves there."
+    ),
+    "past": (
+        "Under the keys of the epoch before. Nobody is written to from it any more; it is deleted "
+        "when that epoch ends."
+    ),
 }
 KINDS = {
     "agreement": "A partner signed the agreement",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consortium.service import agree, choose, freeze, succeed
+from consortium.service import agree, choose, freeze, look, succeed
 from consortium.service.errors import NotReady, WrongState
 from consortium.store import campaigns, contributions, epochs, ledger, texts
 from consortium.wiring import adopt_keys, epoch_keys, make_epoch_keys
@@ -156,6 +156,20 @@ def test_where_each_epoch_stands_is_said(overlap: Season) -> None:
     )
     assert (first.state, first.races, first.lists) == ("gone", (), ())
     assert second.races == (RACE,)
+
+
+def test_a_partner_sees_which_of_its_lists_is_in_use(overlap: Season) -> None:
+    caller = Caller("union", "partner", "union")
+
+    def stands() -> list[tuple[str, str]]:
+        found = overlap.units.run("look", lambda unit: look.contribution_list(unit, caller))
+        return [(one.state, one.stands) for one in found]
+
+    assert stands() == [("matched", "now"), ("matched", "next")]
+    overlap.move()
+    assert stands() == [("matched", "past"), ("matched", "now")]
+    overlap.end()
+    assert stands() == [("ended", "past"), ("matched", "now")]
 
 
 def test_an_epoch_that_is_only_named_takes_no_upload(season: Season) -> None:

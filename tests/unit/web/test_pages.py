@@ -449,6 +449,26 @@ def test_a_page_that_withdraws_says_after_how_many_days_backups_forget(
     assert said.format(7) in browser.get(f"/lists/{BUNDLE}/withdraw").text
 
 
+def test_a_partner_is_told_which_epochs_keys_a_list_is_under(
+    browser: TestClient, enter: Enter, desk: FakeDesk
+) -> None:
+    enter(TEACHERS)
+    plain = browser.get("/lists").text
+    assert "In use" in plain
+    assert "epoch" not in plain
+    desk.lists[0] = replace(desk.lists[0], stands="next")
+    text = browser.get("/lists").text
+    assert "Nobody is written to from it until the race moves there" in text
+    assert "In use" not in text
+    desk.lists[0] = replace(desk.lists[0], stands="past")
+    assert "deleted when that epoch ends" in browser.get("/lists").text
+    desk.lists[0] = replace(desk.lists[0], state="ended")
+    text = browser.get("/lists").text
+    assert "Deleted when its epoch ended" in text
+    assert f"/lists/{BUNDLE}/withdraw" not in text
+    assert f"/lists/{BUNDLE}/receipt" in text
+
+
 def test_a_coordinator_is_told_that_lists_are_not_theirs(browser: TestClient, enter: Enter) -> None:
     enter(COORDINATOR)
     assert browser.get("/lists").status_code == 403
