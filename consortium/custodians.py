@@ -58,9 +58,14 @@ class CustodianDown(CustodianProblem):
 class CustodianNotNow(CustodianDown):
     """It is there, and says that it cannot answer now."""
 
-    def __init__(self, custodian: str, detail: str) -> None:
+    def __init__(self, custodian: str, detail: str, name: str = "") -> None:
         super().__init__(custodian, f"cannot answer now: {detail}")
-        self.detail = detail
+        self.detail, self.name = detail, name
+
+    @property
+    def soon(self) -> bool:
+        """Whether it only waits for the log to show what it has said there."""
+        return self.name.startswith("not-yet-")
 
 
 class CustodianRefused(CustodianProblem):
@@ -152,7 +157,39 @@ def call(
             return dict(said)
         if isinstance(said, dict) and "refused" in said and answer.status_code >= 500:
             # It is there but cannot help now; another of the n may.
-            raise CustodianNotNow(address.id, str(said.get("detail", "")))
+            raise CustodianNotNow(address.id, str(said.get("detail", "")), str(said["refused"]))
         if isinstance(said, dict) and "refused" in said:
             raise CustodianRefused(address.id, str(said["refused"]), str(said.get("detail", "")))
     raise CustodianDown(address.id, "does not answer")
+
+
+def call_patiently(
+    work: Callable[[], dict[str, Any]],
+    *,
+    patience: float,
+    wait: Callable[[CustodianNotNow], None],
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Repeat a call while the custodian waits for the log; anything else is raised as it is.
+
+    Args:
+        work: the call, as `call` makes it.
+        patience: seconds; a log publishes hourly by default.
+        wait: told once, so that a person knows what is waited for.
+
+    Raises:
+        CustodianProblem: as `call`, or what the custodian still says when the patience is over.
+    """
+    until, step, told = clock() + patience, 0.25, False
+    while True:
+        try:
+            return work()
+        except CustodianNotNow as later:
+            if not later.soon or clock() >= until:
+                raise
+            if not told:
+                wait(later)
+            told = True
+        pause(step)
+        step = min(step * 2, 5.0)

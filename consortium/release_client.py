@@ -8,7 +8,8 @@ as the row's AEAD tag does; proofs are asked for when a row does not open, to fi
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from consortium.custodians import (
     CustodianAddress,
     CustodianDown,
     CustodianLied,
+    CustodianNotNow,
     CustodianProblem,
     CustodianRefused,
     TooFewCustodians,
@@ -52,6 +54,7 @@ HANDLING = (
     "the rows of one letter; other custodians' shares and the mail machine's key with them open it."
 )
 """What a file of evidence about a release may be used for."""
+_STEP, _PATIENCE = 0.5, 20.0  # seconds; whoever is still waiting for the log is asked next turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +159,51 @@ class ReleaseClient:
             "locks": hashlib.sha256(raw).hexdigest(),
             "version": self._statement.version,
         }
-        good: list[int] = []
         problems: dict[str, CustodianProblem] = dict(without or {})
-        chunks = -(-len(locks) // CHUNK_LOCKS)
-        for index, address in sorted(self._by_index.items()):
-            if address.id in problems:
-                continue
+        chunks, until = -(-len(locks) // CHUNK_LOCKS), time.monotonic() + _PATIENCE
+
+        def ask(address: CustodianAddress) -> CustodianProblem | None:
             signed = self._signed("release-open", address.id, said)
             try:
                 call(self._client, address, "/release", {**whole, "call": signed}, seconds=900)
             except CustodianProblem as problem:
-                problems[address.id] = problem
-                continue
-            good.append(index)
-            if len(good) == self._statement.threshold:
-                # The others are not shown the audience: an open is counted only where it is needed.
-                break
-        if len(good) < self._statement.threshold:
-            raise TooFewCustodians(self._statement.threshold, problems)
+                return problem
+            return None
+
+        good = self._quorum(ask, problems, until)
         return Opened(str(manifest["campaign"]), tuple(good), chunks, raw, problems)
+
+    def _quorum(
+        self,
+        ask: Callable[[CustodianAddress], CustodianProblem | None],
+        problems: dict[str, CustodianProblem],
+        until: float,
+    ) -> list[int]:
+        """Ask one after the other until enough have opened, and again those that wait for the log.
+
+        No more are shown the audience than are needed: an open is counted wherever it was said.
+        """
+        good: set[int] = set()
+        while True:
+            waiting: dict[str, CustodianProblem] = {}
+            for index, address in sorted(self._by_index.items()):
+                if len(good) + len(waiting) == self._statement.threshold:
+                    break
+                if index in good or address.id in problems:
+                    continue
+                problem = ask(address)
+                if problem is None:
+                    good.add(index)
+                elif isinstance(problem, CustodianNotNow) and problem.soon:
+                    waiting[address.id] = problem
+                else:
+                    problems[address.id] = problem
+            if len(good) == self._statement.threshold:
+                return sorted(good)
+            enough = len(good) + len(waiting) == self._statement.threshold
+            if not enough or time.monotonic() > until:
+                raise TooFewCustodians(self._statement.threshold, {**problems, **waiting})
+            time.sleep(_STEP)
 
     def points(
         self,

@@ -23,7 +23,7 @@ from consortium.custodian.errors import (
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.settings import Registry, read_settings
 from consortium.custodian.wrapping import Shut, in_use
-from matching.evaluation import allowance
+from matching.evaluation import MOST_CLASS, allowance, class_of
 
 LOCKED = 4
 """Exit code when the shares do not open: no machine should try again, a token counts wrong PINs."""
@@ -113,12 +113,10 @@ def _class_in_words(actor: Mapping[str, Any]) -> str:
     )
 
 
-def _consent(home: Path, stewards: list[str]) -> None:
-    with _said():
-        ledger = Ledger(read_settings(home).database, Shut())
-        for steward in stewards:
-            ledger.consent(steward, utc())
-        ledger.close()
+def _consent(home: Path, whose: list[str], rows: int = 0) -> None:
+    with _said(), closing(Ledger(read_settings(home).database, Shut())) as ledger:
+        for actor in whose:
+            ledger.consent(actor, utc(), rows=rows)
 
 
 @command.command()
@@ -128,7 +126,63 @@ def consent(home: Path, steward: str) -> None:
     """Agree to the bulk run of one steward; t custodians must."""
     Home(home).actor(role="steward", id=steward)
     _consent(home, [steward])
-    say(f"{steward} may tokenise a roll with this custodian")
+    say(
+        f"{steward} may tokenise a roll, as far as this custodian goes.",
+        "`trellis custodian serve` says so in the log; as many custodians as a key takes must.",
+    )
+
+
+@command.command("raise")
+@_home
+@click.argument("partner")
+@click.option(
+    "--rows",
+    required=True,
+    type=click.IntRange(1, MOST_CLASS),
+    help="Its longest list from now on; rounded up to a power of two.",
+)
+def raise_(home: Path, partner: str, rows: int) -> None:
+    """Agree to a larger list of one partner; t custodians must, and it is never lowered."""
+    Home(home).actor(role="partner", id=partner)
+    size = class_of(rows)
+    _consent(home, [partner], size)
+    say(
+        f"{partner} may have a list of up to {size:,} rows, {allowance(size):,} points an epoch, "
+        "as far as this custodian goes.",
+        "`trellis custodian serve` says so in the log. Once as many custodians as a key takes "
+        "have said it, all of them answer by it.",
+    )
+
+
+@command.command()
+@_home
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(home: Path, file: Path) -> None:
+    """Copy the books to FILE while the custodian runs; the shares stay wrapped in it."""
+    from consortium.custodian.backups import back_up
+
+    with _said():
+        back_up(read_settings(home).database, file)
+    say(
+        f"the books are in {file}: keep it as you keep the shares",
+        "what wraps the shares is not in it, nor is signing.key: keep those elsewhere",
+    )
+
+
+@command.command()
+@_home
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def restore(home: Path, file: Path) -> None:
+    """Put the books in FILE back; nothing is served until the log has shown what they lack."""
+    from consortium.custodian.backups import put_back
+
+    with _said():
+        put_back(home, read_settings(home).database, file)
+    say(
+        "the books are put back, and know it: start `trellis custodian serve`",
+        "Points reserved since that copy count as spent; letters opened since then keep others "
+        "shut for up to eight days.",
+    )
 
 
 @command.command()

@@ -52,6 +52,7 @@ from consortium.custodians import (
     CustodianRefused,
     TooFewCustodians,
     call,
+    call_patiently,
 )
 from matching import group, oprf
 from matching.crypto_errors import MessageRefused, ProofRefused
@@ -82,6 +83,7 @@ __all__ = [
 ]
 
 _LIFE = timedelta(hours=12)
+_PATIENCE = 4200.0  # seconds; longer than the log's hourly publication
 _SPAWN_FROM = 4  # batches; below that, starting worker processes costs more than it saves
 _LOOK_UP = 512  # inputs whose answers are looked for at once
 
@@ -385,7 +387,12 @@ class _Run:
         return TooFewCustodians(self.statement.threshold, self.down)
 
     def _of(self, address: CustodianAddress, message: Message, points: bytes) -> bytes:
-        said = call(self.client, address, "/evaluate", _body(message, points))
+        body = _body(message, points)
+        said = call_patiently(
+            lambda: call(self.client, address, "/evaluate", body),
+            patience=_PATIENCE,
+            wait=self.named,
+        )
         try:
             evaluated = base64.b64decode(str(said.get("evaluations")), validate=True)
         except binascii.Error as error:

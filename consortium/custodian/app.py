@@ -19,8 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from consortium.custodian import countersign
+from consortium.custodian.anchors import Anchors
 from consortium.custodian.ceremony import ROUNDS
+from consortium.custodian.consents import Neighbours
 from consortium.custodian.errors import CustodianError, Refused
+from consortium.custodian.follow import Follow
 from consortium.custodian.ledger import Key, Ledger
 from consortium.custodian.log import Log
 from consortium.custodian.release import Gate, read_asked, unpack
@@ -57,10 +60,15 @@ class Custodian:
         registry: Registry,
         log: Log,
         now: Callable[[], datetime],
+        follow: Follow,
+        neighbours: Neighbours,
         rosters: Rosters | None = None,
     ) -> None:
         self._settings, self._ledger, self._registry = settings, ledger, registry
         self._log, self._now, self._rosters = Trees(log, ledger), now, rosters
+        self.anchors = Anchors(
+            lambda: self._settings, ledger, registry, self._log, now, follow, neighbours
+        )
 
     # -- tokens -----------------------------------------------------------------------------------
 
@@ -77,15 +85,10 @@ class Custodian:
         self._in_time(request.expires)
         self._in_hours()
         key = self._key(request)
-        total, allowed = self._ledger.charge(
-            sid=request.sid,
-            actor=actor.id,
-            nonce=request.nonce,
-            request=evaluation.request_digest(message),
-            points=evaluation.BATCH,
-            allowed=self._allowed(actor),
-            at=self._now(),
-        )
+        if actor.role == "steward":
+            self._check_consents(actor.id)
+        digest = evaluation.request_digest(message)
+        total, allowed = self.anchors.charge(actor, request.sid, request.nonce, digest)
         # From here on the batch is paid for: a crash now is repaired by sending the same request
         # again.
         commitment = key.statement.share(self._settings.id)
@@ -113,10 +116,17 @@ class Custodian:
         _same_version(request.version, key.statement)
         return key
 
-    def _allowed(self, actor: Actor) -> int:
-        if actor.role == "steward" and not self._ledger.consented(actor.id):
+    def _check_consents(self, steward: str) -> None:
+        """A bulk run needs our own word, and t custodians' words in the log."""
+        if not self._ledger.consented(steward):
             raise Refused("no-consent", "a steward's bulk run needs this custodian's consent")
-        return self._settings.allowed(actor)
+        if self.anchors.bulk(steward):
+            return
+        self.anchors.consents()
+        self.anchors.look()
+        if not self.anchors.bulk(steward):
+            detail = "the log does not show the consent of enough custodians yet; ask again"
+            raise Refused("not-yet-agreed", detail, 503)
 
     def _in_time(self, expires: datetime) -> None:
         now = self._now()
@@ -233,7 +243,7 @@ class Custodian:
             release, per_week = gate.check(asked, mailer.id)
             self._all_in_roster(release.locks)
             key = self._seal_key(release.locks)
-            self._ledger.open_release(release, per_week=per_week, now=self._now())
+            self.anchors.open(release, per_week)
         chunks = -(-len(asked.locks) // (32 * locks.CHUNK_LOCKS))
         return {"campaign": opened, "chunks": chunks, "index": self._index(key)}
 
@@ -461,6 +471,9 @@ def create_app(custodian: Custodian) -> Starlette:
         sid, step = request.path_params["sid"], request.path_params["round"]
         return await answer(request, lambda _: custodian.message(sid, step))
 
+    async def consents(request: Request) -> Response:
+        return await answer(request, lambda _: {"consents": custodian.anchors.said()})
+
     async def status(request: Request) -> Response:
         return await answer(request, lambda _: custodian.status())
 
@@ -475,6 +488,7 @@ def create_app(custodian: Custodian) -> Starlette:
             Route("/release/{campaign}/close", closing, methods=["POST"]),
             Route("/release/{campaign}/{chunk:int}", chunk, methods=["POST"]),
             Route("/ceremony/{sid}/{round}", ceremony),
+            Route("/consents", consents),
             Route("/status", status),
         ]
     )
@@ -498,6 +512,7 @@ def _named(error: CryptoRefused) -> Refused:
 
 
 def _refusal(refused: Refused) -> Response:
-    return JSONResponse(
-        {"refused": refused.name, "detail": refused.detail}, status_code=refused.status
-    )
+    # What waits for the log is worth asking again soon.
+    later = {"Retry-After": "2"} if refused.name.startswith("not-yet-") else {}
+    said = {"refused": refused.name, "detail": refused.detail}
+    return JSONResponse(said, status_code=refused.status, headers=later)

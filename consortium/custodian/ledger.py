@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from consortium.custodian.consents import Consents
 from consortium.custodian.countersign import Countersigned
 from consortium.custodian.keys import Key
 from consortium.custodian.opens import Opens, Release
@@ -16,7 +17,7 @@ from matching.statement import Statement
 __all__ = ["Key", "Ledger", "Release"]
 
 
-class Ledger(Quotas, Opens, Protection, Seen, Countersigned):
+class Ledger(Quotas, Opens, Consents, Protection, Seen, Countersigned):
     """Quotas, roster, opens, keys and trees of the log; safe for threads and several processes."""
 
     def status(self) -> dict[str, Any]:
@@ -44,6 +45,9 @@ class Ledger(Quotas, Opens, Protection, Seen, Countersigned):
             "tree": self.newest_tree(),
             "withdrawn": self.rows("SELECT count(*) FROM roster JOIN retired USING (tag)")[0][0],
             "splits": [size for size, _ in self.splits()],
+            "forks": len(self.forks()),
+            "restored": bool(self.rows("SELECT 1 FROM state WHERE name='restored'")),
+            "doubts": self.rows("SELECT count(*) FROM doubts")[0][0],
         }
 
     def shares(self) -> list[Statement]:
@@ -85,3 +89,21 @@ GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
         self.retire(tags)
         for campaign, by, at in stops:
             self.stop(campaign, by, at)
+
+    def settle(self, own: str) -> None:
+        """Catch up with the log after a restore, in one step; it was followed past the restore.
+
+        What was reserved counts as spent, and an opening that is not counted here counts as one
+        that may have been answered.
+
+        Args:
+            own: this custodian's id.
+        """
+        nobody_knows = self.unknown(own)
+        with self.write() as sql:
+            self.spend_reserved(sql)
+            self.doubt_uncounted(sql)
+            for one in nobody_knows:
+                row = (one.leaf, one.at.isoformat())
+                sql.execute("INSERT OR IGNORE INTO doubts VALUES (?, ?)", row)
+            self.settled(sql)

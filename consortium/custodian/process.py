@@ -1,5 +1,6 @@
 """Builds one custodian's process from its home, and runs it: serve, or take part in a ceremony."""
 
+import sqlite3
 import sys
 import threading
 import time
@@ -12,9 +13,11 @@ from consortium.clock import Clock, utc
 from consortium.custodian import destruction
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.ceremony import Ceremony, HttpPeers
+from consortium.custodian.consents import HttpNeighbours
 from consortium.custodian.errors import CustodianError, HomeUnready, LogUnreachable
+from consortium.custodian.follow import Follower
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.log import ApiLog
+from consortium.custodian.log import ApiLog, Salts
 from consortium.custodian.resharing import Reshare
 from consortium.custodian.settings import Registry, Settings, read_settings
 from consortium.custodian.table import Table
@@ -25,12 +28,18 @@ from matching import group
 from matching.crypto_errors import CryptoRefused
 from matching.lineage import Signed, check_line
 from matching.statement import Statement
+from provenance.errors import ProvenanceError
+from provenance.quorum import Policy
 
 ROSTER_SECONDS = 30.0
+AHEAD_SECONDS = 5.0
 SWAPPED = (
     "this process's memory may be swapped to disk: encrypt the swap, or start it by the unit in "
     "deploy/systemd, which forbids it"
 )
+_LATER = (
+    CustodianError, CryptoRefused, ProvenanceError, sqlite3.Error, KeyError, TypeError, ValueError
+)  # fmt: skip
 Prompt = Callable[[str, bool], str]
 
 
@@ -43,6 +52,7 @@ class Parts:
     wrapping: Opened
     ledger: Ledger
     log: ApiLog
+    follower: Follower
 
     def close(self) -> None:
         """Close database, wrapping and connections."""
@@ -70,9 +80,18 @@ def build(home: Path, now: Clock = utc, prompt: Prompt | None = None) -> Parts:
     group.available()
     no_core_dumps()  # before a passphrase is in memory
     settings, registry = read_settings(home), Registry(home / "invite.json")
-    log = ApiLog(registry.invite, public=settings.public, sign=settings.key.sign, now=now)
+    log = ApiLog(
+        registry.invite,
+        public=settings.public,
+        sign=settings.key.sign,
+        now=now,
+        salts=Salts(settings.secret("own-entries")),
+    )
     wrapping = opened(home, settings.database, settings.id, asking(settings, prompt))
-    return Parts(settings, registry, wrapping, Ledger(settings.database, wrapping), log)
+    ledger = Ledger(settings.database, wrapping)
+    policy = Policy.from_invite(registry.invite)
+    follower = Follower(ledger, file=log.file, policy=policy, custodians=registry.custodians)
+    return Parts(settings, registry, wrapping, ledger, log, follower)
 
 
 def serve(home: Path, now: Clock = utc, prompt: Prompt | None = None) -> None:
@@ -82,31 +101,47 @@ def serve(home: Path, now: Clock = utc, prompt: Prompt | None = None) -> None:
     parts = build(home, now, prompt)
     if not no_swap():
         print(SWAPPED, file=sys.stderr)  # noqa: T201
+    neighbours = HttpNeighbours(parts.registry.urls)
     custodian = Custodian(
-        parts.settings, parts.ledger, parts.registry, parts.log, now, rosters=parts.log
+        parts.settings,
+        parts.ledger,
+        parts.registry,
+        parts.log,
+        now,
+        follow=parts.follower,
+        neighbours=neighbours,
+        rosters=parts.log,
     )
     host, _, port = parts.settings.listen.rpartition(":")
     for one in parts.ledger.status()["keys"]:
         # A token or a vault that goes away later is not needed again; a share that does not
         # open is known now and not at the first upload.
         parts.ledger.key_of(one["sid"])
-    with closing(parts), _pulling(custodian, parts):
+    with closing(parts), closing(neighbours), _pulling(custodian, parts):
         uvicorn.run(create_app(custodian), host=host, port=int(port), log_level="warning")
 
 
 @contextmanager
 def _pulling(custodian: Custodian, parts: Parts) -> Iterator[None]:
-    """Keep the roster current, so that a release does not wait for a hundred thousand proofs."""
+    """Keep roster and reservations current, so that nobody waits for proofs or for the log."""
     over = threading.Event()
 
+    def turn(what: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except _LATER as error:
+            # A chunk that does not hold stays out, a block that is not logged is not served from;
+            # calls that need it say so by name.
+            print(f"{what}: {type(error).__name__}", file=sys.stderr)  # noqa: T201
+
     def pull() -> None:
-        while not over.wait(ROSTER_SECONDS):
-            try:
-                parts.wrapping.keep_only(parts.ledger.secrets())
-                custodian.pull_rosters()
-            except (CustodianError, CryptoRefused, KeyError, TypeError, ValueError) as error:
-                # A chunk that does not hold stays out; releases that need it will say so by name.
-                print(f"roster not taken in: {type(error).__name__}", file=sys.stderr)  # noqa: T201
+        every = 0
+        while not over.wait(AHEAD_SECONDS):
+            turn("the log not followed", custodian.anchors.step)
+            every += 1
+            if every * AHEAD_SECONDS % ROSTER_SECONDS == 0:
+                turn("secrets not let go", lambda: parts.wrapping.keep_only(parts.ledger.secrets()))
+                turn("roster not taken in", custodian.pull_rosters)
 
     thread = threading.Thread(target=pull, name="rosters", daemon=True)
     thread.start()

@@ -32,6 +32,11 @@ CREATE TABLE IF NOT EXISTS trees (size INTEGER, root BLOB, checkpoint TEXT NOT N
                 sql.execute("INSERT OR IGNORE INTO trees VALUES (?, ?, ?)", row)
         return len(self.rows(query, size)) == 1
 
+    def trees_up_to(self, size: int) -> dict[int, tuple[bytes, str]]:
+        """Return root and checkpoint by size, of every tree seen that is not larger."""
+        query = "SELECT size, root, checkpoint FROM trees WHERE size<=?"
+        return {one: (root, note) for one, root, note in self.rows(query, size)}
+
     def splits(self) -> list[tuple[int, list[str]]]:
         """Return each size that was shown with several roots, and the signed checkpoints."""
         query = "SELECT size FROM trees GROUP BY size HAVING count(*) > 1 ORDER BY size"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from consortium.custodian.errors import HomeUnready, Refused
 from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
@@ -67,9 +69,13 @@ class Settings:
                 Our own caps do not hold against it: we are one custodian, t agreed.
         """
         stated = min(actor.rows, self.class_max.get(actor.role, 0))
-        if actor.id in self.quota_of and not raised:
-            return min(self.quota_of[actor.id], allowance(stated))
-        return allowance(max(stated, raised))
+        ours = min(self.quota_of.get(actor.id, allowance(stated)), allowance(stated))
+        return max(ours, allowance(raised) if raised else 0)
+
+    def secret(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose, always the same for this signing key."""
+        info = f"trellis/custodian/{purpose}".encode()
+        return HKDF(SHA256(), 32, salt=None, info=info).derive(self.key.private_bytes_raw())
 
     @property
     def public(self) -> bytes:

@@ -56,6 +56,7 @@ def _used(standing: Standing) -> Iterator[str]:
         yield "who has used what; a batch is 4,096 scrambled codes, names are never seen here"
     for one in standing.accounts:
         yield f"  {one.actor} ({one.role}), epoch {one.epoch}: {_account(one)}"
+        yield from (f"    look at this: it {words}" for words in one.odd)
 
 
 def _account(one: Account) -> str:
@@ -124,6 +125,21 @@ def _alarms(standing: Standing) -> Iterator[str]:
         yield (
             f"the log showed two roots for {size:,} entries: both signed checkpoints are in the "
             "ledger, show them to every partner"
+        )
+    if standing.forks:
+        yield (
+            "the log was rewritten: both signed checkpoints are in the ledger, show them to every "
+            "partner"
+        )
+    if standing.restored:
+        yield (
+            "the books were put back: nothing is served until the log shows what they lack; "
+            "leave `trellis custodian serve` running"
+        )
+    if standing.doubts:
+        yield (
+            f"{standing.doubts:,} openings stand in the log and not in these books: other letters "
+            "wait up to eight days for it, or until the mail machine asks for those again"
         )
 
 

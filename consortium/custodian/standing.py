@@ -7,6 +7,7 @@ from typing import Any
 
 from consortium.custodian.errors import HomeUnready
 from consortium.custodian.ledger import Ledger
+from consortium.custodian.oddities import odd_about
 from consortium.custodian.settings import Registry, Settings
 from matching.evaluation import BATCH, block_points
 from matching.statement import Statement
@@ -34,6 +35,8 @@ class Account:
     Attributes:
         uploads: how many full uploads of its size class the rest is enough for.
         consented: false for a steward whose bulk run this custodian has not agreed to.
+        reserved: batches of it that the log shows as reserved here.
+        odd: what somebody should look at, in words; it stops nobody.
     """
 
     actor: str
@@ -43,6 +46,8 @@ class Account:
     allowed: int
     uploads: int
     consented: bool = True
+    reserved: int = 0
+    odd: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,9 @@ class Standing:
         entries, seen: size of the newest tree of the log that was believed, and when it was
             cosigned.
         splits: sizes for which the log showed two roots.
+        forks: pairs of checkpoints kept that prove the log was rewritten.
+        restored: the books were put back, and the log has not yet shown what they lack.
+        doubts: openings that only the log knows of; they keep other letters shut.
         over: purpose and epoch of each share that is gone, and why: ``destroyed``, ``given up``.
     """
 
@@ -86,6 +94,9 @@ class Standing:
     seen: datetime | None
     splits: tuple[int, ...]
     over: tuple[tuple[str, str, str], ...] = ()
+    forks: int = 0
+    restored: bool = False
+    doubts: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it for a machine."""
@@ -115,13 +126,16 @@ def stand(
             for one in shares
         ),
         epochs=epochs,
-        accounts=tuple(_accounts(settings, registry, ledger, shares)) if epochs else (),
+        accounts=tuple(_accounts(settings, registry, ledger, shares, now)) if epochs else (),
         campaigns=tuple(Campaign(*one) for one in ledger.opened(now - WEEK)),
         locks=counts["roster"],
         withdrawn=counts["withdrawn"],
         entries=counts["tree"],
         seen=_seen(registry, ledger) if epochs else None,
         splits=tuple(counts["splits"]),
+        forks=counts["forks"],
+        restored=counts["restored"],
+        doubts=counts["doubts"],
         over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 
@@ -136,14 +150,19 @@ def _epochs(registry: Registry) -> tuple[str, ...]:
 
 
 def _accounts(
-    settings: Settings, registry: Registry, ledger: Ledger, shares: Sequence[Statement]
+    settings: Settings,
+    registry: Registry,
+    ledger: Ledger,
+    shares: Sequence[Statement],
+    now: datetime,
 ) -> Iterator[Account]:
     spent = {(sid, actor): points for sid, actor, points in ledger.spent()}
     for one in registry.invite["actors"]:
         if one["role"] not in ("partner", "steward"):
             continue
         actor = registry.actor(one["id"], one["role"])
-        allowed = settings.allowed(actor)
+        _, raised = ledger.agreement_on(registry.invite, actor.id)
+        allowed, whole = settings.allowed(actor, raised), block_points(max(actor.rows, raised))
         for key in (one for one in shares if one.purpose == "match"):
             used = spent.get((key.sid, actor.id), 0)
             yield Account(
@@ -152,8 +171,10 @@ def _accounts(
                 key.epoch,
                 used // BATCH,
                 allowed // BATCH,
-                max(allowed - used, 0) // block_points(actor.rows),
+                max(allowed - used, 0) // whole,
                 actor.role != "steward" or ledger.consented(actor.id),
+                ledger.account(key.sid, actor.id).reserved // BATCH,
+                tuple(odd_about(ledger, actor.id, used, whole, now)),
             )
 
 

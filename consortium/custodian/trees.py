@@ -10,7 +10,7 @@ from typing import Any
 
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.log import Log, Logged
+from consortium.custodian.log import Log, Logged, Opened
 
 
 class Trees:
@@ -24,9 +24,21 @@ class Trees:
         """Size of the largest tree ever believed; 0 before the first."""
         return self._ledger.newest_tree()
 
-    def draft(self, type: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def draft(self, type: str, facts: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         """Write an entry, as the log does."""
-        return self._log.draft(type, facts)
+        return self._log.draft(type, facts, name)
+
+    def leaf(self, drafted: Mapping[str, Any]) -> str:
+        """Return the leaf of a drafted entry, hex."""
+        return self._log.leaf(drafted)
+
+    def is_own(self, entry: bytes, facts: Mapping[str, Any], name: str) -> bool:
+        """Whether an entry is what `draft` wrote."""
+        return self._log.is_own(entry, facts, name)
+
+    def opened(self, drafted: Mapping[str, Any]) -> Opened:
+        """Open somebody's drafted entry."""
+        return self._log.opened(drafted)
 
     def submit(self, drafted: Mapping[str, Any]) -> str:
         """Hand a drafted entry to the log and return its leaf."""

@@ -21,6 +21,9 @@ POSTED = {
     ("key", "destroyed"): "custodian",
     ("agreement", "sign"): "partner",
     ("sent", "released"): "custodian",
+    ("ledger", "block"): "custodian",
+    ("ledger", "opening"): "custodian",
+    ("ledger", "consent"): "custodian",
     ("sent", "closed"): "mailer",
 }
 

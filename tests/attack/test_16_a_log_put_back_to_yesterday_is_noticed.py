@@ -8,7 +8,7 @@ custodian itself remembers stands between.
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import pytest
 
 from consortium.custodian.app import Custodian
 from consortium.custodian.errors import Refused
+from consortium.custodian.follow import Follower
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.log import ApiLog
+from consortium.custodian.log import ApiLog, Salts
 from consortium.custodian.trees import Trees
 from matching.locks import make_entry
 from provenance.canonical import openings_to_json
@@ -47,6 +48,14 @@ class Proved(World):
                 public=host.settings.public,
                 sign=host.settings.key.sign,
                 now=lambda: self.now,
+                salts=Salts(host.settings.secret("own-entries")),
+            )
+            log.submit = self.take  # type: ignore[method-assign]
+            follower = Follower(
+                host.ledger,
+                file=self.api.file,
+                policy=Policy.from_invite(about),
+                custodians=host.registry.custodians,
             )
             host.custodian = Custodian(
                 host.settings,
@@ -54,8 +63,14 @@ class Proved(World):
                 host.registry,
                 log,
                 lambda: self.now,
+                follow=follower,
+                neighbours=self.neighbours,
                 rosters=Asked(self),
             )
+
+    def take(self, drafted: Mapping[str, Any]) -> str:
+        """Take an entry in, as the operator's API does."""
+        return self.api.add(base64.b64decode(drafted["entry"]), drafted["openings"])
 
     def entry(self, by: str, **facts: Any) -> dict[str, Any]:
         made = draft(
@@ -132,6 +147,7 @@ def test_what_a_restored_log_still_says_is_refused_by_its_name(world: Proved) ->
     assert refused.value.name == "rolled-back"
     # And filled up again, with other entries, to the size that was seen.
     other = make_campaign(world, ENTRIES, name="c3")
+    world.entry("operator", kind="noise")  # where ann's own opening stood
     assert len(world.api.entries) == seen
     world.bring(other)
     with pytest.raises(Refused) as refused:

@@ -26,7 +26,7 @@ from matching.envelope import Message, close
 from matching.evaluation import stamp
 from matching.statement import Statement
 from tests.fakes.dealer import split
-from tests.fakes.memory_log import MemoryLog, Shared
+from tests.fakes.memory_log import MemoryFollow, MemoryLog, MemoryNeighbours, Shared
 
 EPOCH, RACE = "2026-season", "kent-44"
 IDS = ("ann", "bea", "cyd")
@@ -71,6 +71,7 @@ class Host:
     ledger: Ledger
     registry: Registry
     log: MemoryLog
+    follow: MemoryFollow
     custodian: Custodian
     server: uvicorn.Server | None = None
     thread: threading.Thread | None = None
@@ -138,6 +139,7 @@ class World:
                 for one in ids
             ],
         }
+        self.neighbours = MemoryNeighbours(lambda one: self.hosts[one].custodian.anchors.said())
         self.hosts = {one: self._host(folder / one, one, ports[one]) for one in ids}
 
     def _host(self, home: Path, id: str, port: int) -> Host:
@@ -147,16 +149,30 @@ class World:
         settings = Settings(home, id, f"http://{listen}", listen, self.keys[id])
         ledger, registry = Ledger(settings.database), Registry(home / "invite.json")
         log = MemoryLog(self.log, settings.public)
+        follow = MemoryFollow(self.log, ledger, registry.custodians, lambda: self.now)
         custodian = Custodian(
-            settings, ledger, registry, log, lambda: self.now, rosters=self.rosters
+            settings,
+            ledger,
+            registry,
+            log,
+            lambda: self.now,
+            follow=follow,
+            neighbours=self.neighbours,
+            rosters=self.rosters,
         )
-        return Host(settings, ledger, registry, log, custodian)
+        return Host(settings, ledger, registry, log, follow, custodian)
 
     def quota(self, id: str, actor: str, points: int) -> None:
         """Set one actor's allowance with one custodian."""
         host = self.hosts[id]
         host.settings = replace(host.settings, quota_of={**host.settings.quota_of, actor: points})
         host.custodian._settings = host.settings
+
+    def consent(self, steward: str) -> None:
+        """Have every custodian agree to a steward's bulk run, in the log."""
+        for host in self.hosts.values():
+            host.ledger.consent(steward, self.now)
+            host.custodian.anchors.consents()
 
     def deal(self, purpose: str = "match", epoch: str = EPOCH) -> Statement:
         """Give every custodian a share of a fresh key."""

@@ -97,6 +97,8 @@ def corrupted(
         host.registry,
         host.log,
         lambda: world.now,
+        follow=host.follow,
+        neighbours=world.neighbours,
         rosters=world.rosters,
     )
     made.about, made.releasing = about, releasing

@@ -3,16 +3,17 @@
 import base64
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from provenance.backend import CHECKPOINT
 from provenance.canonical import openings_from_json
 from provenance.checkpoint import Checkpoint, sign_checkpoint
 from provenance.entry import opened
@@ -20,6 +21,7 @@ from provenance.evidence import Evidence
 from provenance.merkle import inclusion_path, leaf_hash, nodes_of, tree_root
 from provenance.note import COSIGNATURE, Note, Signer, parse_note
 from provenance.receipt import make_receipt
+from provenance.tiles import WIDTH, pack_entries, pack_hashes, parse_path
 from provenance.witness import cosign
 
 ORIGIN = "log.test/trellis"
@@ -34,6 +36,7 @@ class LogApi:
             Signer.from_seed(f"w{n}.test", bytes([n]) * 32, COSIGNATURE) for n in (2, 3)
         ]
         self.entries: list[bytes] = []
+        self.clock: Callable[[], int] = lambda: int(time.time())
         self.openings: dict[str, Any] = {}
 
     def invite(self, url: str) -> dict[str, Any]:
@@ -62,11 +65,7 @@ class LogApi:
     def evidence(self, leaf: str) -> dict[str, Any]:
         """Prove an entry under a checkpoint of now."""
         index = next(n for n, one in enumerate(self.entries) if leaf_hash(one).hex() == leaf)
-        size = len(self.entries)
-        signed = sign_checkpoint(Checkpoint(ORIGIN, size, tree_root(self.entries)), self.log)
-        note = parse_note(signed)
-        lines = [cosign(note.text, one, int(time.time())) for one in self.witnesses]
-        whole = Note(note.text, (*note.signatures, *lines)).to_bytes()
+        size, whole = len(self.entries), self.checkpoint()
         path = inclusion_path(index, size, nodes_of([leaf_hash(one) for one in self.entries]))
         receipt = make_receipt(index, path, whole)
         openings = openings_from_json(self.openings[leaf])
@@ -92,6 +91,27 @@ class LogApi:
         ]
         return [self.evidence(leaf) for leaf in found]
 
+    def checkpoint(self) -> bytes:
+        """The newest checkpoint, cosigned now."""
+        root = tree_root(self.entries)
+        signed = sign_checkpoint(Checkpoint(ORIGIN, len(self.entries), root), self.log)
+        note = parse_note(signed)
+        lines = [cosign(note.text, one, self.clock()) for one in self.witnesses]
+        return Note(note.text, (*note.signatures, *lines)).to_bytes()
+
+    def file(self, path: str) -> bytes | None:
+        """One of the log's public files, made when it is asked for."""
+        if path == CHECKPOINT:
+            return self.checkpoint()
+        tile = parse_path(path)
+        nodes = nodes_of([leaf_hash(one) for one in self.entries])
+        first = tile.number * WIDTH
+        if first + tile.width > len(self.entries) >> 8 * max(tile.level, 0):
+            return None
+        if tile.level < 0:
+            return pack_entries(self.entries[first : first + tile.width])
+        return pack_hashes([nodes(8 * tile.level, first + n) for n in range(tile.width)])
+
     def app(self) -> Starlette:
         """The calls custodians make."""
 
@@ -111,9 +131,14 @@ class LogApi:
             epoch = request.path_params["epoch"]
             return JSONResponse({"lines": self.lines(epoch), "destroyed": self.destroyed(epoch)})
 
+        async def file(request: Request) -> Response:
+            found = self.file(request.path_params["path"])
+            return Response(found or b"", status_code=200 if found is not None else 404)
+
         return Starlette(
             routes=[
                 Route("/api/v1/keys/{epoch}", keys),
+                Route("/log/{path:path}", file),
                 Route("/api/v1/log/entries", post, methods=["POST"]),
                 Route("/api/v1/log/entries/{leaf}", get),
                 Route("/api/v1/roster", roster),

@@ -4,12 +4,19 @@ own leaf.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from consortium.custodian.errors import LogUnreachable, Refused
-from consortium.custodian.log import Logged
+from consortium.custodian.ledger import Ledger
+from consortium.custodian.log import Logged, Opened
+from consortium.custodian.own import Standing, Tree
+
+
+def entry_of(actor: bytes, facts: Mapping[str, Any]) -> bytes:
+    """What stands for an entry's bytes."""
+    return json.dumps([actor.hex(), facts], sort_keys=True).encode()
 
 
 class Shared:
@@ -22,7 +29,7 @@ class Shared:
 
     def add(self, actor: bytes, facts: Mapping[str, Any]) -> str:
         """Take an entry in; publish it at once unless told otherwise."""
-        raw = json.dumps([actor.hex(), facts], sort_keys=True).encode()
+        raw = entry_of(actor, facts)
         leaf = hashlib.sha256(raw).hexdigest()
         self.entries[leaf] = (actor, dict(facts))
         if self.publishing:
@@ -49,8 +56,19 @@ class MemoryLog:
     def __init__(self, shared: Shared, public: bytes) -> None:
         self.shared, self._public = shared, public
 
-    def draft(self, type: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-        return {"type": type, "facts": dict(facts)}
+    def draft(self, type: str, facts: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        return {"type": type, "facts": dict(facts), "actor": self._public.hex()}
+
+    def leaf(self, drafted: Mapping[str, Any]) -> str:
+        return hashlib.sha256(
+            entry_of(bytes.fromhex(drafted["actor"]), drafted["facts"])
+        ).hexdigest()
+
+    def is_own(self, entry: bytes, facts: Mapping[str, Any], name: str) -> bool:
+        return entry == entry_of(self._public, facts)
+
+    def opened(self, drafted: Mapping[str, Any]) -> Opened:
+        return Opened(bytes.fromhex(drafted["actor"]), drafted["facts"], self.leaf(drafted))
 
     def submit(self, drafted: Mapping[str, Any]) -> str:
         if self.shared.down:
@@ -69,3 +87,42 @@ class MemoryLog:
         actor, facts = self.shared.entries[leaf]
         size, root = self.shared.tree()
         return Logged(actor, facts, self.shared.published[leaf], size, root, f"{size} {root.hex()}")
+
+
+class MemoryFollow:
+    """Following that log: what a custodian said in it and was published is found."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        ledger: Ledger,
+        custodians: Callable[[], Mapping[str, bytes]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.shared, self._ledger, self._custodians, self._now = shared, ledger, custodians, now
+
+    def advance(self) -> Tree:
+        if self.shared.down:
+            raise LogUnreachable("down")
+        ids = {public: id for id, public in self._custodians().items()}
+        found = [
+            Standing(leaf, ids[actor], self._now(), entry_of(actor, facts))
+            for leaf, (actor, facts) in self.shared.entries.items()
+            if leaf in self.shared.published
+            and actor in ids
+            and facts["kind"] in ("block", "opening", "consent")
+        ]
+        size, root = self.shared.tree()
+        tree = Tree(size, root, self._now(), f"{size} {root.hex()}")
+        self._ledger.follow(tree, b"", "", found)
+        return tree
+
+
+class MemoryNeighbours:
+    """The other custodians' consents, straight from their memory."""
+
+    def __init__(self, said: Callable[[str], Sequence[Mapping[str, Any]]]) -> None:
+        self._said = said
+
+    def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
+        return self._said(id)

@@ -15,6 +15,7 @@ from consortium.cli.tokenise import (
     evaluate_inputs,
 )
 from consortium.custodian.ceremony import Peers
+from consortium.custodian.errors import Refused
 from consortium.release_client import ReleaseClient
 from matching import group, locks, oprf
 from matching.crypto_errors import CeremonyAborted
@@ -228,6 +229,10 @@ def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None
     with pytest.raises(CustodianRefused) as refused:
         tokens(world, statement, tmp_path / "s", blinded=False, **said)
     assert refused.value.name == "no-consent"
+    world.hosts["ann"].ledger.consent("clerk", world.now)
+    with pytest.raises(Refused) as alone:  # ann agrees, and one is not two
+        world.hosts["ann"].custodian._check_consents("clerk")
+    assert alone.value.name == "not-yet-agreed"
     for host in world.hosts.values():
         host.ledger.consent("clerk", world.now)
     assert len(tokens(world, statement, tmp_path / "s", blinded=False, **said)) == 3

@@ -19,7 +19,7 @@ from consortium.cli import founding
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Ledger
-from consortium.custodian.log import ApiLog
+from consortium.custodian.log import ApiLog, Salts
 from consortium.custodian.settings import Registry, Settings
 from consortium.custodians import CustodianRefused
 from consortium.jobs import key_files, mailing, rotating
@@ -39,6 +39,7 @@ from provenance.note import parse_note
 from provenance.sequencer import ProofFor, Sequencer
 from provenance.witness import cosign
 from tests.fakes.actors import LOG, POLICY, WITNESSES, made, private, public
+from tests.fakes.memory_log import MemoryFollow, MemoryNeighbours, Shared
 from tests.fakes.server import EPOCH, Server, body
 
 IDS = ("c1", "c2", "c3")
@@ -174,6 +175,7 @@ def world(server: Server, tmp_path: Path) -> Iterator[World]:
     server.sequencer = Sequencer(server.backend, SqlLock(server.units), LOG, POLICY, witnesses)
     one = World(server, home, tmp_path)
     invite = {
+        "log_url": "http://log.test/log",
         **one.invite(),
         "mailer_key": named(keys.public_of(first)),
         "actors": [
@@ -190,9 +192,26 @@ def world(server: Server, tmp_path: Path) -> Iterator[World]:
         (there / "invite.json").write_text(json.dumps(invite))
         settings = Settings(there, id, f"http://{id}", "127.0.0.1:1", private(id))
         ledgers.append(Ledger(settings.database))
-        held = ApiLog(invite, public=public(id), sign=private(id).sign, now=server.clock)
+        held = ApiLog(
+            invite,
+            public=public(id),
+            sign=private(id).sign,
+            now=server.clock,
+            salts=Salts(settings.secret("own-entries")),
+        )
         registry = Registry(there / "invite.json")
-        one.custodians[id] = Custodian(settings, ledgers[-1], registry, held, server.clock)
+        follow = MemoryFollow(
+            Shared(server.clock()), ledgers[-1], registry.custodians, server.clock
+        )
+        one.custodians[id] = Custodian(
+            settings,
+            ledgers[-1],
+            registry,
+            held,
+            server.clock,
+            follow=follow,
+            neighbours=MemoryNeighbours(lambda one: []),
+        )
     yield one
     for ledger in ledgers:
         ledger.close()

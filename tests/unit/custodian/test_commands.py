@@ -247,3 +247,57 @@ def test_a_list_of_no_or_too_many_rows_has_no_class() -> None:
     for rows in (0, -1, 2**24 + 1):
         with pytest.raises(MessageRefused):
             class_of(rows)
+
+
+def test_books_are_copied_and_put_back_and_know_it(home: Path, tmp_path: Path) -> None:
+    joined(home)
+    copy = tmp_path / "books"
+    for _ in range(2):
+        said = run("backup", "--home", str(home), str(copy))
+    assert said.exit_code == 1
+    assert "never written over" in said.output
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert not status(home)["restored"]
+    for wrong in (tmp_path / "nothing", home / "signing.key"):
+        wrong.touch()
+        said = run("restore", "--home", str(home), str(wrong))
+        assert said.exit_code == 1
+        assert "no copy of a custodian's books" in said.output
+        assert not status(home)["restored"]
+    said = run("restore", "--home", str(home), str(copy))
+    assert said.exit_code == 0, said.output
+    assert status(home)["restored"]
+    assert "the books were put back" in run("status", "--home", str(home)).output
+
+
+def test_a_copy_put_in_place_by_hand_is_noticed_too(home: Path, tmp_path: Path) -> None:
+    joined(home)
+    run("backup", "--home", str(home), str(tmp_path / "books"))
+    (home / "custodian.sqlite").write_bytes((tmp_path / "books").read_bytes())
+    assert status(home)["restored"]
+
+
+def test_a_raise_is_this_custodians_word_and_no_more(home: Path) -> None:
+    described = invite(home)
+    described["actors"].append(
+        {"id": "union", "role": "partner", "name": "U", "public": public(), "rows": 4096}
+    )
+    file = home / "described.json"
+    file.write_text(json.dumps(described))
+    said = run("join", "--home", str(home), "--invite", str(file))
+    assert "union (partner): a list of up to 4,096 rows; 106,496 points an epoch" in said.output
+    said = run("raise", "--home", str(home), "union", "--rows", "5000")
+    assert said.exit_code == 0, said.output
+    assert "up to 8,192 rows, 212,992 points" in said.output
+    ledger = Ledger(read_settings(home).database)
+    try:
+        assert ledger.agreed() == [("union", 8192)]
+        assert ledger.agreement_on(described, "union") == (0, 0)
+    finally:
+        ledger.close()
+    assert run("raise", "--home", str(home), "clerk", "--rows", "5000").exit_code == 1
+
+
+def status(home: Path) -> dict[str, Any]:
+    said = CliRunner().invoke(command, ["status", "--home", str(home), "--json"])
+    return dict(json.loads(said.stdout.splitlines()[-1]))

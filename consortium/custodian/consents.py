@@ -1,0 +1,88 @@
+"""Who agreed to a steward's bulk run or to a larger list: this custodian, and the others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import httpx
+
+from consortium.custodian.own import Own
+
+
+class Neighbours(Protocol):
+    """How another custodian's consents are fetched; nothing when it does not answer."""
+
+    def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
+        """Return its drafted entries, unchecked."""
+
+
+class HttpNeighbours:
+    """The other custodians over HTTP; one that is down has said nothing yet."""
+
+    def __init__(
+        self, urls: Callable[[], Mapping[str, str]], client: httpx.Client | None = None
+    ) -> None:
+        self._urls, self._client = urls, client or httpx.Client(timeout=10)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
+        """GET /consents of that custodian."""
+        try:
+            said = self._client.get(f"{self._urls()[id]}/consents").json()["consents"]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return []
+        return list(said) if isinstance(said, list) else []
+
+
+class Consents(Own):
+    """What this custodian wants said, and what was heard; 0 rows is a steward's bulk run."""
+
+    SCHEMA = """
+CREATE TABLE IF NOT EXISTS agreed (actor TEXT, rows INTEGER, at TEXT NOT NULL,
+    PRIMARY KEY (actor, rows)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heard (by TEXT, leaf TEXT, epoch TEXT NOT NULL, actor TEXT NOT NULL,
+    rows INTEGER NOT NULL, PRIMARY KEY (by, leaf)) WITHOUT ROWID;
+"""
+
+    def consent(self, actor: str, at: datetime, *, rows: int = 0) -> None:
+        """Agree to an actor's bulk run, or to a size class; said in the log by `serve`."""
+        with self.write() as sql:
+            row = (actor, rows, at.isoformat())
+            sql.execute("INSERT OR IGNORE INTO agreed VALUES (?, ?, ?)", row)
+
+    def agreed(self) -> list[tuple[str, int]]:
+        """Return what this custodian agreed to: actor and rows."""
+        return [(actor, rows) for actor, rows in self.rows("SELECT actor, rows FROM agreed")]
+
+    def consented(self, actor: str) -> bool:
+        """Whether this custodian itself agreed to ``actor``'s bulk run."""
+        return (actor, 0) in self.agreed()
+
+    def hear(self, by: str, leaf: str, epoch: str, actor: str, rows: int) -> None:
+        """Keep a consent; it counts once its entry stands in the log."""
+        with self.write() as sql:
+            row = (by, leaf, epoch, actor, rows)
+            sql.execute("INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?, ?)", row)
+
+    def said(self, epoch: str, actor: str) -> dict[str, tuple[bool, int]]:
+        """Return, by custodian, whether it agreed to the bulk run and to how many rows, logged."""
+        query = """SELECT h.by, min(h.rows) = 0, max(h.rows) FROM heard h
+            JOIN standing s ON s.leaf = h.leaf AND s.by = h.by
+            WHERE h.epoch=? AND h.actor=? GROUP BY h.by"""
+        return {by: (bool(bulk), int(rows)) for by, bulk, rows in self.rows(query, epoch, actor)}
+
+    def agreement_on(self, invite: Mapping[str, Any], actor: str) -> tuple[int, int]:
+        """Count what the custodians of an invite said of an actor in the log.
+
+        Returns:
+            How many agreed to its bulk run, and the size class that as many as a key takes agree
+            to at least; 0 when there is none.
+        """
+        # Those of today: who has left agreed for itself, not for whoever took its place.
+        said = self.said(invite["epoch"], actor)
+        theirs = [said[one["id"]] for one in invite["custodians"] if one["id"] in said]
+        rows, need = sorted((most for _, most in theirs if most), reverse=True), invite["threshold"]
+        return sum(bulk for bulk, _ in theirs), rows[need - 1] if len(rows) >= need else 0

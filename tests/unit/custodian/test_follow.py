@@ -1,0 +1,190 @@
+"""A custodian reads the log's own files: what it finds there, and what it does not put up with."""
+
+import base64
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from consortium.custodian.errors import LogUnreachable, Refused
+from consortium.custodian.follow import Follower
+from consortium.custodian.ledger import Ledger
+from consortium.custodian.log import ApiLog, Salts
+from provenance.backend import CHECKPOINT
+from provenance.checkpoint import open_checkpoint
+from provenance.entry import draft, parse
+from provenance.merkle import leaf_hash
+from provenance.quorum import Policy
+from tests.fakes.log_api import LogApi
+
+FACTS = {"kind": "block", "sid": "5", "whose": "union", "ends": 4096}
+
+
+@dataclass
+class Place:
+    """One custodian beside a real log with as many entries as a test wants."""
+
+    ledger: Ledger
+    api: LogApi = field(default_factory=LogApi)
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+
+    def __post_init__(self) -> None:
+        self.file = self.api.file
+        self.policy = Policy.from_invite(self.api.invite("http://127.0.0.1:1"))
+        self.follower = Follower(
+            self.ledger,
+            file=lambda path: self.file(path),
+            policy=self.policy,
+            custodians=lambda: {"ann": self.key.public_key().public_bytes_raw()},
+        )
+
+    def log(self, secret: bytes = b"s" * 32) -> ApiLog:
+        return ApiLog(
+            self.api.invite("http://127.0.0.1:1"),
+            public=self.key.public_key().public_bytes_raw(),
+            sign=self.key.sign,
+            now=lambda: datetime.now(UTC),
+            salts=Salts(secret),
+        )
+
+    def noise(self, count: int) -> None:
+        stranger = Ed25519PrivateKey.generate()
+        for n in range(count):
+            made = draft(
+                "ledger",
+                at=datetime.now(UTC),
+                actor=stranger.public_key().public_bytes_raw(),
+                facts={"kind": "noise", "n": n},
+                salt=lambda: secrets.token_bytes(32),
+                sign=stranger.sign,
+            )
+            self.api.entries.append(made.entry)
+
+    def say(self, name: str = "block/5/union/4096") -> str:
+        log = self.log()
+        drafted = log.draft("ledger", FACTS, name)
+        self.api.entries.append(base64.b64decode(drafted["entry"]))
+        return log.leaf(drafted)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(Ledger(tmp_path / "custodian.sqlite"))
+    yield made
+    made.ledger.close()
+
+
+def test_it_finds_its_own_entries_and_knows_them_by_name_and_facts(place: Place) -> None:
+    place.noise(3)
+    leaf = place.say()
+    place.noise(2)
+    tree = place.follower.advance()
+    assert tree.size == 6
+    (found,) = place.ledger.unknown("ann")
+    assert found.leaf == leaf
+    log, name = place.log(), "block/5/union/4096"
+    assert log.is_own(found.entry, FACTS, name)
+    assert not log.is_own(found.entry, {**FACTS, "ends": 8192}, name)
+    assert not log.is_own(found.entry, FACTS, "block/5/union/8192")
+    assert not log.is_own(found.entry, {"kind": "block"}, name)
+    assert not place.log(b"another seed".ljust(32)).is_own(found.entry, FACTS, name)
+
+
+def test_the_same_fact_said_in_another_hour_shares_no_commitment(place: Place) -> None:
+    salts = Salts(b"s" * 32)
+    first, second = (salts.of("n", datetime(2026, 11, 21, hour, tzinfo=UTC)) for hour in (1, 2))
+    assert {first() for _ in range(9)}.isdisjoint({second() for _ in range(9)})
+    place.say()
+    assert len(set(parse(place.api.entries[0]).commitments.values())) == len(FACTS)
+
+
+def test_it_goes_on_where_it_was_across_full_tiles_and_restarts(place: Place) -> None:
+    asked: list[str] = []
+    place.noise(300)
+    place.follower.advance()
+    place.noise(10)
+    leaf = place.say()
+    place.file = lambda path: asked.append(path) or place.api.file(path)  # type: ignore[func-returns-value]
+    assert place.follower.advance().size == 311
+    assert [one for one in asked if "entries" in one] == ["tile/entries/001.p/55"]
+    assert [one.leaf for one in place.ledger.unknown("ann")] == [leaf]
+
+
+def test_a_log_put_back_is_refused(place: Place) -> None:
+    place.noise(5)
+    place.follower.advance()
+    place.api.entries.pop()
+    with pytest.raises(Refused, match="rolled-back"):
+        place.follower.advance()
+
+
+@pytest.mark.parametrize("more", [0, 4])
+def test_another_log_under_the_same_keys_is_refused_and_the_proof_kept(
+    place: Place, more: int
+) -> None:
+    place.noise(5)
+    before = place.follower.advance()
+    place.api.entries.clear()
+    place.noise(5 + more)
+    with pytest.raises(Refused, match="split-view"):
+        place.follower.advance()
+    if more:
+        ((older, newer),) = place.ledger.forks()
+    else:
+        ((_, (older, newer)),) = place.ledger.splits()
+    assert before.checkpoint in (older, newer)
+    for note in (older, newer):
+        assert place.policy.check(note.encode())
+        assert open_checkpoint(note.encode(), place.policy.logs)
+    assert place.ledger.followed() == before
+
+
+def test_files_that_do_not_lead_to_the_checkpoint_prove_nothing_and_serve_nothing(
+    place: Place,
+) -> None:
+    place.noise(4)
+    place.follower.advance()
+    place.noise(2)
+    true = place.api.file
+
+    def false(path: str) -> bytes | None:
+        raw = true(path)
+        return raw if path == CHECKPOINT or raw is None else raw[:-1] + b"0"
+
+    place.file = false
+    with pytest.raises(LogUnreachable):
+        place.follower.advance()
+    assert place.ledger.forks() == []
+    place.file = lambda path: None
+    with pytest.raises(LogUnreachable):
+        place.follower.advance()
+    place.file = true
+    assert place.follower.advance().size == 6
+
+
+def test_too_few_witnesses_are_no_log(place: Place) -> None:
+    place.noise(1)
+    place.api.witnesses = place.api.witnesses[:1]
+    with pytest.raises(Refused, match="not-logged"):
+        place.follower.advance()
+
+
+def test_somebody_new_among_the_custodians_is_looked_for_from_the_start(place: Place) -> None:
+    place.noise(2)
+    leaf = place.say()
+    place.follower._custodians = dict
+    place.follower.advance()
+    assert place.ledger.unknown("ann") == []
+    place.follower._custodians = lambda: {"ann": place.key.public_key().public_bytes_raw()}
+    place.follower.advance()
+    assert [one.leaf for one in place.ledger.unknown("ann")] == [leaf]
+
+
+def test_a_leaf_is_that_of_the_log(place: Place) -> None:
+    leaf: Any = place.say()
+    assert leaf == leaf_hash(place.api.entries[0]).hex()
