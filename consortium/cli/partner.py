@@ -158,6 +158,7 @@ def upload(
     unfinished = [one for one in targets if not one.finished]
     for one in targets:
         if one.finished and one.known is not None:
+            uploading.tidy(who, one.known)
             say(
                 f"This very file is uploaded already, as {one.known.id}. To take it back: withdraw."
             )

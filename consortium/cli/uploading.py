@@ -380,11 +380,18 @@ def finish(
 ) -> Json:
     """Wait for publication, keep the receipt, drop what was only needed on the way."""
     evidence = api.wait_published(leaf, timeout, progress)
-    made = keep_receipt(own.folder / "receipt.json", evidence, api)
     own.note(leaf=leaf)
-    (own.folder / "outputs.sealed").unlink(missing_ok=True)
-    shutil.rmtree(api.home.path / "state" / own.id, ignore_errors=True)
+    # Last of all but the tidying: from here on the list is uploaded.
+    made = keep_receipt(own.folder / "receipt.json", evidence, api)
+    tidy(api.home, own)
     return made
+
+
+def tidy(home: Home, own: OwnList) -> None:
+    """Drop what an uploaded list needed on the way, a crash's litter too."""
+    sweep(own.folder)
+    (own.folder / "outputs.sealed").unlink(missing_ok=True)
+    shutil.rmtree(home.path / "state" / own.id, ignore_errors=True)
 
 
 def forget_others(home: Home, epochs: Iterable[str]) -> int:
