@@ -52,6 +52,11 @@ class RosterLog(LogApi):
         super().__init__()
         self.chunks: dict[int, tuple[bytes, dict[str, Any]]] = {}
 
+    def of(self, epoch: str) -> dict[int, tuple[bytes, dict[str, Any]]]:
+        """The chunks of its one epoch."""
+        assert epoch == EPOCH
+        return self.chunks
+
     def again(self, proof: Mapping[str, Any]) -> dict[str, Any]:
         """Prove an entry under the newest tree: who has seen a newer one takes no older proof."""
         return self.evidence(leaf_hash(base64.b64decode(proof["entry"])).hex())
