@@ -243,10 +243,12 @@ class Anchors:
             try:
                 said = self._log.opened(one)
                 facts = said.facts
-                rows, epoch, actor = int(facts["rows"]), str(facts["epoch"]), str(facts["whose"])
-            except (Refused, KeyError, TypeError, ValueError):
+                rows, epoch, actor = facts["rows"], str(facts["epoch"]), str(facts["whose"])
+            except (Refused, AttributeError, KeyError, TypeError, ValueError):
                 continue  # it agrees to nothing
-            if said.actor == public and facts.get("kind") == "consent":
+            # Another custodian wrote it: what no command writes is nothing, whatever it is.
+            fits = type(rows) is int and 0 <= rows <= MOST_CLASS
+            if fits and said.actor == public and facts.get("kind") == "consent":
                 self._ledger.hear(by, said.leaf, epoch, actor, rows)
 
     def _agreed(self, actor: str) -> tuple[int, int]:

@@ -32,7 +32,7 @@ class HttpNeighbours:
         """GET /consents of that custodian."""
         try:
             said = self._client.get(f"{self._urls()[id]}/consents").json()["consents"]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
             return []
         return list(said) if isinstance(said, list) else []
 

@@ -1,6 +1,5 @@
 """Builds one custodian's process from its home, and runs it: serve, or take part in a ceremony."""
 
-import sqlite3
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from consortium.custodian import destruction
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.ceremony import Ceremony, HttpPeers
 from consortium.custodian.consents import HttpNeighbours
-from consortium.custodian.errors import CustodianError, HomeUnready, LogUnreachable
+from consortium.custodian.errors import HomeUnready, LogUnreachable
 from consortium.custodian.follow import Follower
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import ApiLog, Salts
@@ -25,10 +24,8 @@ from consortium.custodian.trees import Trees
 from consortium.custodian.wrapping import Asking, Opened, from_environment, opened
 from consortium.hardening import no_core_dumps, no_swap
 from matching import group
-from matching.crypto_errors import CryptoRefused
 from matching.lineage import Signed, check_line
 from matching.statement import Statement
-from provenance.errors import ProvenanceError
 from provenance.quorum import Policy
 
 ROSTER_SECONDS = 30.0
@@ -37,9 +34,6 @@ SWAPPED = (
     "this process's memory may be swapped to disk: encrypt the swap, or start it by the unit in "
     "deploy/systemd, which forbids it"
 )
-_LATER = (
-    CustodianError, CryptoRefused, ProvenanceError, sqlite3.Error, KeyError, TypeError, ValueError
-)  # fmt: skip
 Prompt = Callable[[str, bool], str]
 
 
@@ -129,9 +123,9 @@ def _pulling(custodian: Custodian, parts: Parts) -> Iterator[None]:
     def turn(what: str, work: Callable[[], object]) -> None:
         try:
             work()
-        except _LATER as error:
+        except Exception as error:
             # A chunk that does not hold stays out, a block that is not logged is not served from;
-            # calls that need it say so by name.
+            # calls that need it say so by name. Whatever others answer us, the next turn comes.
             print(f"{what}: {type(error).__name__}", file=sys.stderr)  # noqa: T201
 
     def pull() -> None:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from consortium.cli.tokenise import (
     TooFewCustodians,
     evaluate_inputs,
 )
+from consortium.custodian import process
 from consortium.custodian.ceremony import Peers
 from consortium.custodian.errors import Refused
 from consortium.release_client import ReleaseClient
@@ -236,6 +238,44 @@ def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None
     for host in world.hosts.values():
         host.ledger.consent("clerk", world.now)
     assert len(tokens(world, statement, tmp_path / "s", blinded=False, **said)) == 3
+
+
+@pytest.mark.parametrize("rows", ["9" * 30, 2**62, -1, 0.0, True, None, [4096]])
+def test_a_consent_of_another_custodian_that_no_command_writes_is_nothing(
+    world: World, rows: Any
+) -> None:
+    ann, bea = world.hosts["ann"], world.hosts["bea"]
+    facts = {"kind": "consent", "epoch": EPOCH, "whose": "clerk", "rows": rows}
+    strange = bea.log.draft("ledger", facts)
+    bea.log.submit(strange)
+    drafts: list[Any] = [strange, {"actor": bea.log.opened(strange).actor.hex(), "facts": []}, "no"]
+    bea.custodian.anchors.said = lambda: drafts  # type: ignore[method-assign]
+    ann.ledger.consent("clerk", world.now)
+    ann.custodian.anchors.step()
+    assert ann.ledger.said(EPOCH, "clerk") == {"ann": (True, 0)}
+    good = bea.log.draft("ledger", {**facts, "rows": 4096})  # the control
+    bea.log.submit(good)
+    drafts.append(good)
+    ann.custodian.anchors.step()
+    assert ann.ledger.said(EPOCH, "clerk") == {"ann": (True, 0), "bea": (False, 4096)}
+
+
+def test_whatever_others_answer_a_custodian_goes_on_with_its_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, went_on = world.hosts["ann"], threading.Event()
+    turns = iter((OverflowError, RecursionError, AttributeError))
+
+    def step() -> None:
+        if (error := next(turns, None)) is not None:
+            raise error
+        went_on.set()
+
+    monkeypatch.setattr(process, "AHEAD_SECONDS", 0.01)
+    monkeypatch.setattr(ann.custodian.anchors, "step", step)
+    held = SimpleNamespace(ledger=ann.ledger, wrapping=SimpleNamespace(keep_only=lambda kept: None))
+    with process._pulling(ann.custodian, held):  # type: ignore[arg-type]
+        assert went_on.wait(20)
 
 
 @pytest.mark.parametrize("actor", ["lead", "nobody"])
