@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from consortium.service import agree, choose, enter, ghosts, match
-from consortium.store import campaigns, contributions, frames, races, roster
+from consortium.store import campaigns, contributions, doomed, frames, races, roster
 from consortium.store.unit import Unit
 from matching import engine, locks
 from matching.bundle import write_rows
@@ -70,11 +70,14 @@ def freeze(bench: match.Bench, id: str) -> None:
     def record(unit: Unit) -> None:
         still = campaigns.get(unit, id)
         if still.state != "approved" or still.manifest is None:
+            doomed.doom(unit, [digest])
             return
         if _rows_of(unit, yes) != rows or _taken_back(unit, yes):
+            doomed.doom(unit, [digest])  # whoever left is in it
             unit.after("freeze", campaign=id)  # somebody left meanwhile: cut it anew without them
             return
         if len(found) > still.manifest["size_class"]:
+            doomed.doom(unit, [digest])
             campaigns.change(
                 unit,
                 id,

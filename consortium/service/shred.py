@@ -96,7 +96,10 @@ def _replace_parts(bench: Bench, one: Contribution, rows: list[int]) -> bool:
     def record(unit: Unit) -> bool:
         now = contributions.get(unit, one.id)
         if [getattr(now, name) for name in names] != before:
-            return False  # matched anew, or withdrawn whole: due again
+            # Matched anew, or withdrawn whole: due again. Others' rows must not stay in what no
+            # later withdrawal would find; what is named by another way is spared.
+            doomed.doom(unit, {*after} - {*before})
+            return False
         changed = dict(zip(names, after, strict=True))
         contributions.change(unit, one.id, **changed)
         doomed.doom(unit, {*before} - {*after})
@@ -144,6 +147,7 @@ def _replace_audience(
     def record(unit: Unit) -> str | None:
         now = campaigns.get(unit, id)
         if (now.audience_digest, now.state) != (one.audience_digest, one.state):
+            doomed.doom(unit, {new} - {one.audience_digest})
             return None  # it moved on: due again
         if not keep:
             texts.drop(unit, CUT + id)
@@ -151,6 +155,7 @@ def _replace_audience(
             return None
         if one.state == "frozen":
             _cut_anew(unit, one)
+            doomed.doom(unit, [new])  # it holds everybody else, and nothing names it
             return None
         campaigns.change(unit, id, audience_digest=new)
         doomed.doom(unit, [one.audience_digest])

@@ -27,6 +27,7 @@ from matching.recipes import ADDRESS_RECIPE
 from provenance.evidence import Evidence, check
 from tests.fakes.actors import made
 from tests.fakes.post import MORNING, Post, post  # noqa: F401
+from tests.fakes.season import Season, kept_season, season  # noqa: F401
 from tests.fakes.server import EPOCH, RACE, body
 
 KEYS = match.MatchKeys(pepper=b"p" * 32, outputs=b"o" * 32, tokens=b"t" * 32)
@@ -286,6 +287,67 @@ def test_an_audience_that_not_everybody_checked_is_cut_anew(world: World) -> Non
     rung = "SELECT count(*) FROM rings WHERE task = 'freeze'"
     with world.post.units.engine.connect() as connection:
         assert connection.execute(text(rung)).scalar() == 1
+
+
+def test_who_leaves_after_an_audience_was_cut_anew_is_in_no_file_of_before(world: World) -> None:
+    world.post.units.run(
+        "frozen", lambda unit: campaigns.change(unit, world.campaign, state="frozen")
+    )
+    withdraw(world, LEAVING)
+    shred.run(world.bench)
+    assert world.campaign_of().audience_digest is None
+    assert world.found(world.needles((0, 1)))  # the control: they have not left yet
+    withdraw(world, None)
+    shred.run(world.bench)
+    assert world.found(world.needles(None)) == set()
+
+
+def test_an_audience_that_moved_on_while_its_successor_was_made_leaves_no_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moves_on(*given: Any, **more: Any) -> int:
+        world.post.units.run(
+            "moved", lambda unit: campaigns.change(unit, world.campaign, state="paused")
+        )
+        return without(*given, **more)
+
+    without = frames.without
+    withdraw(world, LEAVING)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(frames, "without", moves_on)
+        shred.run(world.bench)
+    world.over()
+    shred.run(world.bench)
+    withdraw(world, None)
+    shred.run(world.bench)
+    assert world.found(world.needles(None)) == set()
+
+
+def test_an_audience_that_was_cut_while_somebody_left_leaves_no_file(
+    season: Season,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut: list[str] = []
+
+    def leaves(*given: Any, **more: Any) -> list[bytes]:
+        first = season.bundles()[0].id
+        season.units.run("leaves", lambda unit: contributions.take_back(unit, first, [0]))
+        return write(*given, **more)
+
+    def put(content: Any) -> str:
+        cut.append(keep(content))
+        return cut[-1]
+
+    write, keep = frames.write_audience, season.artefacts.put
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(frames, "write_audience", leaves)
+        meanwhile.setattr(season.artefacts, "put", put)
+        id = season.campaign()
+    one = season.units.run("look", lambda unit: campaigns.get(unit, id))
+    assert (one.state, one.audience_digest, len(cut)) == ("approved", None, 1)
+    assert season.artefacts.exists(cut[0])
+    shred.run(season.bench)
+    assert not season.artefacts.exists(cut[0])
 
 
 def test_proofs_from_before_still_verify_and_so_do_fresh_ones(world: World) -> None:
