@@ -66,7 +66,8 @@ class Rotation:
         self._announce(old, now)
         self._say_destroyed()
         said = self.units.run("mailer-key", lambda unit: rotate.known(unit, old.public))
-        if key_files.following(self.home) is None and now < said[0].expires - LEAD * self.life:
+        early = now < said[0].expires - LEAD * self.life and self._holds(said[0])
+        if early and key_files.following(self.home) is None:
             return
         if self._outlived(now):
             key_files.discard(self.home)  # custodians took longer than it would have stood
@@ -96,6 +97,12 @@ class Rotation:
                 rotate.announce(unit, self.pen, epoch, key.public, expires, now)
 
         self.units.run("announce", say)
+
+    def _holds(self, known: rotate.Known) -> bool:
+        """Whether tools believe the key in use: who countersigned it may have left since."""
+        if "countersignatures" not in known.facts:
+            return True
+        return self._enough(Successor.of(known.facts), known.facts["countersignatures"])
 
     def _outlived(self, now: datetime) -> bool:
         """Whether the next key has ended before it was ever in use."""

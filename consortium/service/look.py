@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from consortium.service import agree, choose, keyring, thaw
+from consortium.service import agree, choose, keyring, rotate, thaw
 from consortium.service.errors import NotReady
 from consortium.store import (
     actors,
@@ -21,7 +21,7 @@ from consortium.store import (
 )
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
-from matching.countersigning import believed
+from matching.countersigning import believed, named
 from matching.crypto_errors import StatementRefused
 from policies import disclosure
 from policies.agreement import Agreement
@@ -408,7 +408,13 @@ def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]
 
 
 def _vouched(unit: Unit, opened: Mapping[str, Any]) -> bool:
-    """Whether a key of the mailer is its first one, or countersigned; tools judge that again."""
+    """Whether a key of the mailer is its first one, or countersigned; tools judge that again.
+
+    One that is gone is shown to nobody, also when no later one holds: what somebody types would be
+    sealed to it, and never read.
+    """
+    if rotate.is_shut(unit, named(bytes.fromhex(str(opened["public"]["value"])))):
+        return False
     invite = json.loads(texts.get(unit, "invite"))
     try:
         believed(

@@ -443,6 +443,36 @@ def test_too_few_custodians_leave_the_first_key_in_use(world: World) -> None:
     world.believed()
 
 
+def test_a_key_whose_countersigners_left_is_followed_at_once_and_none_that_is_gone_is_shown(
+    world: World,
+) -> None:
+    world.turn()
+    world.down = {"c3"}
+    world.later(days=28)
+    for _ in range(3):
+        world.turn()
+    world.later(days=3)
+    assert world.turn() == ""  # the first key is gone
+    second = world.believed()
+    world.later(days=18)
+    assert world.turn() == ""  # the control: nothing is due
+    listed = world.invite()["custodians"]
+    rest, gone = [one for one in listed if one["id"] != "c2"], [listed[1]]
+    said = json.dumps({**world.invite(), "custodians": rest, "former": gone})
+    world.server.units.run("left", lambda unit: texts.put(unit, "invite", said))
+    for id in IDS:
+        (world.folder / id / "invite.json").write_text(said)
+    shown = world.server.units.run("keys", lambda u: look.keys(u, EPOCH, world.server.backend))
+    assert shown["mailer"] is None  # an address typed now is refused, and not lost
+    world.down = {"c2"}
+    assert "log to hold the offer" in world.turn()
+    assert "log to hold the next key" in world.turn()
+    third = world.shown()
+    assert sorted(third["countersignatures"]) == ["c1", "c3"]
+    assert third["predecessor"] == named(second)
+    world.believed()
+
+
 def test_a_next_key_that_outlived_itself_is_replaced(world: World) -> None:
     world.turn()
     world.down = {"c2", "c3"}
