@@ -161,15 +161,16 @@ def test_where_each_epoch_stands_is_said(overlap: Season) -> None:
 def test_a_partner_sees_which_of_its_lists_is_in_use(overlap: Season) -> None:
     caller = Caller("union", "partner", "union")
 
-    def stands() -> list[tuple[str, str]]:
+    def stands() -> dict[str, tuple[str, str]]:
         found = overlap.units.run("look", lambda unit: look.contribution_list(unit, caller))
-        return [(one.state, one.stands) for one in found]
+        under = {one.id: one.epoch for one in overlap.bundles()}
+        return {under[one.id]: (one.state, one.stands) for one in found}
 
-    assert stands() == [("matched", "now"), ("matched", "next")]
+    assert stands() == {EPOCH: ("matched", "now"), NEXT: ("matched", "next")}
     overlap.move()
-    assert stands() == [("matched", "past"), ("matched", "now")]
+    assert stands() == {EPOCH: ("matched", "past"), NEXT: ("matched", "now")}
     overlap.end()
-    assert stands() == [("ended", "past"), ("matched", "now")]
+    assert stands() == {EPOCH: ("ended", "past"), NEXT: ("matched", "now")}
 
 
 def test_an_epoch_that_is_only_named_takes_no_upload(season: Season) -> None:
