@@ -38,7 +38,7 @@ class Anchors:
     ) -> None:
         self._settings, self._ledger, self._registry = settings, ledger, registry
         self._log, self._now, self._follow, self._neighbours = log, now, follow, neighbours
-        self._looked = False
+        self._looked: frozenset[str] | None = None
 
     # -- looking
 
@@ -49,15 +49,22 @@ class Anchors:
             LogUnreachable, Refused: as `Follow.advance`.
         """
         tree, now, id = self._follow.advance(), self._now(), self._settings().id
+        held = self._ledger.sids()
+        if self._looked != held:
+            # A block of a key that came back only now could not be told from any other entry.
+            for one in self._ledger.doubts():
+                if self._recognise(one):
+                    self._ledger.mark_restored()
         for one in self._ledger.unknown(id):
-            self._recognise(one)
             # Whatever it is: it was said by this custodian, and its books have never heard of it.
+            # Marked first: a crash in between must not leave a block that looks unspent.
             self._ledger.mark_restored()
+            self._recognise(one)
         since = self._ledger.restored(now)
         # A tree of before the restore was found could lack what was said last.
         if since is not None and tree.at >= since.replace(microsecond=0):
             self._ledger.settle(id)
-        self._looked = True
+        self._looked = held
         return tree
 
     def ready(self) -> None:
@@ -67,21 +74,24 @@ class Anchors:
             Refused: ``restored`` until the log is newer than the restore.
             LogUnreachable: the log cannot be followed now.
         """
-        if not self._looked or self._ledger.restored(self._now()) is not None:
+        held = self._ledger.sids()
+        if self._looked != held or self._ledger.restored(self._now()) is not None:
             self.look()
         if self._ledger.restored(self._now()) is not None:
             detail = "its books were put back, and it waits for the log to show how far it was"
             raise Refused("restored", detail, 503)
 
-    def _recognise(self, one: Standing) -> None:
+    def _recognise(self, one: Standing) -> bool:
         """Take an entry into the books again, when it is a block or a consent of ours."""
         for name, facts in self._candidates():
             if not self._log.is_own(one.entry, facts, name):
                 continue
-            self._ledger.promise(one.leaf, name, {}, one.at)
+            # Promised last: what is promised is never recognised again.
             if facts["kind"] == "block":
                 self._ledger.add_block(name, facts["sid"], facts["whose"], facts["ends"])
-            return
+            self._ledger.promise(one.leaf, name, {}, one.at)
+            return True
+        return False
 
     def _candidates(self) -> Iterator[tuple[str, dict[str, Any]]]:
         epoch, actors = self._registry.invite["epoch"], self._registry.evaluated()

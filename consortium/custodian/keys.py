@@ -143,6 +143,10 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
         rows = self.rows("SELECT purpose, epoch FROM keys WHERE sid=?", sid)
         return self.key(*rows[0]) if rows else None
 
+    def sids(self) -> frozenset[str]:
+        """Return the name of every key of which a share is held."""
+        return frozenset(row[0] for row in self.rows("SELECT sid FROM keys"))
+
     def statement(self, purpose: str, epoch: str) -> Statement | None:
         """Return the statement of the share that is held; the share itself is not touched."""
         rows = self.rows("SELECT statement FROM keys WHERE purpose=? AND epoch=?", purpose, epoch)

@@ -106,4 +106,8 @@ GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
             for one in nobody_knows:
                 row = (one.leaf, one.at.isoformat())
                 sql.execute("INSERT OR IGNORE INTO doubts VALUES (?, ?)", row)
+            sql.execute(
+                "DELETE FROM doubts WHERE leaf IN"
+                " (SELECT leaf FROM promises WHERE substr(name, 1, 8)<>'opening/')"
+            )
             self.settled(sql)

@@ -6,6 +6,7 @@ raises, in any order: points served never pass the allowance, opens of a lock ne
 """
 
 import shutil
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -325,6 +326,64 @@ def test_after_a_restore_it_goes_on_where_its_reservation_ends() -> None:
         books.put_back(0)
         assert spend(books, "bcde") == ["quota-exceeded"]
         assert books.ledger.account(books.sid, "union").points == ALLOWED
+    finally:
+        books.teardown()
+
+
+def put_back_whole(books: Books) -> None:
+    """A snapshot of the whole machine: the tally is of the same day, and only the log knows."""
+    books.put_back(0)
+    books.stop()
+    books.path.with_suffix(".tally").unlink()
+    with sqlite3.connect(books.path) as sql:
+        sql.execute("DELETE FROM state")
+    sql.close()
+    books.start()
+
+
+def test_a_crash_while_the_log_is_recognised_leaves_no_block_unspent() -> None:
+    books = Books()
+    books.begin()
+    try:
+        books.copy()
+        assert spend(books, "abc") == []  # the first block, one entry in the log
+        put_back_whole(books)
+        promise = books.ledger.promise
+
+        def dies(*given: Any) -> None:
+            promise(*given)
+            raise Dead
+
+        books.ledger.promise = dies  # type: ignore[method-assign]
+        with pytest.raises(Dead):
+            books.anchors.look()
+        books.stop()
+        books.start()
+        with suppress(Refused):
+            books.anchors.look()
+        assert spend(books, "uvwxyz") == ["quota-exceeded"] * 3
+    finally:
+        books.teardown()
+
+
+def test_a_share_that_is_dealt_to_lost_books_again_brings_no_quota() -> None:
+    books = Books()
+    books.begin()
+    try:
+        held = books.ledger.key_of(books.sid)
+        assert held is not None
+        assert spend(books, "abcdef") == []
+        books.stop()
+        for path in books.path.parent.glob(books.path.stem + ".*"):
+            path.unlink()
+        books.start()
+        books.anchors.look()  # no share is held, so nothing tells which block this was
+        books.world.log.publish()
+        books.anchors.look()
+        assert books.ledger.doubts()
+        books.ledger.add_key(held)
+        assert spend(books, "uvw") == ["quota-exceeded"] * 3
+        assert not books.ledger.doubts()
     finally:
         books.teardown()
 
