@@ -82,13 +82,17 @@ class Rehearsal:
         env.write_text(text)
 
     def start(self) -> None:
-        """Start what sending needs: custodians, the server whose roster they read, the sink."""
+        """Start what sending needs: the sink, custodians, and who publishes what they open."""
         ports, cast = self.demo.facts["ports"], self.demo.cast
+        for n in (1, 2, 3):
+            home = self.demo.home("witnesses", n)
+            cast.start(f"witness {n}", "witness", "serve", "--home", home, log=home / "serve.log")
         for n in self.demo.numbers:
             home = self.demo.home("custodians", n)
             cast.start(f"custodian {n}", "custodian", "serve", "--home", home, log=home / "log")
         server = self.demo.server
         cast.start("server", "operator", "serve", "--home", server, log=server / "serve.log")
+        cast.start("worker", "operator", "worker", "--home", server, log=server / "worker.log")
         self.start_sink()
         cast.start("returns", "returns", "--listen", self.demo.at("returns"), "--spool",
                    self.demo.mailer / "returns", log=self.demo.mailer / "returns.log",
