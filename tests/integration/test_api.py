@@ -256,6 +256,22 @@ def test_an_upload_is_promised_published_and_proved(any_server: Server) -> None:
     assert any_server.call("parks", "GET", "/contributions").json() == []
 
 
+def test_the_same_again_needs_no_outputs_once_they_were_read(any_server: Server) -> None:
+    upload = any_server.contribute("union")
+    digest = upload.header["outputs_digest"]
+    any_server.artefacts.delete(digest)
+    any_server.units.run(
+        "read", lambda unit: contributions.change(unit, upload.id, outputs_digest=None)
+    )
+    again = any_server.call("union", "POST", f"/contributions/{upload.id}", json=upload.offer())
+    assert (again.status_code, again.json()["leaf"]) == (202, kept(any_server)[0].leaf)
+    other = any_server.upload("union", seed=2)
+    any_server.put_parts(other)
+    any_server.artefacts.delete(other.header["outputs_digest"])
+    unknown = any_server.call("union", "POST", f"/contributions/{other.id}", json=other.offer())
+    assert unknown.status_code == 422
+
+
 def test_the_same_again_answers_the_same_and_other_bytes_are_a_conflict(
     any_server: Server,
 ) -> None:

@@ -107,7 +107,10 @@ def post(
     header = offer.header
     # Before its file is opened: nobody's file but the caller's own is looked into.
     require(caller, "contribute", partner=header.partner)
-    _arrived(files, rows_digest=header.rows_digest, outputs_digest=header.outputs_digest)
+    _arrived(files, rows_digest=header.rows_digest)
+    if all_units.run("known-list", lambda unit: contributions.find(unit, str(id))) is None:
+        # Outputs are deleted once they have been read: who asks again sends no second copy.
+        _arrived(files, outputs_digest=header.outputs_digest)
     with files.open(header.rows_digest) as path:
         rows = check_rows(path, sealed_bytes=SEALED_BYTES)
     if rows != header.rows:
@@ -247,9 +250,9 @@ def post_roll(
     """Take in one roll slice. Sending it again answers the same."""
     header = offer.header
     require(caller, "enrol_roll")
-    _arrived(
-        files, attributes_digest=header.attributes_digest, outputs_digest=header.outputs_digest
-    )
+    _arrived(files, attributes_digest=header.attributes_digest)
+    if all_units.run("known-roll", lambda unit: contributions.find_roll(unit, str(id))) is None:
+        _arrived(files, outputs_digest=header.outputs_digest)
     leaf = all_units.run(
         "enrol",
         lambda unit: enrol.enrol(
