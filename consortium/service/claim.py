@@ -8,7 +8,7 @@ from typing import TypeAlias
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
-from consortium.store import campaigns, contributions, deliveries, races
+from consortium.store import campaigns, contributions, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
 from consortium.store.unit import Unit
@@ -43,7 +43,7 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
         if why:
             if why == "stopped" and item.address_token:
                 epoch, token = races.get(unit, run.one.race).epoch, item.address_token
-                deliveries.recognised(unit, stop_key=key, epoch=epoch, address_token=token)
+                suppressions.recognised(unit, stop_key=key, epoch=epoch, address_token=token)
             deliveries.drop(unit, item.id, why, now)
         elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
             taken.append((deliveries.get(unit, item.id), payload))
@@ -83,7 +83,7 @@ def _hindrance(
 def _stopped(
     run: Run, unit: Unit, item: Delivery, stop_key: str | None, cold: Sequence[str]
 ) -> bool:
-    return deliveries.suppressed(
+    return suppressions.suppressed(
         unit,
         race=run.one.race,
         partner=item.partner,

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from consortium.service.errors import NotReady
-from consortium.store import campaigns, contributions, deliveries, races, typed
-from consortium.store.deliveries import Delivery, Suppression
+from consortium.store import campaigns, contributions, deliveries, races, suppressions, typed
+from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
+from consortium.store.suppressions import Suppression
 from consortium.store.unit import Unit, Units
 from mailer.errors import MailerError
 
@@ -105,8 +106,8 @@ def _take_typed(unit: Unit, seq: int, scope: str, key: str, now: datetime) -> No
     if scope in TYPED:
         race = races.first(unit)
         # With its token, where it was written to before, its copies need not be opened to be known.
-        for token in [None, *sorted(deliveries.tokens_of(unit, key, race.epoch))]:
-            deliveries.suppress(
+        for token in [None, *sorted(suppressions.tokens_of(unit, key, race.epoch))]:
+            suppressions.suppress(
                 unit,
                 Suppression(
                     scope=scope,
@@ -186,7 +187,7 @@ def _note(
     unit: Unit, letter: Delivery, scope: str, reason: str, *, person: int | None, now: datetime
 ) -> bool:
     one = campaigns.get(unit, letter.campaign)
-    return deliveries.suppress(
+    return suppressions.suppress(
         unit,
         Suppression(
             scope=scope,

@@ -17,6 +17,7 @@ from consortium.store import (
     log,
     races,
     roster,
+    suppressions,
     texts,
 )
 from consortium.store.errors import Missing
@@ -503,7 +504,7 @@ def recipient(unit: Unit, capability: str) -> RecipientView:
         messenger_name=one.template["messenger"]["name"],
         sent_on=sent.date(),
         trail=trail,
-        stopped=deliveries.stopped_scopes(unit, letter),
+        stopped=suppressions.stopped_scopes(unit, letter),
         race_closes=terms.closes,
     )
 

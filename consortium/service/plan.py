@@ -15,8 +15,9 @@ from typing import Any
 from consortium.service import agree, hear_back
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
-from consortium.store import campaigns, contributions, deliveries, frames, races
-from consortium.store.deliveries import UNSENT, Delivery, Silences
+from consortium.store import campaigns, contributions, deliveries, frames, races, suppressions
+from consortium.store.deliveries import UNSENT, Delivery
+from consortium.store.suppressions import Silences
 from consortium.store.unit import Unit
 from mailer import stops
 from policies import caps, holdout
@@ -207,7 +208,7 @@ def _known(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
     matched = contributions.listed(unit, state="matched")
     return _Known(
         live=frozenset(bundle.id for bundle in matched if bundle.partner not in cold),
-        silences=deliveries.silences(
+        silences=suppressions.silences(
             unit,
             race=one.race,
             epoch=races.get(unit, one.race).epoch,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from consortium.store import campaigns, deliveries
+from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from mailer import letter
@@ -147,11 +147,11 @@ def lease(office: PostOffice, unit: Unit, campaign: str) -> int:
     Raises:
         LeaseLost: another worker that may be alive has it.
     """
-    return deliveries.lease(
+    return leases.lease(
         unit, f"mail {campaign}", office.name, LEASE, office.clock(), dead=office.dead
     )
 
 
 def hold(office: PostOffice, unit: Unit, campaign: str, fence: int) -> None:
     """Check that the campaign is still this worker's; raises LeaseLost."""
-    deliveries.holds(unit, f"mail {campaign}", office.name, fence, office.clock())
+    leases.holds(unit, f"mail {campaign}", office.name, fence, office.clock())

@@ -35,7 +35,7 @@ from consortium.service.post_office import (
     lease,
 )
 from consortium.service.release import open_rows
-from consortium.store import campaigns, deliveries, races
+from consortium.store import campaigns, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
 from mailer import compose, letter, pace
@@ -256,8 +256,8 @@ def _progress(run: Run, unit: Unit) -> bool:
         return False
     tally = pace.Tally(
         sent=deliveries.count(unit, id).get("sent", 0),
-        complaints=deliveries.suppressions(unit, id, "complaint"),
-        hard=deliveries.suppressions(unit, id, "hard"),
+        complaints=suppressions.suppressions(unit, id, "complaint"),
+        hard=suppressions.suppressions(unit, id, "hard"),
     )
     verdict = pace.breaker(tally)
     if verdict.state == "stop":

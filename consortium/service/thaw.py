@@ -9,7 +9,7 @@ from datetime import datetime
 
 from consortium.service import enter
 from consortium.service.errors import WrongState
-from consortium.store import contributions, deliveries, log
+from consortium.store import contributions, log, suppressions
 from consortium.store.unit import Unit
 
 SHARE = 0.02
@@ -27,7 +27,7 @@ def frozen(unit: Unit, race: str) -> list[str]:
 
     A refreshed list is the same list: otherwise every upload would begin a new two in a hundred.
     """
-    stops = deliveries.stops_by_partner(unit, race)
+    stops = suppressions.stops_by_partner(unit, race)
     many = {partner: number for partner, number in stops.items() if number >= LEAST}
     if not many:
         return []
@@ -64,7 +64,7 @@ def thaw(
         "kind": "thaw",
         "race": race,
         "partner": partner,
-        "stops": deliveries.stops_by_partner(unit, race)[partner],
+        "stops": suppressions.stops_by_partner(unit, race)[partner],
         "by": by.strip(),
         "why": why.strip(),
     }

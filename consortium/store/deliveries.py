@@ -1,4 +1,4 @@
-"""The outbox: one row a letter, its states, and who must not be written to.
+"""The outbox: one row a letter, and its states.
 
 States: pending -> claimed (committed before the first byte) -> sent | deferred | failed | in_doubt;
 dropped is a letter that a stop, a cap or a withdrawal took back before it left. What is in doubt
@@ -8,7 +8,7 @@ is never retried by a machine.
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, literal, or_, select, update
@@ -17,9 +17,7 @@ from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import (
     CampaignRow,
-    ContributionRow,
     DeliveryRow,
-    LeaseRow,
     SuppressionRow,
     TextRow,
 )
@@ -56,23 +54,6 @@ class Delivery:
     capability_hash: str
     queue_id: str | None
     outcome: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """Somebody who must not be written to. Scopes: race, partner, all."""
-
-    scope: str
-    race: str | None
-    partner: str | None
-    epoch: str | None
-    stop_key: str | None
-    address_token: str | None
-    person: int | None
-    bundle: str | None
-    reason: str
-    delivery: str | None
-    at: datetime
 
 
 def plan(unit: Unit, letters: Sequence[Delivery]) -> None:
@@ -220,16 +201,6 @@ def span(unit: Unit, campaign: str) -> tuple[datetime | None, datetime | None]:
     )
     first, last = unit.session.execute(query).one()
     return first, last
-
-
-def suppressions(unit: Unit, campaign: str, reason: str) -> int:
-    """How many letters of a campaign came back with this reason; exact, must not leave unnoised."""
-    query = (
-        select(func.count(func.distinct(SuppressionRow.delivery)))
-        .join(DeliveryRow, DeliveryRow.id == SuppressionRow.delivery)
-        .where(DeliveryRow.campaign == campaign, SuppressionRow.reason == reason)
-    )
-    return int(unit.session.scalar(query) or 0)
 
 
 def outcome(unit: Unit, campaign: str, name: str) -> int:
@@ -428,128 +399,6 @@ def in_flight(unit: Unit, letter: Delivery) -> bool:
     return unit.session.scalar(query) is not None
 
 
-def suppress(unit: Unit, new: Suppression) -> bool:
-    """Keep a stop; the same one again changes nothing. Returns whether it is new."""
-    known = unit.session.scalar(
-        select(SuppressionRow.seq).where(
-            SuppressionRow.scope == new.scope,
-            SuppressionRow.reason == new.reason,
-            SuppressionRow.delivery == new.delivery,
-            SuppressionRow.race == new.race,
-            SuppressionRow.partner == new.partner,
-            SuppressionRow.stop_key == new.stop_key,
-            SuppressionRow.address_token == new.address_token,
-            SuppressionRow.person == new.person,
-        )
-    )
-    if known is not None:
-        return False
-    unit.session.add(SuppressionRow(**{name: getattr(new, name) for name in Suppression.__slots__}))
-    unit.session.flush()
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Silences:
-    """Everybody who must not be written to in a race, as ``suppressed`` would say of each.
-
-    Keys are ``("token", value)`` and ``("person", value)``; ``partial`` has the partner too.
-    """
-
-    whole: frozenset[tuple[str, object]]
-    partial: frozenset[tuple[str, object, str]]
-
-    def hold(self, partner: str, token: str, person: int) -> bool:
-        """Whether a copy of a partner's list, about this address and person, is silenced."""
-        about: list[tuple[str, object]] = [("person", person)]
-        if token:
-            about.append(("token", token))
-        return any(one in self.whole or (*one, partner) in self.partial for one in about)
-
-
-def silences(unit: Unit, *, race: str, epoch: str, loud: Collection[str] = ()) -> Silences:
-    """Read all suppressions that reach into a race at once, for a whole audience.
-
-    A token speaks within its epoch, a person within the race: row ids of the roll stay the same
-    when a race moves to another epoch.
-    """
-    row = SuppressionRow
-    query = select(
-        row.scope, row.race, row.partner, row.epoch, row.address_token, row.person, row.bundle
-    ).where(or_(row.epoch == epoch, row.race == race))
-    whole: set[tuple[str, object]] = set()
-    partial: set[tuple[str, object, str]] = set()
-    for scope, where, partner, of, token, person, bundle in unit.session.execute(query):
-        about: list[tuple[str, object]] = []
-        if token is not None and of == epoch:
-            about.append(("token", token))
-        if person is not None and where == race and (bundle is None or partner not in loud):
-            about.append(("person", person))
-        if scope == "all" or (scope == "race" and where == race):
-            whole.update(about)
-        elif scope == "partner" and partner is not None:
-            partial.update((*one, partner) for one in about)
-    return Silences(frozenset(whole), frozenset(partial))
-
-
-def suppressed(
-    unit: Unit,
-    *,
-    race: str,
-    partner: str,
-    epoch: str,
-    stop_key: str | None,
-    address_token: str | None,
-    person: int | None,
-    loud: Collection[str] = (),
-) -> bool:
-    """Whether somebody must not be written to, by address, by token or by person.
-
-    Args:
-        epoch: of the list that the token is from; an address and a person outlive epochs.
-        loud: partners whose list is frozen: stops that came from it no longer speak for a
-            person, only for an address. Planted mailboxes must not silence a list.
-    """
-    same = []
-    if stop_key is not None:
-        same.append(SuppressionRow.stop_key == stop_key)
-    if address_token is not None:
-        same.append(
-            and_(SuppressionRow.address_token == address_token, SuppressionRow.epoch == epoch)
-        )
-    if person is not None:
-        # A stop that came from no bundle is nobody's planted mailbox.
-        whose = SuppressionRow.partner
-        speaks = or_(SuppressionRow.bundle.is_(None), whose.is_(None), whose.not_in(loud))
-        same.append(
-            and_(
-                SuppressionRow.person == person,
-                SuppressionRow.race == race,
-                speaks,
-            )
-        )
-    if not same:
-        return False
-    reach = or_(
-        SuppressionRow.scope == "all",
-        and_(SuppressionRow.scope == "race", SuppressionRow.race == race),
-        and_(SuppressionRow.scope == "partner", SuppressionRow.partner == partner),
-    )
-    query = select(SuppressionRow.seq).where(reach, or_(*same)).limit(1)
-    return unit.session.scalar(query) is not None
-
-
-def tokens_of(unit: Unit, stop_key: str, epoch: str) -> set[str]:
-    """The address tokens, in an epoch, of letters that went to an address."""
-    query = (
-        select(DeliveryRow.address_token)
-        .join(ContributionRow, ContributionRow.id == DeliveryRow.bundle)
-        .where(DeliveryRow.stop_key == stop_key, ContributionRow.epoch == epoch)
-        .distinct()
-    )
-    return {token for token in unit.session.scalars(query) if token}
-
-
 def forget_addresses(unit: Unit, race: str) -> int:
     """Take the stop keys and links out of a race's letters; suppressions stay. Returns how many."""
     mine = select(CampaignRow.id).where(CampaignRow.race == race)
@@ -562,94 +411,3 @@ def forget_addresses(unit: Unit, race: str) -> int:
     for row in rows:
         row.stop_key, row.capability_hash = None, _EXPIRED + row.id
     return len(rows)
-
-
-def recognised(unit: Unit, *, stop_key: str, epoch: str, address_token: str) -> None:
-    """An address that was stopped in another epoch was met: its token in this one says so too.
-
-    From then on its rows are known before any is opened. The stop stays what it was, of whom and
-    how far; only the name by which the address is recognised is new.
-    """
-    row = SuppressionRow
-    stops = unit.session.scalars(select(row).where(row.stop_key == stop_key)).all()
-    here = {(one.scope, one.race, one.partner) for one in stops if one.epoch == epoch}
-    for one in stops:
-        if one.epoch != epoch and (one.scope, one.race, one.partner) not in here:
-            here.add((one.scope, one.race, one.partner))
-            new = {**{name: getattr(one, name) for name in Suppression.__slots__}, "epoch": epoch}
-            unit.session.add(row(**{**new, "address_token": address_token}))
-    unit.session.flush()
-
-
-def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:
-    """How many addresses stopped, or complained, upon a letter of each partner's in a race."""
-    whose = func.coalesce(SuppressionRow.stop_key, SuppressionRow.delivery)
-    query = (
-        select(SuppressionRow.partner, func.count(func.distinct(whose)))
-        .where(
-            SuppressionRow.race == race,
-            SuppressionRow.bundle.is_not(None),
-            SuppressionRow.reason.in_(("stop", "complaint")),
-        )
-        .group_by(SuppressionRow.partner)
-    )
-    return {partner: number for partner, number in unit.session.execute(query) if partner}
-
-
-def stopped_scopes(unit: Unit, letter: Delivery) -> list[str]:
-    """What the recipient of a letter has stopped already."""
-    query = select(SuppressionRow.scope).where(
-        or_(
-            SuppressionRow.delivery == letter.id,
-            and_(SuppressionRow.stop_key == letter.stop_key, SuppressionRow.stop_key.is_not(None)),
-        )
-    )
-    return sorted(set(unit.session.scalars(query)))
-
-
-def lease(
-    unit: Unit,
-    name: str,
-    holder: str,
-    life: timedelta,
-    now: datetime,
-    *,
-    dead: Collection[str] = (),
-) -> int:
-    """Take or renew a lease; the fence grows with every new holder.
-
-    Args:
-        dead: holders that are proven to have ended; theirs need not run out.
-
-    Raises:
-        LeaseLost: another holder's lease has not run out.
-    """
-    row = unit.session.get(LeaseRow, name)
-    if row is None:
-        unit.session.add(LeaseRow(name=name, holder=holder, fence=1, until=now + life))
-        unit.session.flush()
-        return 1
-    if row.holder != holder:
-        if row.until > now and row.holder not in dead:
-            raise LeaseLost(f"{name} is another worker's until {row.until:%H:%M:%S}")
-        row.holder, row.fence = holder, row.fence + 1
-    row.until = now + life
-    return row.fence
-
-
-def holds(unit: Unit, name: str, holder: str, fence: int, now: datetime) -> None:
-    """Check that a lease is still this holder's.
-
-    Raises:
-        LeaseLost: it ran out, or somebody has taken it since.
-    """
-    row = unit.session.get(LeaseRow, name)
-    if row is None or row.holder != holder or row.fence != fence or row.until <= now:
-        raise LeaseLost(f"{name} is no longer this worker's")
-
-
-def release(unit: Unit, name: str, holder: str, now: datetime) -> None:
-    """Give a lease back early."""
-    row = unit.session.get(LeaseRow, name)
-    if row is not None and row.holder == holder:
-        row.until = now

@@ -26,7 +26,7 @@ import pytest
 from consortium.clock import Standing
 from consortium.custodian.ledger import Ledger
 from consortium.service import attest, freeze, ghosts, match
-from consortium.store import campaigns, contributions, deliveries, roster
+from consortium.store import campaigns, contributions, roster, suppressions
 from consortium.store.unit import Units, engine
 from matching import engine as matcher
 from matching.atrest import lock_file
@@ -258,7 +258,7 @@ def stop_some(one: Season, people: Sequence[int]) -> None:
     """Some of the other list have stopped; in the second world some of them are on mine too."""
     for person in sorted(set(people) & STOPPED):
         stop = seeds.stop(person=person, race=RACE, delivery=None, bundle=None, partner=OTHER)
-        one.server.units.run("stop", lambda unit, stop=stop: deliveries.suppress(unit, stop))  # type: ignore[misc]
+        one.server.units.run("stop", lambda unit, stop=stop: suppressions.suppress(unit, stop))  # type: ignore[misc]
 
 
 def test_two_worlds_are_one_at_a_custodian_once_the_noise_makes_up_for_them(

@@ -10,7 +10,7 @@ import pytest
 
 from consortium.service import enter, hear_back, look
 from consortium.service.errors import NotReady
-from consortium.store import deliveries, typed
+from consortium.store import suppressions, typed
 from mailer import keys, stops, unseal
 from mailer.errors import UnsealRefused
 from tests.fakes.actors import private, public
@@ -147,7 +147,7 @@ def test_one_that_does_not_open_holds_up_nobody(post: Post, pair: keys.KeyPair) 
     type_in(post)
     assert read(post, pair) == 3
     key = stops.stop_key(post.office.keys.stop, TYPED).hex()
-    assert post.units.read("s", lambda unit: deliveries.suppressed(
+    assert post.units.read("s", lambda unit: suppressions.suppressed(
         unit, race=RACE, partner="union", epoch=EPOCH, stop_key=key, address_token=None, person=None
     ))  # fmt: skip
     assert read(post, pair) == 0

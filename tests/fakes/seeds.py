@@ -8,7 +8,8 @@ from consortium.store import actors, campaigns, contributions, deliveries, races
 from consortium.store.actors import Actor
 from consortium.store.campaigns import Campaign
 from consortium.store.contributions import Contribution, Roll
-from consortium.store.deliveries import Delivery, Suppression
+from consortium.store.deliveries import Delivery
+from consortium.store.suppressions import Suppression
 from consortium.store.unit import Unit
 from tests.databases import NOON
 

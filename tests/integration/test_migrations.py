@@ -27,6 +27,7 @@ from consortium.store import (
     log,
     messengers,
     roster,
+    suppressions,
     texts,
 )
 from consortium.store.schema import migrate
@@ -104,7 +105,7 @@ def plant_everything(unit: Unit) -> None:
     """A row in the tables that hurt most when lost."""
     seeds.plant(unit)
     deliveries.plan(unit, [seeds.letter(1)])
-    deliveries.suppress(unit, seeds.stop(stop_key="f" * 64))
+    suppressions.suppress(unit, seeds.stop(stop_key="f" * 64))
     ledger.charge(
         unit, ledger.Charge(seeds.RACE, "B", 1250, "q" * 64, "cora", "0" * 64, NOON), 20.0
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consortium.clock import utc
-from consortium.store import deliveries
+from consortium.store import suppressions
 from mailer import doubts
 from mailer.smtp import Server as Mta
 from mailer.smtp import SmtpTransport
@@ -106,7 +106,7 @@ def test_a_campaign_through_postfix_reaches_everybody_but_the_dead_address(
     assert post.states(id) == {"sent": 30, "failed": 1}
     arrived = addresses(postfix.wait_for(30))
     assert arrived == Counter({f"p{n}@example.net": 1 for n in range(1, 31)})
-    assert post.units.run("hard", lambda unit: deliveries.suppressions(unit, id, "hard")) == 1
+    assert post.units.run("hard", lambda unit: suppressions.suppressions(unit, id, "hard")) == 1
     for one in post.letters(id):
         if one.state == "sent":
             assert one.queue_id

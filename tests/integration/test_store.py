@@ -20,11 +20,13 @@ from consortium.store import (
     contributions,
     deliveries,
     doors,
+    leases,
     ledger,
     log,
     races,
     rings,
     roster,
+    suppressions,
     texts,
 )
 from consortium.store.actors import Actor
@@ -555,7 +557,7 @@ class TestOutbox:
         def take(holder: str, now: object = NOON) -> int:
             return units.run(
                 "lease",
-                lambda u: deliveries.lease(u, "mail c1", holder, HOUR, now),  # type: ignore[arg-type]
+                lambda u: leases.lease(u, "mail c1", holder, HOUR, now),  # type: ignore[arg-type]
             )
 
         assert take("one") == 1
@@ -565,16 +567,16 @@ class TestOutbox:
         assert take("two", NOON + 2 * HOUR) == 2
         with pytest.raises(LeaseLost):
             take("one", NOON + 2 * HOUR)
-        units.run("no", lambda u: deliveries.release(u, "mail c1", "one", NOON))  # not its own
+        units.run("no", lambda u: leases.release(u, "mail c1", "one", NOON))  # not its own
         with pytest.raises(LeaseLost):
             take("one", NOON + 2 * HOUR)
-        units.run("yes", lambda u: deliveries.release(u, "mail c1", "two", NOON + 2 * HOUR))
+        units.run("yes", lambda u: leases.release(u, "mail c1", "two", NOON + 2 * HOUR))
         assert take("one", NOON + 2 * HOUR) == 3
 
     def test_two_who_take_a_new_lease_at_one_instant_are_one(self, units: Units) -> None:
         def take(unit: Unit, number: int) -> int:
             try:
-                return deliveries.lease(unit, "mail c9", f"worker {number}", HOUR, NOON)
+                return leases.lease(unit, "mail c9", f"worker {number}", HOUR, NOON)
             except LeaseLost:
                 return 0
 
@@ -598,7 +600,7 @@ class TestOutbox:
             "person": None,
             **other,
         }
-        return units.run("ask", lambda u: deliveries.suppressed(u, **asked))  # type: ignore[arg-type]
+        return units.run("ask", lambda u: suppressions.suppressed(u, **asked))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("scope", ["race", "partner", "all"])
     @pytest.mark.parametrize("key", list(SAME))
@@ -606,7 +608,7 @@ class TestOutbox:
         self, units: Units, scope: str, key: str
     ) -> None:
         value = self.SAME[key]
-        units.run("stop", lambda u: deliveries.suppress(u, seeds.stop(scope, **{key: value})))
+        units.run("stop", lambda u: suppressions.suppress(u, seeds.stop(scope, **{key: value})))
         for race, partner, epoch in product(
             (RACE, "other-race"), ("union", "parks"), (EPOCH, "2027-season")
         ):
@@ -621,7 +623,7 @@ class TestOutbox:
     @pytest.mark.parametrize("key", list(SAME))
     def test_a_stop_is_nobody_elses(self, units: Units, key: str) -> None:
         units.run(
-            "stop", lambda u: deliveries.suppress(u, seeds.stop("all", **{key: self.SAME[key]}))
+            "stop", lambda u: suppressions.suppress(u, seeds.stop("all", **{key: self.SAME[key]}))
         )
         other = {"stop_key": OTHER_KEY, "address_token": "8" * 32, "person": 12}
         assert not self.suppressed(units, **other)
@@ -632,24 +634,24 @@ class TestOutbox:
         self, units: Units
     ) -> None:
         loud = ("union",)
-        units.run("stop", lambda u: deliveries.suppress(u, seeds.stop(stop_key=KEY, person=11)))
+        units.run("stop", lambda u: suppressions.suppress(u, seeds.stop(stop_key=KEY, person=11)))
         assert self.suppressed(units, person=11)
         assert not self.suppressed(units, person=11, loud=loud)
         assert self.suppressed(units, person=11, loud=("parks",))
         assert self.suppressed(units, person=11, stop_key=KEY, loud=loud)
-        units.run("stop", lambda u: deliveries.suppress(u, seeds.stop(person=12, bundle=None)))
+        units.run("stop", lambda u: suppressions.suppress(u, seeds.stop(person=12, bundle=None)))
         assert self.suppressed(units, person=12, loud=loud)
 
     def test_the_same_stop_twice_is_one_and_another_address_is_another(self, units: Units) -> None:
         def hear(unit: Unit, _: int) -> None:
-            deliveries.suppress(unit, seeds.stop(person=1, stop_key=KEY, delivery=letter(1).id))
+            suppressions.suppress(unit, seeds.stop(person=1, stop_key=KEY, delivery=letter(1).id))
 
         both(units, "stop", hear)
-        stops = units.run("n", lambda unit: deliveries.stops_by_partner(unit, RACE))
+        stops = units.run("n", lambda unit: suppressions.stops_by_partner(unit, RACE))
         assert stops == {"union": 1}
         # Not tied to a letter, as when a person writes to the operator.
         for key in (KEY, OTHER_KEY):
-            units.run("by hand", lambda u, k=key: deliveries.suppress(u, seeds.stop(stop_key=k)))
+            units.run("by hand", lambda u, k=key: suppressions.suppress(u, seeds.stop(stop_key=k)))
         assert self.suppressed(units, stop_key=OTHER_KEY)
 
     def test_outcomes_count_letters_not_clicks(self, units: Units) -> None:
@@ -657,13 +659,13 @@ class TestOutbox:
         for scope in ("race", "all"):
             for reason in ("stop", "complaint", "hard"):
                 heard = seeds.stop(scope, reason=reason, delivery=letter(1).id)
-                units.run("stop", lambda unit, s=heard: deliveries.suppress(unit, s))
+                units.run("stop", lambda unit, s=heard: suppressions.suppress(unit, s))
 
         def told(name: str) -> int:
             return units.run("out", lambda unit: deliveries.outcome(unit, CAMPAIGN, name))
 
         assert [told(name) for name in ("handed to providers", "bounced", "stopped")] == [1, 1, 1]
-        scopes = units.run("s", lambda unit: deliveries.stopped_scopes(unit, letter(1)))
+        scopes = units.run("s", lambda unit: suppressions.stopped_scopes(unit, letter(1)))
         assert scopes == ["all", "race"]
 
     def test_a_capability_is_found_by_its_hash_alone(self, units: Units) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consortium.service import expire, hear_back
-from consortium.store import deliveries
+from consortium.store import deliveries, suppressions
 from consortium.store.errors import Missing
 from mailer import stops
 from tests.fakes.post import Post
@@ -36,7 +36,7 @@ def test_links_end_and_keys_go_and_stops_stay(post: Post, monkeypatch: pytest.Mo
     with pytest.raises(Missing):
         post.units.read("why", lambda unit: deliveries.by_capability(unit, token))
     key = stops.stop_key(post.office.keys.stop, "m1@example.net").hex()
-    assert post.units.read("s", lambda unit: deliveries.suppressed(
+    assert post.units.read("s", lambda unit: suppressions.suppressed(
         unit, race=RACE, partner="parks", epoch="another", stop_key=key, address_token=None,
         person=None,
     ))  # fmt: skip

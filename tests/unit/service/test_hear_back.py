@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consortium.service import hear_back, plan
-from consortium.store import deliveries
+from consortium.store import suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
 from mailer.transports import InDoubt
@@ -22,7 +22,7 @@ def silenced(post: Post, letter: Delivery, *, person: bool) -> bool:
     """Whether the letter's address, or its person elsewhere, would be left out now."""
     return post.units.run(
         "look",
-        lambda unit: deliveries.suppressed(
+        lambda unit: suppressions.suppressed(
             unit,
             race="oh-house-44",
             partner="parks",
@@ -64,7 +64,7 @@ def test_each_kind_of_return_does_what_it_may_and_no_more(
     for name in ("hard", "complaint", "soft"):
         counted = post.units.run(
             "count",
-            lambda unit, n=name: deliveries.suppressions(unit, "c1", n),  # type: ignore[misc]
+            lambda unit, n=name: suppressions.suppressions(unit, "c1", n),  # type: ignore[misc]
         )
         assert counted == (name == kind)
     others = [one for one in post.letters("c1") if one.id != sent.id]
@@ -98,7 +98,7 @@ def test_a_complaint_ends_all_letters_to_that_address_and_to_the_person_in_this_
     def elsewhere(stop_key: str | None, person: int | None) -> bool:
         return post.units.read(
             "look",
-            lambda unit: deliveries.suppressed(
+            lambda unit: suppressions.suppressed(
                 unit,
                 race="another-race",
                 partner="third",

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from consortium.service import plan as planning
-from consortium.store import campaigns, contributions, deliveries
-from consortium.store.deliveries import Suppression
+from consortium.store import campaigns, contributions, deliveries, suppressions
+from consortium.store.suppressions import Suppression
 from consortium.store.unit import Unit
 from tests.fakes.post import Post
 
@@ -28,7 +28,7 @@ def silence(post: Post, **who: object) -> None:
         "scope": "race", "race": "oh-house-44", "epoch": "2026-season", "reason": "stop",
         "at": post.clock(),
     }  # fmt: skip
-    post.units.run("stop", lambda u: deliveries.suppress(u, Suppression(**{**fields, **who})))  # type: ignore[arg-type]
+    post.units.run("stop", lambda u: suppressions.suppress(u, Suppression(**{**fields, **who})))  # type: ignore[arg-type]
 
 
 def test_no_transaction_holds_more_than_a_slice(
@@ -130,12 +130,12 @@ def test_silences_say_of_everybody_what_asking_one_by_one_says(post: Post) -> No
 
     def both(unit: Unit) -> None:
         where = {"race": "oh-house-44", "epoch": "2026-season", "loud": ["union"]}
-        whole = deliveries.silences(unit, **where)  # type: ignore[arg-type]
+        whole = suppressions.silences(unit, **where)  # type: ignore[arg-type]
         said = set()
         for partner in ("union", "parks", "third"):
             for token in ("a" * 32, "b" * 32, "c" * 32, ""):
                 for person in range(1, 31):
-                    alone = deliveries.suppressed(
+                    alone = suppressions.suppressed(
                         unit, partner=partner, stop_key=None, address_token=token or None,
                         person=person, **where,  # type: ignore[arg-type]
                     )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 from consortium.custodians import CustodianLied, TooFewCustodians
 from consortium.service import decide, hand_over, hear_back, release, send
-from consortium.store import campaigns, contributions, deliveries
+from consortium.store import campaigns, contributions, deliveries, suppressions
 from consortium.store.errors import LeaseLost
 from mailer import stops
 from mailer.errors import LetterRefused
@@ -124,7 +124,7 @@ def test_a_stop_holds_on_every_list_and_at_every_address_of_the_person(
     post.go(post.campaign("c2", union, parks, template={"window": late}))
     assert not {"m1@example.net", "m1@elsewhere.example"} & set(post.mta.to[before:])
     assert len(post.mta.to) - before == 99
-    assert len(post.units.run("n", lambda unit: deliveries.stops_by_partner(unit, "oh-house-44")))
+    assert len(post.units.run("n", lambda unit: suppressions.stops_by_partner(unit, "oh-house-44")))
 
 
 def test_a_stop_of_one_sender_leaves_the_other_lists(post: Post) -> None:
@@ -240,7 +240,7 @@ def test_other_refusals_fail_that_letter_and_silence_nobody(post: Post, outcome:
     post.mta.answers["m2@example.net"] = [outcome]
     post.go(id)
     assert post.states(id) == {"sent": 4, "failed": 1}
-    assert post.units.run("n", lambda unit: deliveries.suppressions(unit, id, "hard")) == 0
+    assert post.units.run("n", lambda unit: suppressions.suppressions(unit, id, "hard")) == 0
 
 
 def test_a_deferred_letter_waits_ever_longer_and_then_goes(post: Post) -> None:
@@ -682,11 +682,11 @@ def test_whom_we_know_to_leave_out_is_never_opened(post: Post, known: str) -> No
                 "person": {"person": mine.person},
             }
             about = {"stop_key": None, "address_token": None, "person": None, **who[known]}
-            stop = deliveries.Suppression(
+            stop = suppressions.Suppression(
                 scope="race", race="oh-house-44", partner=None, epoch="2026-season", bundle=None,
                 reason="stop", delivery=None, at=post.clock(), **about,  # type: ignore[arg-type]
             )  # fmt: skip
-            deliveries.suppress(unit, stop)
+            suppressions.suppress(unit, stop)
 
     chosen = hold_then(post, id, act)
     opened = watched(post)
