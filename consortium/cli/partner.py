@@ -1,36 +1,15 @@
-"""On the partner's computer: read a CSV, tokenise, seal, upload, say yes, keep the receipts."""
+"""The partner's tool: set up, sign, say yes, attest, stop; its lists have modules of their own."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
-from uuid import UUID
+from typing import Any
 
 import click
 
-from consortium.cli import (
-    agreeing,
-    approving,
-    attesting,
-    dryrun,
-    overlap,
-    parting,
-    uploading,
-    withdrawing,
-)
-from consortium.cli.api import Api, SealedKeys
-from consortium.cli.desk import (
-    Desk,
-    confirm,
-    json_option,
-    last_line,
-    progress,
-    say,
-    table,
-    waiting,
-)
-from consortium.cli.errors import ApiRefused, HomeRefused, KeysNotYet, ToolError
+from consortium.cli import agreeing, approving, attesting, withdrawing
+from consortium.cli.api import Api
+from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
+from consortium.cli.errors import HomeRefused, ToolError
 from consortium.cli.home import Home
 from consortium.cli.joining import (
     declared,
@@ -41,11 +20,9 @@ from consortium.cli.joining import (
     rows_option,
     wait_option,
 )
-from consortium.cli.lists import OwnList, own_list, own_lists
-from consortium.cli.overlap import Target
-from consortium.cli.reading import Ready, read_list, report, require_enough, what_leaves
+from consortium.cli.partner_lists import forget, lists_, receipt, upload
+from consortium.cli.taking_back import withdraw
 from consortium.cli.vault import write_whole
-from matching import group
 from matching.evaluation import DEFAULT_CLASS
 from provenance.entry import BROWSER_KEY
 
@@ -77,6 +54,8 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 
 
 command.add_command(join_command)
+for _verb in (upload, forget, lists_, receipt, withdraw):
+    command.add_command(_verb)
 
 
 @command.command()
@@ -100,230 +79,6 @@ def sign(home: Path, wait: float, yes: bool) -> None:
         leaf = agreeing.sign(api, document, wait)
     say(f"Signed and in the log. Your copy: {home / agreeing.FILE}")
     last_line({"digest": digest, "signed": True, "leaf": leaf})
-
-
-@command.command()
-@home_option
-@wait_option
-@click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Upload the usable rows without asking.")
-@click.option("--dry-run", is_flag=True, help="Show which bytes would leave; send nothing.")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="With --dry-run: a folder for copies of everything that would leave.",
-)
-@click.option("--all-rows", is_flag=True, help="Print every refused row.")
-@click.option(
-    "--attest-consent",
-    metavar="BASIS",
-    default="",
-    help="Vouch, in words, that people with unknown status agreed to be written to.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    help="Processes that blind and check; as many as there are cores by default.",
-)
-@json_option
-def upload(
-    home: Path,
-    wait: float,
-    csv: Path,
-    yes: bool,
-    dry_run: bool,
-    out: Path | None,
-    all_rows: bool,
-    attest_consent: str,
-    workers: int | None,
-) -> None:
-    """Tokenise, seal and upload a member list; run it again after an interruption."""
-    who = Home(home)
-    group.available()
-    # What was answered under a key that has ended is of no more use to anybody.
-    uploading.forget_others(who, who.epochs)
-    agreement = agreeing.signed(who).agreement
-    ready = read_list(
-        csv, agreement.fields, attested=bool(attest_consent.strip()), private=who.state
-    )
-    say(*report(ready, every=all_rows))
-    require_enough(ready, agreement)
-    say("", *what_leaves(who, agreement), "")
-    if attest_consent.strip():
-        say("You vouch that people of unknown status agreed; your words stay on this computer.")
-    attested = attest_consent.strip()
-    targets = overlap.targets(who, bytes.fromhex(uploading.digest_of(csv)), attested)
-    if len(targets) > 1:
-        say(*overlap.announced(who))
-    unfinished = [one for one in targets if not one.finished]
-    for one in targets:
-        if one.finished and one.known is not None:
-            uploading.tidy(who, one.known)
-            say(
-                f"This very file is uploaded already, as {one.known.id}. To take it back: withdraw."
-            )
-        elif one.known is not None:
-            say(f"Going on with upload {one.known.id}, begun {one.known.facts['created']}.")
-    if unfinished and not dry_run:
-        confirm(f"Upload {len(ready.members):,} rows?", yes)
-    later = []
-    for one in unfinished:
-        try:
-            _upload_to(
-                one,
-                ready,
-                agreement.fields,
-                attested,
-                wait,
-                workers,
-                dry_run=dry_run,
-                out=out and out / one.epoch if len(targets) > 1 else out,
-            )
-        except KeysNotYet as missing:
-            if one is targets[0]:
-                raise
-            later.append(one.epoch)
-            say(f"Not to {one.epoch} yet: {missing}", "Then run this very command again.")
-    if not dry_run:
-        _uploaded(who, targets, later, ready)
-
-
-def _upload_to(
-    target: Target,
-    ready: Ready,
-    fields: Sequence[str],
-    attested: str,
-    wait: float,
-    workers: int | None,
-    *,
-    dry_run: bool,
-    out: Path | None,
-) -> None:
-    """One upload to one epoch, from sealing to the receipt; after an interruption it goes on."""
-    who, api = target.home, line(target.home)
-    keys = api.key_statements()
-    own = target.begin(ready.members, api.clock)
-    if attested:
-        own.note(consent=attested)
-    members = uploading.in_order(who, own, ready.members)
-    parting.remember(who, own, members)
-    with progress(f"Sealing rows on this computer{target.named}") as steps:
-        uploading.seal_rows(who, own, members, keys, fields, steps)
-    if dry_run:
-        dryrun.show(who, own, members, keys, out)
-        return
-    with progress(f"Codes, evaluated by the custodians{target.named}") as steps:
-        client = outside().custodians()
-
-        def tokenise(keys: SealedKeys) -> None:
-            uploading.tokenise(who, own, members, keys, steps, workers=workers, client=client)
-
-        api.newer_keys(keys, tokenise, api.key_statements)
-    for part in uploading.leaving(own):
-        say(f"Sending {part.name}: {part.size:,} bytes, SHA-256 {part.digest}")
-    leaf = uploading.send(api, own)
-    with waiting("The server has it. Waiting for the log and its witnesses") as state:
-        uploading.finish(api, own, leaf, wait, state)
-    say(
-        f"Done. Receipt: {own.folder / 'receipt.json'}",
-        f"List {own.id}, in the log as {leaf[:16]}...",
-    )
-
-
-def _uploaded(who: Home, targets: list[Target], later: list[str], ready: Ready) -> None:
-    here = [(one.epoch, own) for one in targets if (own := one.known) is not None]
-    mine = {own.id for _, own in here}
-    others = [
-        one
-        for one in own_lists(who)
-        if one.id not in mine and one.has("receipt.json") and not one.withdrawn
-    ]
-    if others:
-        say(
-            f"You have {len(others)} more list(s) there. If this one replaces one, withdraw that: trellis partner lists"  # noqa: E501
-        )
-    each = [{"epoch": epoch, **_result(own, ready)} for epoch, own in here]
-    last_line({**_result(here[0][1], ready), "epochs": each, "later": later})
-
-
-def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
-    return {
-        "id": own.id,
-        "leaf": own.facts.get("leaf"),
-        "rows": len(ready.members),
-        "usable": ready.reading.usable,
-        "refused": ready.reading.refused_total,
-        "repeated": ready.repeated,
-        "receipt": str(own.folder / "receipt.json"),
-    }
-
-
-@command.command()
-@home_option
-@click.option("--yes", is_flag=True, help="Forget without asking.")
-@json_option
-def forget(home: Path, yes: bool) -> None:
-    """Delete what this computer remembers of the custodians' answers."""
-    who = Home(home)
-    say(
-        "A next upload then asks the custodians for every row again, which your quota counts.",
-        "Lists that are uploaded stay as they are.",
-    )
-    confirm("Forget it?", yes, asked_for=True)
-    gone = uploading.forget_others(who, ())
-    say(f"Forgotten: {gone} season(s).")
-    last_line({"forgotten": gone})
-
-
-@command.command("lists")
-@home_option
-@json_option
-def lists_(home: Path) -> None:
-    """Your lists: on this computer, and what the server says of them."""
-    api = line(home)
-    answer = api.get("/contributions")
-    said = [one for one in answer if isinstance(one, dict)]
-    there = {
-        str(one.get("id")): str(one.get("state")) + (", frozen" if one.get("frozen") else "")
-        for one in said
-    }
-    rows = []
-    for own in own_lists(api.home):
-        facts = own.facts
-        here = (
-            "withdrawn" if own.withdrawn else "receipt" if own.has("receipt.json") else "unfinished"
-        )
-        rows.append((own.id, facts["created"], f"{facts['rows']:,}", here, there.pop(own.id, "-")))
-    for stranger, state in there.items():
-        rows.append((stranger, "-", "-", "not on this computer", state))
-    table(("list", "begun", "rows", "here", "server"), rows)
-    if any(one.get("frozen") for one in said):
-        say(
-            "Frozen: more than 2 in 100 of its addresses stopped or called a letter spam. No letter"
-            " leaves from it, and those stops count for their addresses alone, until the operator"
-            " has looked into it with you and says, by name, that it goes on."
-        )
-    last_line({"lists": [{"id": r[0], "here": r[3], "server": r[4]} for r in rows]})
-
-
-@command.command()
-@home_option
-@click.argument("id")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
-@json_option
-def receipt(home: Path, id: str, out: Path) -> None:
-    """Copy a list's receipt; anybody can check it: trellis audit receipt FILE."""
-    who = Home(home)
-    own = own_list(who, id)
-    if not own.has("receipt.json"):
-        api = line(home)
-        answer = api.get(f"/contributions/{UUID(own.id)}")
-        uploading.finish(api, own, str(answer.get("leaf")), 0.0, lambda _state: None)
-    write_whole(out, (own.folder / "receipt.json").read_bytes())
-    say(
-        f"Receipt written to {out}. It opens the facts of this upload to whoever has it; no person is in it."  # noqa: E501
-    )
-    last_line({"id": own.id, "receipt": str(out)})
 
 
 @command.command()
@@ -459,158 +214,6 @@ def _log_each(api: Api, done: list[tuple[str, str]], step: str, wait: float) -> 
     with waiting("Waiting for the log to hold it"):
         for campaign, leaf in done:
             approving.logged(api, campaign, step, leaf, wait)
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """What became of taking back one bundle, or rows of it."""
-
-    own: OwnList
-    leaf: str
-    days: int | None
-    told: withdrawing.Told
-
-    def to_json(self) -> dict[str, Any]:
-        """For the last line."""
-        said = {"id": self.own.id, "leaf": self.leaf, "backup_days": self.days}
-        return {**said, "retired": self.told.done, "missing": self.told.missing}
-
-
-@command.command()
-@home_option
-@wait_option
-@click.argument("id")
-@click.option(
-    "--rows",
-    type=click.File("r", encoding="utf-8"),
-    help="Only these: a file (- is standard input) with a row number or an address in each line.",
-)
-@click.option("--yes", is_flag=True, help="Withdraw without asking.")
-@json_option
-def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -> None:
-    """Take a list back, or with --rows some of its rows: shut at every custodian, then gone."""
-    api = line(home)
-    own = own_list(api.home, id)
-    both = [own, *overlap.twins(api.home, own)]
-    begun = any(parting.unfinished(api.home, one) for one in both)
-    if rows is not None or (begun and not own.withdrawn):
-        _withdraw_rows(api, both, rows, yes, wait)
-        return
-    say(
-        f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
-        *_twins_said(both),
-        "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
-        *_NOT_UNDONE,
-    )
-    confirm("Withdraw this list?", yes, asked_for=True)
-    _left_over([_withdrawn(api, one, wait) for one in both])
-
-
-def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
-    """Take one bundle back; what custodians are missing is said, never swallowed."""
-    if not own.has("entry.json"):
-        own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
-        say(f"{own.id} had never been sent; it is marked withdrawn here.")
-        return _Gone(own, "", None, withdrawing.Told((), ()))
-    # The custodians first: should the server not answer, the rows are shut all the same.
-    if not withdrawing.ghosts(api, own):
-        say("The server gave no ghosts to retire with them: custodians can count these rows now.")
-    with progress("Custodians told to retire the locks") as steps:
-        retired = withdrawing.retire(
-            api.home, own, steps, clock=api.clock, transport=outside().transport
-        )
-    leaf, days = "", None
-    try:
-        leaf, days = withdrawing.withdraw(api, own)
-    except ApiRefused as refused:
-        if refused.status != 404:
-            raise
-        say("The server does not know this list; it is marked withdrawn here.")
-    if leaf:
-        with waiting("Waiting for the log to hold the withdrawal"):
-            withdrawing.logged(api, own, leaf, wait)
-    say(f"Withdrawn. Locks retired at: {', '.join(retired.done) or 'no custodian yet'}.")
-    if days is not None:
-        say(withdrawing.gone(days))
-    return _Gone(own, leaf, days, retired)
-
-
-_NOT_UNDONE = (
-    "It does not undo letters already sent; the log keeps only that it happened.",
-    "The operator's backups forget later; after how many days, it says in its answer.",
-)
-
-
-def _withdraw_rows(
-    api: Api, both: list[OwnList], rows: TextIO | None, yes: bool, wait: float
-) -> None:
-    own = both[0]
-    if own.withdrawn:
-        raise HomeRefused("this list is withdrawn already, all of it")
-    if not all(one.has("receipt.json") for one in both):
-        raise HomeRefused(
-            "this list is not in the log yet: finish its upload, or withdraw it whole"
-        )
-    if rows is not None:
-        numbers = parting.numbers(api.home, own, rows)
-        say(
-            f"List {own.id}: {len(numbers):,} of its rows, {_some(numbers)}.",
-            *_twins_said(both),
-            "They leave the service, and nobody in them gets another letter through this list.",
-            *_NOT_UNDONE,
-        )
-        confirm(f"Withdraw {len(numbers):,} rows?", yes, asked_for=True)
-        for one in both:
-            parting.begin(api.home, one, numbers)
-    else:
-        say(f"Going on with the rows of list {own.id} that were being withdrawn.")
-    _left_over([_rows_gone(api, one, wait) for one in both])
-
-
-def _twins_said(both: list[OwnList]) -> list[str]:
-    return [
-        f"The same file is there for {one.facts['epoch']} too, as {one.id}; both go."
-        for one in both[1:]
-    ]
-
-
-def _rows_gone(api: Api, own: OwnList, wait: float) -> _Gone:
-    """Finish taking back whatever rows of one bundle are on their way out."""
-    told, leaf, days = withdrawing.Told((), ()), "", None
-    for one in parting.unfinished(api.home, own):
-        # The custodians first: should the server not answer, the rows are shut all the same.
-        with progress("Custodians told to retire the locks") as steps:
-            told = parting.retire(
-                api.home, one, steps, clock=api.clock, transport=outside().transport
-            )
-        leaf, days = parting.hand_in(api, own, one)
-        with waiting("Waiting for the log to hold the withdrawal"):
-            parting.logged(api, one, leaf, wait)
-        if not told.missing:
-            parting.forget(api.home, own, one)
-    say(f"Withdrawn. Locks retired at: {', '.join(told.done) or 'no custodian yet'}.")
-    if days is not None:
-        say(withdrawing.gone(days))
-    return _Gone(own, leaf, days, told)
-
-
-def _left_over(done: list[_Gone]) -> None:
-    missing = sorted({one for each in done for one in each.told.missing})
-    last_line(
-        {
-            **done[0].to_json(),
-            "missing": missing,
-            "twins": [one.to_json() for one in done[1:]],
-        }
-    )
-    if missing:
-        say(f"Not reached: {', '.join(missing)}. Run the same command again later.")
-        raise click.exceptions.Exit(3)
-
-
-def _some(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10]))
-    return f"number {shown}{' ...' if len(numbers) > 10 else ''} in your file"
 
 
 @command.command()
