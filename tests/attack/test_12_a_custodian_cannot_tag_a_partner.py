@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from consortium.cli import tokenise
+from consortium.cli import quorum, tokenise
 from consortium.custodians import (
     CustodianDown,
     CustodianLied,
@@ -118,8 +118,8 @@ def test_a_key_for_this_partner_alone_would_pass_without_the_logged_commitment(
     hosts: World, honest: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: whoever believes a commitment that comes with the answer takes tagged tokens."""
-    monkeypatch.setattr(tokenise, "_check", lambda answer, points, statement: 10**9)
-    monkeypatch.setattr(tokenise._Run, "_total", lambda *_: None)
+    monkeypatch.setattr(quorum, "_check", lambda answer, points, statement: 10**9)
+    monkeypatch.setattr(quorum.Quorum, "_total", lambda *_: None)
     about = ABOUT_TOKENS["another key for this partner, with a valid proof of it"][0]
     named: list[CustodianProblem] = []
     with corrupted(hosts, "bea", about=about):

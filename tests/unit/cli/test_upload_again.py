@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from consortium.cli import auditor, dryrun, memory, tokenise
+from consortium.cli.batches import Drawer
 from consortium.cli.home import Home
 from consortium.cli.lists import own_lists
 from consortium.cli.memory import Memory, recollection
@@ -199,7 +200,7 @@ def test_without_the_kept_batches_a_second_try_would_be_charged_again(
 ) -> None:
     file = write(tmp_path / "list.csv", range(ROWS))
     union.world.down = {"c2", "c3"}
-    monkeypatch.setattr(tokenise._Drawer, "write", lambda *_: None)
+    monkeypatch.setattr(Drawer, "write", lambda *_: None)
     assert union.run("upload", file, "--yes").exit_code == 3
     once = union.world.evaluated
     union.world.down = set()
