@@ -204,6 +204,7 @@ def worker(home: Path) -> None:
         publishing.run.name: knobs.publish_seconds,
         publishing.refresh.name: publishing.REFRESH_SECONDS,
         matching.run.name: knobs.match_seconds,
+        matching.tidy.name: matching.TIDY_SECONDS,
     }
     _work(home, "publishing,matching", every, relays=True)
 

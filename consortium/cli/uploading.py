@@ -23,7 +23,7 @@ import rfc8785
 
 from consortium.cli.api import Api, SealedKeys, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
-from consortium.cli.errors import CheckRefused
+from consortium.cli.errors import ApiRefused, CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import (
     FACTS,
@@ -53,6 +53,8 @@ Steps = Callable[[int, int], None]
 EVERY = 256
 """Rows between two reports of progress."""
 PARTS = (("rows", "rows.parquet"), ("outputs", "outputs.sealed"))
+GONE = 410
+"""The status by which the server says that it does not have a part (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,8 +348,17 @@ def send(api: Api, own: OwnList) -> str:
     }
     write_whole(own.folder / "header.json", json.dumps(header, indent=1, sort_keys=True).encode())
     drafted = drafted_once(home, own.folder / "entry.json", "contribution", facts, api.clock)
-    body = {"header": header, **entry_json(drafted)}
-    return same_leaf(drafted, api.post(f"/contributions/{own.id}", body))
+    path, body = f"/contributions/{own.id}", {"header": header, **entry_json(drafted)}
+    try:
+        return same_leaf(drafted, api.post(path, body))
+    except ApiRefused as refused:
+        if refused.status != GONE:
+            raise
+    # They waited there for days without their entry, and were removed: the same bytes once more.
+    own.note(there={})
+    for name, file in PARTS:
+        put_once(api, own, name, own.folder / file)
+    return same_leaf(drafted, api.post(path, body))
 
 
 def put_once(api: Api, own: OwnList, name: str, file: Path) -> str:

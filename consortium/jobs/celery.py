@@ -19,6 +19,7 @@ QUEUES = {
     "match": "matching",
     "freeze": "matching",
     "shred": "matching",
+    "broom": "matching",
     "intend": "matching",
     "mail": "mailing",
     "returns": "mailing",

@@ -3,6 +3,10 @@
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
 from consortium.service import freeze, match, shred
+from consortium.store import doomed, strays
+
+TIDY_SECONDS = 3600.0
+"""Between two looks for artefacts that nothing names."""
 
 
 @app.task(name="match")  # type: ignore[untyped-decorator]
@@ -17,6 +21,17 @@ def run() -> None:
 def forget() -> None:
     """Write successors without what was withdrawn, delete the old files. Repeatable."""
     shred.run(process().bench)
+
+
+@app.task(name="broom")  # type: ignore[untyped-decorator]
+def tidy() -> None:
+    """Doom artefacts that nothing ever named, then delete all that is doomed. Repeatable."""
+    try:
+        bench = process().bench
+        strays.condemn(bench.units, bench.artefacts)
+        doomed.sweep(bench.units, bench.artefacts)
+    finally:
+        relay.answered("broom")
 
 
 @app.task(name="freeze")  # type: ignore[untyped-decorator]

@@ -4,8 +4,10 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -42,6 +44,18 @@ class Artefacts(Protocol):
 
     def exists(self, digest: str) -> bool:
         """Say whether the store has bytes under this name."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Every digest that the store has bytes under, in no order."""
+        ...
+
+    def age(self, digest: str) -> timedelta | None:
+        """How long ago it was last put, by the store's own clock; None when it is not there."""
+        ...
+
+    def tidy(self, before: timedelta) -> None:
+        """Remove what was begun longer ago than this, and never became an artefact."""
         ...
 
 
@@ -105,6 +119,20 @@ class FolderArtefacts:
 
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
+
+    def names(self) -> Iterator[str]:
+        for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+            if _DIGEST.match(path.name):
+                yield path.name
+
+    def age(self, digest: str) -> timedelta | None:
+        return _age_of(self._path(digest))
+
+    def tidy(self, before: timedelta) -> None:
+        for path in self._aside.iterdir():
+            age = _age_of(path)
+            if age is not None and age > before:
+                path.unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:
         return self._folder / _checked(digest)[:2] / digest
@@ -174,6 +202,28 @@ class RemoteArtefacts:
             self._files.invalidate_cache()
             return bool(self._files.isfile(name))
 
+    def names(self) -> Iterator[str]:
+        with _refusing("", "could not be listed", Exception):
+            self._files.invalidate_cache()
+            found = self._files.find(self._root)
+        for path in found:
+            name = str(path).rpartition("/")[2]
+            if _DIGEST.match(name):
+                yield name
+
+    def age(self, digest: str) -> timedelta | None:
+        name = self._name(digest)
+        with _refusing(digest, "could not be looked up", Exception):
+            self._files.invalidate_cache()
+            try:
+                put: datetime = self._files.modified(name)
+            except FileNotFoundError:
+                return None
+        return datetime.now(UTC) - put
+
+    def tidy(self, before: timedelta) -> None:
+        """Nothing: an upload that broke off was never an object, and its copy here is temporary."""
+
     def _name(self, digest: str) -> str:
         return f"{self._root}/{_checked(digest)[:2]}/{digest}"
 
@@ -213,6 +263,13 @@ def _checked(digest: str) -> str:
     if not _DIGEST.match(digest):
         raise ArtefactRefused("an artefact's name is 64 lower-case hex characters")
     return digest
+
+
+def _age_of(path: Path) -> timedelta | None:
+    try:
+        return timedelta(seconds=time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return None
 
 
 def _same(found: str, digest: str) -> None:

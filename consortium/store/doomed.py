@@ -62,18 +62,24 @@ def sweep(units: Units, artefacts: Artefacts) -> int:
     return len(due)
 
 
-def _due(unit: Unit) -> list[str]:
-    due = set(unit.session.scalars(select(DoomedRow.digest)))
-    if not due:
-        return []
-    named: set[str] = set()
+def named(unit: Unit) -> set[str]:
+    """Every artefact that something names which is neither withdrawn nor ended."""
+    found: set[str] = set()
     for column in _NAMED:
-        query = select(column).where(column.in_(due))
+        query = select(column).where(column.is_not(None))
         if column.class_ is ContributionRow:
             # A withdrawn bundle keeps the name of its rows part, and only the name.
             query = query.where(ContributionRow.state.not_in(("withdrawn", "ended")))
         if column.class_ is RollRow:
             query = query.where(RollRow.state != "ended")
-        named.update(digest for digest in unit.session.scalars(query) if digest)
-    unit.session.execute(delete(DoomedRow).where(DoomedRow.digest.in_(named)))
-    return sorted(due - named)
+        found.update(digest for digest in unit.session.scalars(query) if digest)
+    return found
+
+
+def _due(unit: Unit) -> list[str]:
+    due = set(unit.session.scalars(select(DoomedRow.digest)))
+    if not due:
+        return []
+    spared = due & named(unit)
+    unit.session.execute(delete(DoomedRow).where(DoomedRow.digest.in_(spared)))
+    return sorted(due - spared)

@@ -40,6 +40,7 @@ TABLE: tuple[tuple[type[Exception], Problem], ...] = (
     (policies.Denied, Problem("not-allowed", 403, "The rules do not allow this")),
     (store.Missing, Problem("not-found", 404, "There is nothing here")),
     (service.EntryMisfits, Problem("entry-misfits", 422, "The signed entry says something else")),
+    (service.PartMissing, Problem("part-missing", 410, "An uploaded part is not here")),
     (service.WrongState, Problem("wrong-state", 409, "Not in the state that it is in")),
     (service.NotReady, Problem("not-ready", 409, "Something must come first; try again later")),
     (store.Conflict, Problem("conflict", 409, "That id names something else already")),

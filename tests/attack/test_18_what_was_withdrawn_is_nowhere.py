@@ -6,9 +6,11 @@ Parquet file, encrypted token artefacts opened with their own key.
 """
 
 import hashlib
+import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,16 @@ import pytest
 from sqlalchemy import text
 
 from consortium.service import hear_back, look, match, shred
-from consortium.store import campaigns, contributions, deliveries, frames, log, races
+from consortium.store import (
+    campaigns,
+    contributions,
+    deliveries,
+    doomed,
+    frames,
+    log,
+    races,
+    strays,
+)
 from consortium.store.unit import Unit
 from consortium.wiring import pen
 from matching import engine
@@ -265,6 +276,51 @@ def test_a_crash_anywhere_in_shredding_is_finished_by_the_next_run(
         assert server.artefacts.exists(digest)
     shred.run(world.bench)
     assert world.found(world.needles(LEAVING)) == set()
+
+
+def test_what_a_crash_left_without_a_name_is_found_and_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a successor's `put` and the transaction that names it the process ends for good."""
+    units, files = world.post.units, world.post.server.artefacts
+    run = units.run
+
+    def dies(name: str, work: Any) -> Any:
+        if name == "shred-parts":
+            raise MemoryError
+        return run(name, work)
+
+    def later(**passed: int) -> None:
+        """Time passes: on the clock, and for every file that is there."""
+        world.post.clock.now += timedelta(**passed)
+        for path in (world.post.server.folder / "artefacts").rglob("*"):
+            if path.is_file():
+                old = path.stat().st_mtime - timedelta(**passed).total_seconds()
+                os.utime(path, (old, old))
+
+    assert withdraw(world, LEAVING).status_code == 202
+    world.over()
+    with monkeypatch.context() as crash:
+        crash.setattr(units, "run", dies)
+        with pytest.raises(MemoryError):
+            shred.run(world.bench)
+    assert withdraw(world, None).status_code == 202
+    shred.run(world.bench)
+    assert world.found(world.needles(None)), "the control: no name leads to what the crash left"
+
+    parks = files.put(b"another partner's part, whose entry is on its way")
+    assert strays.condemn(units, files) == 0  # seen now for the first time
+    later(days=2, hours=23)
+    assert strays.condemn(units, files) == 0
+    assert files.put(b"another partner's part, whose entry is on its way") == parks  # sent again
+    later(hours=2)
+    assert strays.condemn(units, files) > 0
+    doomed.sweep(units, files)
+    assert world.found(world.needles(None)) == set()
+    assert files.exists(parks)
+    named = units.run("named", doomed.named)
+    assert named
+    assert all(files.exists(digest) for digest in named)
 
 
 def test_an_audience_that_not_everybody_checked_is_cut_anew(world: World) -> None:

@@ -304,6 +304,8 @@ class FakeWorld:
                 self.taken_back[leaf] = body["tags"]
                 return _ok({"leaf": leaf, "backup_days": 30}, 202)
             case ["POST", "contributions", id]:
+                if not {f"{id}/rows", f"{id}/outputs"} <= {*self.parts}:
+                    return _problem(410, "An uploaded part is not here", "upload it first")
                 if self.contributions.setdefault(id, body) != body:
                     return _problem(409, "Conflict", "other bytes")
                 return _ok({"leaf": self._entry(body, kind="bundle", bundle=id)}, 202)

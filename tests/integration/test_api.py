@@ -3,7 +3,9 @@
 import errno
 import hashlib
 import json
+import os
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ import consortium.store.artefacts
 import consortium.web.limits
 import consortium.web.routes.parts
 from consortium.service import ghosts, match
-from consortium.store import contributions, log
+from consortium.store import contributions, log, strays
 from provenance.evidence import Evidence, check
 from provenance.merkle import leaf_hash
 from tests.databases import NOON
@@ -269,7 +271,26 @@ def test_the_same_again_needs_no_outputs_once_they_were_read(any_server: Server)
     any_server.put_parts(other)
     any_server.artefacts.delete(other.header["outputs_digest"])
     unknown = any_server.call("union", "POST", f"/contributions/{other.id}", json=other.offer())
-    assert unknown.status_code == 422
+    assert unknown.status_code == 410
+
+
+def test_a_part_that_lay_there_for_days_without_its_entry_is_sent_again_before_it_is_named(
+    ready: Server,
+) -> None:
+    upload = ready.upload("union")
+    ready.put_parts(upload)
+    digest = upload.header["rows_digest"]
+    path = ready.folder / "artefacts" / digest[:2] / digest
+    before = time.time() - strays.FRESH.total_seconds()
+    os.utime(path, (before, before))
+    path_of, offer = f"/contributions/{upload.id}", upload.offer()
+    answer = ready.call("union", "POST", path_of, json=offer)
+    assert (answer.status_code, answer.json()["type"]) == (410, "urn:trellis:problem:part-missing")
+    assert kept(ready) == []
+    ready.put_parts(upload)
+    assert ready.call("union", "POST", path_of, json=offer).status_code == 202
+    os.utime(path, (before, before))  # named by now: its age counts no more
+    assert ready.call("union", "POST", path_of, json=offer).status_code == 202
 
 
 def test_the_same_again_answers_the_same_and_other_bytes_are_a_conflict(
@@ -401,7 +422,7 @@ def test_a_header_that_misfits_is_refused_with_where(
     offer = upload.offer()
     offer["header"] = {**upload.header, name: value}
     answer = ready.call("union", "POST", f"/contributions/{upload.id}", json=offer)
-    assert answer.status_code in (403, 422)
+    assert answer.status_code in (403, 410, 422)
     assert "ann@" not in answer.text
     assert kept(ready) == []
 

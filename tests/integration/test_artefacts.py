@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -141,9 +142,23 @@ class TestArtefacts:
         with pytest.raises(ArtefactRefused), store.open(digest):
             pass
 
+    def test_what_is_there_can_be_listed_and_has_an_age_since_it_was_last_put(
+        self, store: Artefacts
+    ) -> None:
+        here = {store.put(b"one"), store.put(b"two")}
+        assert set(store.names()) == here
+        gone = hashlib.sha256(b"three").hexdigest()
+        assert store.age(gone) is None
+        for digest in here:
+            age = store.age(digest)
+            assert age is not None
+            assert abs(age) < timedelta(minutes=1)
+        store.tidy(timedelta())
+        assert set(store.names()) == here
+
     @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
     def test_what_is_no_digest_never_becomes_a_path(self, store: Artefacts, name: str) -> None:
-        for ask in (store.read, store.delete, store.exists):
+        for ask in (store.read, store.delete, store.exists, store.age):
             with pytest.raises(ArtefactRefused):
                 ask(name)
 
@@ -203,3 +218,15 @@ def test_any_other_file_system_of_fsspec_works_too() -> None:
     assert store.read(digest) == b"x"
     store.delete(digest)
     assert not store.exists(digest)
+
+
+def test_what_a_dead_process_had_half_written_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    store = artefacts(str(tmp_path / "kept"))
+    kept, half = store.put(b"whole"), tmp_path / "kept" / "aside" / "0123"
+    half.write_bytes(b"half of some")
+    store.tidy(timedelta(days=1))
+    assert half.exists()
+    os.utime(half, (0, 0))
+    store.tidy(timedelta(days=1))
+    assert not half.exists()
+    assert store.read(kept) == b"whole"

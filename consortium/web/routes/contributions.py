@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from consortium.service import contribute, enrol, ghosts, look, withdraw
-from consortium.service.errors import EntryMisfits
-from consortium.store import contributions
+from consortium.service.errors import EntryMisfits, PartMissing
+from consortium.store import contributions, strays
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
@@ -94,9 +94,10 @@ async def put_roll_part(
 
 
 def _arrived(files: Artefacts, **digests: str) -> None:
+    """Parts that are about to be named: here, and put so lately that no broom is after them."""
     for name, digest in digests.items():
-        if not files.exists(digest):
-            raise EntryMisfits(f"upload the part named by {name} first")
+        if not strays.fresh(files, digest):
+            raise PartMissing(f"upload the part named by {name} first, or again")
 
 
 @router.post("/contributions/{id}", status_code=202)
@@ -107,10 +108,11 @@ def post(
     header = offer.header
     # Before its file is opened: nobody's file but the caller's own is looked into.
     require(caller, "contribute", partner=header.partner)
-    _arrived(files, rows_digest=header.rows_digest)
     if all_units.run("known-list", lambda unit: contributions.find(unit, str(id))) is None:
         # Outputs are deleted once they have been read: who asks again sends no second copy.
-        _arrived(files, outputs_digest=header.outputs_digest)
+        _arrived(files, rows_digest=header.rows_digest, outputs_digest=header.outputs_digest)
+    elif not files.exists(header.rows_digest):
+        raise PartMissing("upload the part named by rows_digest first, or again")
     with files.open(header.rows_digest) as path:
         rows = check_rows(path, sealed_bytes=SEALED_BYTES)
     if rows != header.rows:
@@ -250,9 +252,9 @@ def post_roll(
     """Take in one roll slice. Sending it again answers the same."""
     header = offer.header
     require(caller, "enrol_roll")
-    _arrived(files, attributes_digest=header.attributes_digest)
     if all_units.run("known-roll", lambda unit: contributions.find_roll(unit, str(id))) is None:
-        _arrived(files, outputs_digest=header.outputs_digest)
+        parts = {name: getattr(header, name) for name in ("attributes_digest", "outputs_digest")}
+        _arrived(files, **parts)
     leaf = all_units.run(
         "enrol",
         lambda unit: enrol.enrol(

@@ -195,6 +195,29 @@ def joined(world: FakeWorld, folder: Path) -> Desk:
     return conftest.seat.__wrapped__(world, folder)("partner")  # type: ignore[attr-defined,no-any-return]
 
 
+def test_parts_that_the_server_removed_meanwhile_are_sent_again(
+    union: Desk, world: FakeWorld, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "list.csv", range(ROWS))
+    handle = world._handle
+
+    def cut_before_the_entry(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and "/contributions/" in str(request.url):
+            raise PowerCut
+        return handle(request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "_handle", cut_before_the_entry)
+        with pytest.raises(PowerCut):
+            union.run("upload", file, "--yes", "--workers", "1")
+    assert len(puts(world)) == 2
+    world.parts.clear()  # for days nobody came with the entry
+    made = upload(union, file)
+    assert [*world.contributions] == [made["id"]]
+    assert len(puts(world)) == 4
+    assert len(tokens_of(world, made["id"], tmp_path)) == ROWS * TOKENS
+
+
 def test_without_the_kept_batches_a_second_try_would_be_charged_again(
     union: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
