@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from consortium.cli import agreeing, approving, attesting, withdrawing
+from consortium.cli import agreeing, approving, attesting, their_word, withdrawing
 from consortium.cli.api import Api
 from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
 from consortium.cli.errors import HomeRefused, ToolError
@@ -23,6 +23,7 @@ from consortium.cli.joining import (
 from consortium.cli.partner_lists import forget, lists_, receipt, upload
 from consortium.cli.taking_back import withdraw
 from consortium.cli.vault import write_whole
+from consortium.custodians import CustodianAddress, CustodianProblem
 from matching.evaluation import DEFAULT_CLASS
 from provenance.entry import BROWSER_KEY
 
@@ -233,6 +234,28 @@ def stop(home: Path, campaign: str, yes: bool) -> None:
     last_line({"id": campaign, "state": answer.get("state"), "missing": told.missing})
     if told.missing:
         say(f"Not reached: {', '.join(told.missing)}. Run the same command again later.")
+        raise click.exceptions.Exit(3)
+
+
+@command.command()
+@home_option
+@json_option
+def custodians(home: Path) -> None:
+    """Ask each custodian how it stands: your quota there, its keys, what it opened, what is odd."""
+    who, clock, missing = Home(home), outside().clock, []
+    addresses = [CustodianAddress.of(one) for one in who.invite["custodians"]]
+    found = []
+    for said in their_word.everybody(
+        addresses, by=who.id, sign=who.sign, clock=clock, transport=outside().transport
+    ):
+        if isinstance(said, CustodianProblem):
+            missing.append(said.custodian)
+            say(str(said))
+            continue
+        found.append({**said.to_json(), "alarms": list(their_word.alarms(said, clock()))})
+        say(*their_word.words(said, who.id, clock()))
+    last_line({"custodians": found, "missing": missing})
+    if missing:
         raise click.exceptions.Exit(3)
 
 

@@ -24,10 +24,12 @@ from consortium.custodian.ceremony import ROUNDS
 from consortium.custodian.consents import Neighbours
 from consortium.custodian.errors import CustodianError, Refused
 from consortium.custodian.follow import Follow
+from consortium.custodian.for_partners import KIND, for_partner
 from consortium.custodian.ledger import Key, Ledger
 from consortium.custodian.log import Log
 from consortium.custodian.release import Gate, read_asked, unpack
 from consortium.custodian.settings import Actor, Registry, Settings
+from consortium.custodian.standing import stand
 from consortium.custodian.trees import Trees
 from matching import evaluation, locks
 from matching.crypto_errors import CryptoRefused, LockRefused, MessageRefused, PointRefused
@@ -383,6 +385,15 @@ class Custodian:
         signature = desk.give(mailer, {**body, "next": said.get("next")}, self._now())
         return {"custodian": self._settings.id, "signature": signature}
 
+    def standing(self, message: object) -> dict[str, Any]:
+        """Tell a partner, signed, how this custodian stands, as far as that partner may know."""
+        partner, body = self._opened("standing", message, "partner")
+        now = self._now()
+        here = stand(self._settings, self._registry, self._ledger, now, running=True)
+        said = for_partner(here, partner.id, body.get("nonce"), now)
+        signed = close(KIND, said, by=self._settings.id, sign=self._settings.key.sign)
+        return {"response": signed}
+
     def _opened(self, kind: str, message: object, *roles: str) -> tuple[Actor, dict[str, Any]]:
         """Check a signed call: who, what kind, for this custodian, not expired."""
         actor = self._registry.actor(signer(message), *roles)
@@ -483,6 +494,7 @@ def create_app(custodian: Custodian) -> Starlette:
             Route("/roster/{chunk:int}", roster, methods=["POST"]),
             Route("/retire", posts(custodian.retire), methods=["POST"]),
             Route("/stop", posts(custodian.stop), methods=["POST"]),
+            Route("/standing", posts(custodian.standing), methods=["POST"]),
             Route("/countersign", posts(custodian.countersign), methods=["POST"]),
             Route("/release", posts(custodian.open_release), methods=["POST"]),
             Route("/release/{campaign}/close", closing, methods=["POST"]),

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from consortium.custodian.for_partners import KIND, for_partner
+from consortium.custodian.standing import Account, Campaign, Share, Standing
 from mailer import keys as mailer_keys
 from matching import group, locks
-from matching.envelope import open_
+from matching.envelope import close, open_
 from matching.evaluation import answer, read_request, request_digest, sign_response
 from matching.statement import Statement, signed_bytes
 from policies.agreement import default, to_bytes
@@ -65,6 +67,7 @@ class FakeWorld:
     lying: set[str] = field(default_factory=set)
     retired: dict[str, set[str]] = field(default_factory=dict)
     taken_back: dict[str, list[str]] = field(default_factory=dict)
+    stands: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mailer = mailer_keys.generate()
@@ -255,7 +258,26 @@ class FakeWorld:
         if kind == "retire":
             tags = {locks.retire_tag(bytes.fromhex(one)).hex() for one in said["secrets"]}
             self.retired.setdefault(id, set()).update(tags)
+        if kind == "standing":
+            found = for_partner(self.standing(id), body["by"], said["nonce"], NOW)
+            signed = close(KIND, found, by=id, sign=private(id).sign)
+            return httpx.Response(200, json={"response": signed})
         return httpx.Response(200, json={"done": True})
+
+    def standing(self, id: str) -> Standing:
+        """How a custodian stands; tests replace parts of it in ``stands``."""
+        odd = ("has used 1.9 times what its declared list takes once",)
+        good = Standing(
+            id=id, url=f"http://{id}.example", running=True, protection="file", hours="at any time",
+            opens=None, shares=(Share("match", EPOCH, 1, 2, 3),), epochs=(EPOCH,),
+            accounts=(
+                Account(PARTNER, "partner", EPOCH, used=19, allowed=26, uploads=0, odd=odd),
+                Account("valley-league", "partner", EPOCH, used=7, allowed=52, uploads=2),
+            ),
+            campaigns=(Campaign("spring", 811, 1013, "open"),), locks=120_007, withdrawn=17,
+            entries=1234, seen=NOW, splits=(),
+        )  # fmt: skip
+        return replace(good, **self.stands.get(id, {}))
 
     def _who(self, request: httpx.Request) -> str:
         token = request.headers["authorization"].removeprefix("Bearer ")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from consortium.cli.their_word import Word, ask, everybody
 from consortium.cli.tokenise import (
     CustodianLied,
     CustodianRefused,
@@ -51,6 +52,37 @@ def tokens(world: World, statement: Statement, state: Path, **more: Any) -> list
     }
     said.update(more)
     return evaluate_inputs(said.pop("inputs"), **said)
+
+
+def test_a_partner_hears_from_each_custodian_what_it_used_itself_and_nothing_of_others(
+    world: World, tmp_path: Path
+) -> None:
+    statement = world.deal()
+    for one in world.ids:
+        world.quota(one, "union", 8 * 4096)
+    tokens(world, statement, tmp_path / "state")
+    said = {}
+    for who in ("union", "league"):
+        each = everybody(
+            world.addresses,
+            by=who,
+            sign=world.keys[who].sign,
+            clock=lambda: world.now,
+            transport=None,
+        )
+        said[who] = [one for one in each if isinstance(one, Word)]
+    used = {who: [one.quotas[0].used for one in each] for who, each in said.items()}
+    assert used == {"union": [1, 1, 0], "league": [0, 0, 0]}
+    assert [len(one.quotas) for one in said["league"]] == [1, 1, 1]
+    assert {one.shares for one in said["union"]} == {(("match", EPOCH, 1, 2, 3),)}
+    with pytest.raises(CustodianRefused, match="not-allowed"):
+        ask(
+            world.addresses[0],
+            by="mailer",
+            sign=world.keys["mailer"].sign,
+            clock=lambda: world.now,
+            client=world.client,
+        )
 
 
 def run_ceremony(world: World, purpose: str = "match", rounds: int = 12) -> list[Statement]:
