@@ -20,6 +20,8 @@ CURRENT = "hpke.key"
 NEXT = "hpke-next.key"
 GONE = "hpke-gone.key"
 COLLECTED = "hpke-next.json"
+AGAIN = "hpke-again.json"
+"""Who countersigned the key in use again, since too many of those who first did have left."""
 
 
 def settle(home: Path) -> None:
@@ -69,15 +71,15 @@ def discard(home: Path) -> None:
     _sync(home)
 
 
-def collected(home: Path) -> dict[str, Any]:
+def collected(home: Path, name: str = COLLECTED) -> dict[str, Any]:
     """What was agreed and countersigned about the next key so far; empty at first."""
-    path = home / COLLECTED
+    path = home / name
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def collect(home: Path, said: Mapping[str, Any]) -> None:
+def collect(home: Path, said: Mapping[str, Any], name: str = COLLECTED) -> None:
     """Keep that; after a crash it is the old or the new."""
-    _write(home / COLLECTED, json.dumps(dict(said)))
+    _write(home / name, json.dumps(dict(said)))
 
 
 def change(home: Path) -> None:

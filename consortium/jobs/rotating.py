@@ -1,6 +1,6 @@
 """Follow the mail machine's key by another, a step at a time; every step can be taken again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,7 +66,10 @@ class Rotation:
         self._announce(old, now)
         self._say_destroyed()
         said = self.units.run("mailer-key", lambda unit: rotate.known(unit, old.public))
-        early = now < said[0].expires - LEAD * self.life and self._holds(said[0])
+        if now < said[0].expires and not self._vouched(said):
+            self.waits = f"custodians to countersign the key in use again: {self.waits}"
+            return
+        early = now < said[0].expires - LEAD * self.life
         if early and key_files.following(self.home) is None:
             return
         if self._outlived(now):
@@ -98,11 +101,34 @@ class Rotation:
 
         self.units.run("announce", say)
 
-    def _holds(self, known: rotate.Known) -> bool:
-        """Whether tools believe the key in use: who countersigned it may have left since."""
-        if "countersignatures" not in known.facts:
+    def _vouched(self, said: Sequence[rotate.Known]) -> bool:
+        """Whether tools believe the key in use; if not, present custodians are asked for it again.
+
+        Who countersigned it may have left since. It is the same key that is asked for: who stayed
+        gave its word on that for ever, and would give none on another one so soon.
+        """
+        newest = said[-1].facts
+        if "countersignatures" not in newest:
+            return True  # the first one, which the invite names
+        key, given = Successor.of(newest), newest["countersignatures"]
+        if self._enough(key, given):
             return True
-        return self._enough(Successor.of(known.facts), known.facts["countersignatures"])
+        kept = key_files.collected(self.home, key_files.AGAIN)
+        if kept.get("name") != named(key.public):
+            kept = {"name": named(key.public), "countersignatures": {}}
+        stayed = {id: one for id, one in given.items() if self._enough(key, {id: one}, 1)}
+        kept["countersignatures"] = {**stayed, **kept["countersignatures"]}
+        if not self._gathered(key, kept, key_files.AGAIN):
+            return False
+
+        def renew(unit: Unit) -> None:
+            for epoch in self._epochs():
+                rotate.renew(
+                    unit, self.pen, epoch, key.public, kept["countersignatures"], self.clock()
+                )
+
+        self.units.run("key-again", renew)
+        return True
 
     def _outlived(self, now: datetime) -> bool:
         """Whether the next key has ended before it was ever in use."""
@@ -134,7 +160,10 @@ class Rotation:
 
     def _countersigned(self, key: Successor) -> bool:
         """Gather countersignatures until there are enough; each is kept as it comes."""
-        kept = key_files.collected(self.home)
+        return self._gathered(key, key_files.collected(self.home), key_files.COLLECTED)
+
+    def _gathered(self, key: Successor, kept: dict[str, Any], file: str) -> bool:
+        """Ask present custodians that have not countersigned a key; whether enough have now."""
         if self._enough(key, kept["countersignatures"]):
             return True
         why = []
@@ -151,7 +180,7 @@ class Rotation:
                 why.append(f"custodian {id} signed something else")
                 continue
             kept["countersignatures"][id] = given
-            key_files.collect(self.home, kept)
+            key_files.collect(self.home, kept, file)
         self.waits = "; ".join(why)
         return self._enough(key, kept["countersignatures"])
 
@@ -169,10 +198,9 @@ class Rotation:
 
     def _asked(self, custodian: str, key: Successor) -> dict[str, Any]:
         def shown(unit: Unit) -> dict[str, Any]:
-            before = key_files.current(self.home).public
             found = {
                 "offer": rotate.known(unit, key.public, "mailer-offer")[0].leaf,
-                "predecessor": rotate.known(unit, before)[0].leaf,
+                "predecessor": rotate.of_name(unit, key.predecessor)[-1].leaf,
             }
             proofs = {
                 name: look.evidence(unit, leaf, self.log_files) for name, leaf in found.items()

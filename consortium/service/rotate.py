@@ -48,11 +48,16 @@ def known(unit: Unit, public: bytes, kind: str = "mailer") -> list[Known]:
     Args:
         kind: ``mailer``, or ``mailer-offer`` for a key that is not yet in use.
     """
+    return of_name(unit, named(public), kind)
+
+
+def of_name(unit: Unit, name: str, kind: str = "mailer") -> list[Known]:
+    """As ``known``, of a key by its name."""
     found = []
     for one in log.of_kind(unit, "key", "mailer"):
-        facts = {name: part["value"] for name, part in (one.openings or {}).items()}
-        if facts.get("kind") == kind and facts.get("public") == public.hex():
-            found.append(Known(named(public), _moment(facts["expires"]), one.leaf, facts))
+        facts = {part: said["value"] for part, said in (one.openings or {}).items()}
+        if facts.get("kind") == kind and named(bytes.fromhex(facts["public"])) == name:
+            found.append(Known(name, _moment(facts["expires"]), one.leaf, facts))
     return found
 
 
@@ -69,9 +74,25 @@ def announce(
         return
     facts = {"kind": "mailer", "epoch": epoch, "public": public.hex(), "expires": expires, **more}
     if before:  # it serves a further epoch, and ends when it always did
-        facts = {**before[0].facts, "epoch": epoch}
+        facts = {**before[-1].facts, "epoch": epoch}
         facts.pop("actor", None)
     enter.write(unit, pen, "key", facts, now=now)
+
+
+def renew(
+    unit: Unit,
+    pen: enter.Pen,
+    epoch: str,
+    public: bytes,
+    signatures: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Say a key again with the countersignatures of present custodians, once; it ends as before."""
+    for one in [one for one in known(unit, public) if one.facts["epoch"] == epoch][-1:]:
+        facts = {**one.facts, "countersignatures": dict(signatures)}
+        facts.pop("actor", None)
+        if one.facts.get("countersignatures") != facts["countersignatures"]:
+            enter.write(unit, pen, "key", facts, now=now)
 
 
 def offer(unit: Unit, pen: enter.Pen, key: Successor, now: datetime) -> None:

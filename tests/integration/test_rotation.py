@@ -443,9 +443,8 @@ def test_too_few_custodians_leave_the_first_key_in_use(world: World) -> None:
     world.believed()
 
 
-def test_a_key_whose_countersigners_left_is_followed_at_once_and_none_that_is_gone_is_shown(
-    world: World,
-) -> None:
+def countersigner_leaves(world: World) -> bytes:
+    """c1 and c2 vouched for the second key five days ago, and c2 is no custodian any more."""
     world.turn()
     world.down = {"c3"}
     world.later(days=28)
@@ -454,7 +453,7 @@ def test_a_key_whose_countersigners_left_is_followed_at_once_and_none_that_is_go
     world.later(days=3)
     assert world.turn() == ""  # the first key is gone
     second = world.believed()
-    world.later(days=18)
+    world.later(days=2)
     assert world.turn() == ""  # the control: nothing is due
     listed = world.invite()["custodians"]
     rest, gone = [one for one in listed if one["id"] != "c2"], [listed[1]]
@@ -464,13 +463,44 @@ def test_a_key_whose_countersigners_left_is_followed_at_once_and_none_that_is_go
         (world.folder / id / "invite.json").write_text(said)
     shown = world.server.units.run("keys", lambda u: look.keys(u, EPOCH, world.server.backend))
     assert shown["mailer"] is None  # an address typed now is refused, and not lost
+    return second
+
+
+def test_a_key_whose_countersigners_left_is_countersigned_again_at_once(world: World) -> None:
+    second = countersigner_leaves(world)
+    world.down = {"c2", "c3"}
+    assert "countersign the key in use again" in world.turn()
+    assert key_files.following(world.home) is None
+    world.down = {"c1", "c2"}  # c1 is away today: it gave its word on this key for ever
+    assert world.turn() == ""
+    shown = world.shown()
+    assert sorted(shown["countersignatures"]) == ["c1", "c3"]
+    assert world.believed() == second
+    assert len(world.logged("mailer-offer")) == 1
+    assert world.turn() == ""
+    assert len(world.logged("mailer")) == 3  # said again once
+    # And in the end it is followed like every other.
     world.down = {"c2"}
-    assert "log to hold the offer" in world.turn()
-    assert "log to hold the next key" in world.turn()
-    third = world.shown()
-    assert sorted(third["countersignatures"]) == ["c1", "c3"]
-    assert third["predecessor"] == named(second)
+    world.later(days=23)
+    for _ in range(4):
+        world.turn()
+    assert world.shown()["predecessor"] == named(second)
     world.believed()
+
+
+def test_another_key_instead_of_the_same_one_again_would_wait_for_weeks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test before: what custodians answer when a new key is sought so soon."""
+    countersigner_leaves(world)
+    world.down = {"c2"}
+    monkeypatch.setattr(rotating.Rotation, "_vouched", lambda *_: True)
+    key_files.begin(world.home)
+    world.turn()
+    assert "c1 refused (too-soon)" in world.turn()
+    world.later(days=10)
+    world.publish()
+    assert "c1 refused (too-soon)" in world.turn()
 
 
 def test_a_next_key_that_outlived_itself_is_replaced(world: World) -> None:
