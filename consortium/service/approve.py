@@ -18,6 +18,8 @@ from policies.agreement import Agreement
 from policies.authorise import Caller, require
 
 STOPPABLE = ("submitted", "approved", "frozen", "attested", "logged", "sending", "paused")
+TO_FIX = "the audience to be fixed"
+"""What an approved campaign waits for, whether for the first time or once more."""
 RUNNING = ("approved", "frozen", "attested", "logged", "sending")
 
 
@@ -187,7 +189,7 @@ def approve(
     if len(set(yes) & set(one.manifest["sources"])) >= approvals.needed(
         terms, one.manifest["sources"]
     ):
-        campaigns.change(unit, id, state="approved", waiting_for="the audience to be fixed")
+        campaigns.change(unit, id, state="approved", waiting_for=TO_FIX)
         unit.after("freeze", campaign=id)
     return leaf
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from consortium.service import enter
+from consortium.service import approve, enter
 from consortium.service.match import Bench
 from consortium.service.settle import OVER
 from consortium.store import campaigns, contributions, deliveries, doomed, frames, texts
@@ -21,7 +21,6 @@ from matching.bundle import without_rows
 
 CUT = "cut:"
 """Marks a campaign whose audience holds bare locks, until it can be opened no more."""
-LEFT = "somebody withdrew their row; the audience is cut anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +166,14 @@ def _replace_audience(
 
 
 def _cut_anew(unit: Unit, one: campaigns.Campaign) -> None:
-    """Nothing can be opened under this root yet: its sources check another one."""
+    """Nothing can be opened under this root yet: its sources check another one.
+
+    They are told what they were told before it was cut for the first time: never that, or why,
+    somebody of another list left.
+    """
     campaigns.unattest(unit, one.id)
     none = {"nonce": None, "root": None, "audience_digest": None}
-    campaigns.change(unit, one.id, state="approved", waiting_for=LEFT, **none)
+    campaigns.change(unit, one.id, state="approved", waiting_for=approve.TO_FIX, **none)
     doomed.doom(unit, [one.audience_digest])
     unit.after("freeze", campaign=one.id)
 

@@ -18,7 +18,7 @@ import duckdb
 import pytest
 from sqlalchemy import text
 
-from consortium.service import hear_back, look, match, shred
+from consortium.service import approve, hear_back, look, match, shred
 from consortium.store import (
     campaigns,
     contributions,
@@ -324,18 +324,29 @@ def test_what_a_crash_left_without_a_name_is_found_and_goes(
 
 
 def test_an_audience_that_not_everybody_checked_is_cut_anew(world: World) -> None:
+    def seen() -> list[Any]:
+        server, path = world.post.server, f"/campaigns/{world.campaign}"
+        return [server.call(who, "GET", path).json() for who in ("parks", "union", "cora")]
+
+    def fresh(unit: Unit) -> None:
+        campaigns.change(unit, world.campaign, state="approved", waiting_for=approve.TO_FIX)
+
     def frozen(unit: Unit) -> None:
-        campaigns.change(unit, world.campaign, state="frozen")
+        campaigns.change(unit, world.campaign, state="frozen", waiting_for="checks")
         said = campaigns.Approval(world.campaign, "parks", "attest", "1" * 64, MORNING)
         campaigns.approve(unit, said)
 
+    world.post.units.run("fresh", fresh)
+    before = seen()
     world.post.units.run("frozen", frozen)
+    assert seen() != before
     old = world.campaign_of().audience_digest
     withdraw(world, LEAVING)
     shred.run(world.bench)
     now = world.campaign_of()
+    # No other partner, and no coordinator, can read off that or why somebody left.
+    assert seen() == before
     assert (now.state, now.root, now.audience_digest) == ("approved", None, None)
-    assert now.waiting_for == shred.LEFT
     assert old is not None
     assert not world.post.server.artefacts.exists(old)
     left = world.post.units.run("yes", lambda u: campaigns.approvals(u, world.campaign, "attest"))
