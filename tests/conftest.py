@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,7 @@ class Minutes:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.tests: dict[str, set[str]] = defaultdict(set)
+        self.began = time.monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add one phase of one test to its area."""
@@ -83,9 +85,27 @@ class Minutes:
                 f"{area:<14} {took / 60:6.2f} min  {len(self.tests[area]):5d} tests"
             )
         whole = sum(self.seconds.values())
-        terminalreporter.write_line(f"{'all':<14} {whole / 60:6.2f} min")
+        clock = (time.monotonic() - self.began) / 60
+        terminalreporter.write_line(
+            f"{'all':<14} {whole / 60:6.2f} min, in {clock:.2f} by the clock"
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Count the minutes of this run."""
     config.pluginmanager.register(Minutes(), "minutes")
+
+
+COSTLY = ("rehearsal", "installation")
+"""Fixtures that take a minute to make: their tests share one."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where two processes share a run, a file stays whole; so do tests of one costly thing."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        names = getattr(item, "fixturenames", ())
+        costly = [f"{name} of {file.split('/')[1]}" for name in COSTLY if name in names]
+        item.add_marker(pytest.mark.xdist_group([*costly, file][0]))
