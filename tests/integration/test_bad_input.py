@@ -21,7 +21,7 @@ import pytest
 from tests.installation import HEADER, Installation, Said, members, trellis, write_list
 
 CANARY = "Zqxcanary"
-PER_ROW = 8192
+PER_ROW = 1024
 """Bytes of memory that one more row of a list may cost the partner's tool."""
 Rows = list[list[str]]
 
