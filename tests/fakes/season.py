@@ -338,8 +338,14 @@ class Season:
 
     # -- letters -------------------------------------------------------------------------------
 
-    def campaign(self, **other: Any) -> str:
-        """A campaign over everybody, approved by both partners and frozen by the worker."""
+    def campaign(
+        self,
+        *,
+        sources: Sequence[str] = tuple(sorted(PARTNERS)),
+        precincts: Sequence[str] = ("44-0", "44-1"),
+        **other: Any,
+    ) -> str:
+        """A campaign over everybody, approved by its sources and frozen by the worker."""
         id = str(uuid4())
         day = self.clock()
         stamp = "%Y-%m-%dT%H:%M:%SZ"
@@ -351,12 +357,11 @@ class Season:
             "window": {"opens": day.strftime(stamp),
                        "closes": (day + timedelta(days=2)).strftime(stamp)},
         }  # fmt: skip
-        sources = sorted(PARTNERS)
         manifest = {
             "campaign": id,
             "race": RACE,
-            "definition": {"places": {"precinct": ["44-0", "44-1"]}},
-            "sources": sources,
+            "definition": {"places": {"precinct": list(precincts)}},
+            "sources": list(sources),
             "template": approve.template_digest(template),
             "agreement": agreement.digest(self.server.agreement),
             "links": [],
@@ -478,11 +483,13 @@ class _Custodians:
 
     def __init__(self, season: Season) -> None:
         self.season, self.asked = season, 0
+        self.received: list[dict[str, Any]] = []
 
     def shared(
-        self, manifest: Mapping[str, Any], *, locks: Sequence[bytes], **_: Any
+        self, manifest: Mapping[str, Any], *, locks: Sequence[bytes], **more: Any
     ) -> dict[bytes, bytes]:
         self.asked += 1
+        self.received.append({"manifest": manifest, "locks": list(locks), **more})
         one = self.season.units.run(
             "look", lambda unit: campaigns.get(unit, str(manifest["campaign"]))
         )
@@ -516,20 +523,23 @@ class Kept:
         self.season = Season(Server(folder, Units(base, clock), clock), folder)
         clock.now = MORNING
         self.season.everything(EPOCH)
-        self.first = self._keep(folder.with_name(f"{folder.name}-first"))
+        self.first = keep(self.season, folder.with_name(f"{folder.name}-first"))
         self.season.open()
         self.season.everything(NEXT)
-        self.overlap = self._keep(folder.with_name(f"{folder.name}-overlap"))
+        self.overlap = keep(self.season, folder.with_name(f"{folder.name}-overlap"))
         base.dispose()
 
-    def _keep(self, to: Path) -> tuple[Path, dict[str, Any]]:
-        self.season.units.forget()
-        shutil.copytree(self.folder, to)
-        known = ("mailer", "dealt", "deks", "rows")
-        return to, {name: copy(getattr(self.season, name)) for name in known}
+
+def keep(season: Season, to: Path) -> tuple[Path, dict[str, Any]]:
+    """A season as it stands, for ``again``: its folder, and what only its actors know."""
+    season.units.forget()
+    shutil.copytree(season.folder, to)
+    known = ("mailer", "dealt", "deks", "rows")
+    return to, {name: copy(getattr(season, name)) for name in known}
 
 
-def _again(kept: tuple[Path, dict[str, Any]], folder: Path) -> Iterator[Season]:
+def again(kept: tuple[Path, dict[str, Any]], folder: Path) -> Iterator[Season]:
+    """A copy of a season that was kept, in its own folder."""
     whole, known = kept
     shutil.copytree(whole, folder)
     base = engine(f"sqlite:///{folder / DATABASE}")
@@ -553,10 +563,10 @@ def kept_season(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path)
 @pytest.fixture
 def season(kept_season: Kept, tmp_path: Path) -> Iterator[Season]:
     """A race in its first epoch: roll and lists are there, matched, in the roster."""
-    yield from _again(kept_season.first, tmp_path / "server")
+    yield from again(kept_season.first, tmp_path / "server")
 
 
 @pytest.fixture
 def overlap(kept_season: Kept, tmp_path: Path) -> Iterator[Season]:
     """The same, and everything is there for the next epoch too; the race has not moved."""
-    yield from _again(kept_season.overlap, tmp_path / "server")
+    yield from again(kept_season.overlap, tmp_path / "server")
