@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from pathlib import Path
@@ -11,14 +11,18 @@ from consortium.cli.errors import HomeRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.vault import part_of, write_whole
 from matching.locks import retire_tag
+from matching.recipes import RECIPES
 
 FACTS = "list.json"
 ROWS = "rows.enc"
 ADDRESSES = "addresses.enc"
 GONE = "gone.enc"
+NAMES = "names.enc"
+"""Under which names the memory has what custodians answer for each row of a list."""
 OUTPUT_BYTES = 64
 _ROW = struct.Struct(">I32s32s10s")
 """Row number, secret, lock, ZIP; the tag is the secret's hash."""
+_NAME_BYTES = 16
 _FRAME = 4096
 
 
@@ -114,6 +118,18 @@ def blank_rows(home: Home, own: OwnList, numbers: Collection[int]) -> None:
         keep_addresses(home, own, (bytes(len(raw)) if n in places else raw for n, raw in whole))
 
 
+def blank_names(home: Home, own: OwnList, numbers: Collection[int]) -> None:
+    """Forget under which names the memory has the answers for withdrawn rows. Repeatable."""
+    if not own.has(NAMES):
+        return
+    rows = (_ROW.unpack(raw)[0] for raw in _cut(home, own.folder / ROWS, _ROW.size))
+    size = _NAME_BYTES * (len(RECIPES) + 1)
+    named = zip(rows, _cut(home, own.folder / NAMES, size), strict=True)
+    _keep(
+        home, own.folder / NAMES, (bytes(size) if n in {0, *numbers} else raw for n, raw in named)
+    )
+
+
 def packed(row: OwnRow) -> bytes:
     """A row's constant number of bytes; its address token is kept elsewhere, once it is known."""
     return _ROW.pack(row.row, row.secret, row.lock, row.zip.encode())
@@ -127,6 +143,22 @@ def keep_rows(home: Home, own: OwnList, rows: Iterable[bytes]) -> None:
 def keep_addresses(home: Home, own: OwnList, outputs: Iterable[bytes]) -> None:
     """Remember each row's address token, 64 bytes, in the order of the upload."""
     _keep(home, own.folder / ADDRESSES, outputs)
+
+
+def keep_names(home: Home, own: OwnList, rows: Iterable[Sequence[bytes]]) -> None:
+    """Remember each row's names in the memory, in the order of the upload; at most one a recipe."""
+    size = _NAME_BYTES * (len(RECIPES) + 1)
+    _keep(home, own.folder / NAMES, (b"".join(row).ljust(size, b"\0") for row in rows))
+
+
+def live_names(home: Home, epoch: str) -> Iterator[bytes]:
+    """Every name in an epoch's memory that a row of a live list has, finished or not."""
+    for own in own_lists(home):
+        if own.withdrawn or own.facts.get("epoch", epoch) != epoch or not own.has(NAMES):
+            continue
+        for one in _cut(home, own.folder / NAMES, _NAME_BYTES):
+            if any(one):  # else the row has no such token, or was withdrawn
+                yield one
 
 
 def _keep(home: Home, path: Path, records: Iterable[bytes]) -> None:

@@ -6,6 +6,11 @@ one point under one key, so a nonce never meets other bytes). Who has the file a
 signing key can neither read a point nor test a guess. The 64-byte output is made from point and
 input when it is asked for. An entry that no upload has asked for in ``LIFE_DAYS`` goes.
 
+An entry also goes as soon as no row of a live list has its input: when rows or a list are
+withdrawn, and at the next upload (`sweep`). Then its bytes are in neither file nor write-ahead log.
+What a disk, its snapshots or backups of the home still hold of earlier bytes is beyond this tool;
+they open under the home's signing key alone.
+
 A batch is in here before its blinds are deleted: that is what makes an interrupted run go on
 without asking anything twice.
 """
@@ -18,6 +23,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -28,6 +34,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from consortium.cli.home import Home
+from consortium.cli.lists import live_names
 from consortium.cli.vault import private_folder
 from matching import oprf
 from matching.statement import Statement
@@ -47,6 +54,7 @@ CREATE TABLE IF NOT EXISTS kept (id BLOB PRIMARY KEY, point BLOB NOT NULL, day I
 CREATE TABLE IF NOT EXISTS heard (custodian TEXT PRIMARY KEY, total INTEGER NOT NULL,
     request TEXT NOT NULL, response TEXT NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE asked (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE live (id BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -70,7 +78,10 @@ class Memory:
     ) -> None:
         private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._sql = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
+        # A sweep of a long list holds the file for a minute.
+        self._sql = sqlite3.connect(
+            path, check_same_thread=False, isolation_level=None, timeout=600
+        )
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._sql.execute(f"PRAGMA {pragma}")
         self._sql.executescript(_SCHEMA)
@@ -94,6 +105,10 @@ class Memory:
         with self._lock:
             return int(self._sql.execute("SELECT count(*) FROM kept").fetchone()[0])
 
+    def names(self, inputs: Sequence[bytes]) -> list[bytes]:
+        """Under which names of 16 bytes these are kept; nobody without the key can make them."""
+        return [hmac.digest(self._name, one, hashlib.sha256)[:_ID_BYTES] for one in inputs]
+
     def find(self, inputs: Sequence[bytes]) -> list[bytes | None]:
         """Return each input's point, None where it is not known; an entry that was bent is not known."""  # noqa: E501
         named = [hmac.digest(self._name, one, hashlib.sha256) for one in inputs]
@@ -116,7 +131,7 @@ class Memory:
 
     def fresh(self, inputs: Sequence[bytes]) -> list[bytes]:
         """Return those, each once, that are neither known nor being asked for in this run."""
-        named = [hmac.digest(self._name, one, hashlib.sha256)[:_ID_BYTES] for one in inputs]
+        named = self.names(inputs)
         # First what is being asked for: what ends meanwhile is found among the known.
         asked = {id for (id,) in self._rows("SELECT id FROM asked WHERE id IN", named)}
         points = self.find(inputs)
@@ -129,8 +144,9 @@ class Memory:
 
     def asking(self, inputs: Sequence[bytes]) -> None:
         """Note that these are being asked for; forgotten when the run ends, however it ends."""
-        named = ((hmac.digest(self._name, one, hashlib.sha256)[:_ID_BYTES],) for one in inputs)
-        self._write("INSERT OR IGNORE INTO asked VALUES (?)", named)
+        self._write(
+            "INSERT OR IGNORE INTO asked VALUES (?)", ((one,) for one in self.names(inputs))
+        )
 
     def _opened(self, name: bytes, sealed: bytes | None) -> bytes | None:
         if sealed is None:
@@ -165,6 +181,31 @@ class Memory:
             rows.append((id, self._aead.encrypt(nonce, point, id), today))
         # In the order of the file's pages: a list of millions is written page by page.
         self._write("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", sorted(rows))
+
+    def keep_only(self, live: Callable[[], Iterable[bytes]]) -> int:
+        """Drop every entry but those of these names, and every byte of it here; how many went.
+
+        Args:
+            live: asked once nobody else can write. Whoever puts an answer has told its name before,
+                so that no answer of an upload beside this one is dropped.
+        """
+        with self._lock:
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                names = ((one,) for one in live())
+                self._sql.executemany("INSERT OR IGNORE INTO live VALUES (?)", names)
+                gone = self._sql.execute(
+                    "DELETE FROM kept WHERE id NOT IN (SELECT id FROM live)"
+                ).rowcount
+                self._sql.execute("DELETE FROM live")
+            except BaseException:
+                self._sql.execute("ROLLBACK")
+                raise
+            self._sql.execute("COMMIT")
+            # ``secure_delete`` has overwritten them in the file; the log still has the old pages,
+            # also those of a sweep that a crash cut off here.
+            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return gone
 
     def _write(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         with self._lock:
@@ -206,11 +247,29 @@ def recollection(home: Home, statement: Statement) -> Memory:
     return Memory(path, home.secret("memory"), statement.sid)
 
 
+def sweep(home: Home) -> int:
+    """Drop what was answered for rows that are in no live list of this home; how many entries."""
+    gone = 0
+    for path in _files(home):
+        # No key statement is needed to drop an entry by its name.
+        with Memory(path, home.secret("memory"), "") as memory:
+            gone += memory.keep_only(partial(live_names, home, _epoch(path)))
+    return gone
+
+
+def _files(home: Home) -> list[Path]:
+    return sorted((home.path / "memory").glob("*.sqlite"))
+
+
+def _epoch(path: Path) -> str:
+    return path.name.rsplit(".", 2)[0]
+
+
 def forget(home: Home, *, but: Collection[str] = ()) -> int:
     """Delete the memory of every epoch but these; returns how many files went."""
     gone = 0
-    for path in sorted((home.path / "memory").glob("*.sqlite")):
-        if path.name.rsplit(".", 2)[0] in but:
+    for path in _files(home):
+        if _epoch(path) in but:
             continue
         for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             with suppress(FileNotFoundError):

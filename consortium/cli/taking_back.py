@@ -6,12 +6,14 @@ from typing import Any, TextIO
 
 import click
 
-from consortium.cli import overlap, parting, withdrawing
+from consortium.cli import overlap, parting, uploading, withdrawing
 from consortium.cli.api import Api
 from consortium.cli.desk import confirm, json_option, last_line, progress, say, waiting
 from consortium.cli.errors import ApiRefused, HomeRefused
+from consortium.cli.home import Home
 from consortium.cli.joining import home_option, line, outside, wait_option
-from consortium.cli.lists import OwnList, own_list
+from consortium.cli.lists import ADDRESSES, NAMES, OwnList, blank_names, own_list
+from consortium.cli.memory import sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -
         f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
         *_twins_said(both),
         "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
+        "What the custodians answered for them is forgotten here too. To replace a list, upload",
+        "the new one first: else all its rows count against your quota again.",
         *_NOT_UNDONE,
     )
     confirm("Withdraw this list?", yes, asked_for=True)
@@ -63,6 +67,7 @@ def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
     """Take one bundle back; what custodians are missing is said, never swallowed."""
     if not own.has("entry.json"):
         own.note(withdrawn=api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        _let_go(api.home, own)
         say(f"{own.id} had never been sent; it is marked withdrawn here.")
         return _Gone(own, "", None, withdrawing.Told((), ()))
     # The custodians first: should the server not answer, the rows are shut all the same.
@@ -79,6 +84,7 @@ def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
         if refused.status != 404:
             raise
         say("The server does not know this list; it is marked withdrawn here.")
+    _let_go(api.home, own)
     if leaf:
         with waiting("Waiting for the log to hold the withdrawal"):
             withdrawing.logged(api, own, leaf, wait)
@@ -86,6 +92,17 @@ def _withdrawn(api: Api, own: OwnList, wait: float) -> _Gone:
     if days is not None:
         say(withdrawing.gone(days))
     return _Gone(own, leaf, days, retired)
+
+
+def _let_go(home: Home, own: OwnList) -> None:
+    """Forget here what knew the people of a withdrawn list; its secrets stay, to retire its rows.
+
+    Repeatable, and done again by every later upload as far as the memory goes.
+    """
+    uploading.tidy(home, own)
+    for name in (NAMES, ADDRESSES, parting.FINDER):
+        (own.folder / name).unlink(missing_ok=True)
+    sweep(home)
 
 
 _NOT_UNDONE = (
@@ -137,6 +154,8 @@ def _rows_gone(api: Api, own: OwnList, wait: float) -> _Gone:
                 api.home, one, steps, clock=api.clock, transport=outside().transport
             )
         leaf, days = parting.hand_in(api, own, one)
+        blank_names(api.home, own, one.numbers)
+        sweep(api.home)
         with waiting("Waiting for the log to hold the withdrawal"):
             parting.logged(api, one, leaf, wait)
         if not told.missing:

@@ -30,11 +30,13 @@ from consortium.cli.lists import (
     OwnList,
     OwnRow,
     keep_addresses,
+    keep_names,
     keep_rows,
     own_lists,
     packed,
 )
 from consortium.cli.memory import Memory, forget, recollection
+from consortium.cli.memory import sweep as sweep_memory
 from consortium.cli.spool import Member, Members, Spool
 from consortium.cli.tokenise import CustodianAddress, evaluate_missing, prepared
 from consortium.cli.vault import part_of, private_folder, sweep, write_whole
@@ -222,6 +224,8 @@ def tokenise(
         return
     with recollection(home, keys.match) as memory:
         about = asking(home, own, keys.match, keys.match_evidence, client, blinded=True)
+        # Before anything is asked: what a live list has named, no sweep takes from the memory.
+        keep_names(home, own, (memory.names([*inputs_of(one)]) for one in members))
         evaluate(
             each_input(members),
             memory=memory,
@@ -237,6 +241,7 @@ def tokenise(
             # Before the outputs get their name: then nothing looks at the members again.
             keep_addresses(home, own, (addresses.read(n) for n in range(len(addresses))))
         memory.prune()
+    sweep_memory(home)
 
 
 def prepare(
@@ -278,8 +283,13 @@ def asking(
 def each_input(members: Iterable[Member]) -> Iterator[bytes]:
     """Every input of a list, row by row; a missing field makes none."""
     for member in members:
-        yield from (one for one in member.inputs if one is not None)
-        yield member.address
+        yield from inputs_of(member)
+
+
+def inputs_of(member: Member) -> Iterator[bytes]:
+    """The inputs of one row, its address last."""
+    yield from (one for one in member.inputs if one is not None)
+    yield member.address
 
 
 def _triples(
