@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from consortium.cli.custodian_home import found, founding_options
-from consortium.cli.desk import UNREACHABLE, Desk, Stopped, json_option, last_line, say
+from consortium.cli.desk import UNREACHABLE, Desk, Stopped, confirm, json_option, last_line, say
 from consortium.cli.differences import rows_of
 from consortium.cli.errors import ToolError
 from consortium.cli.home import Home, read_invite
@@ -182,7 +182,26 @@ def restore(home: Path, file: Path) -> None:
         "the books are put back, and know it: start `trellis custodian serve`",
         "Points reserved since that copy count as spent; letters opened since then keep others "
         "shut for up to eight days.",
+        "No letter is helped before the others have told what was taken back and stopped since.",
     )
+
+
+@command.command()
+@_home
+@click.option("--yes", is_flag=True, help="Go on without asking.")
+def resume(home: Path, yes: bool) -> None:
+    """Help letters again after a restore, though too few others can say what was missed."""
+    with _said(), closing(Ledger(read_settings(home).database, Shut())) as ledger:
+        if not ledger.untold():
+            raise ToolError("nothing is owed here: the others have told, or nothing was put back")
+        say(
+            "Rows taken back and letters stopped since that copy are not known here, but for "
+            "what another custodian told.",
+            "Ask every partner first: a stop is repeated by the same `trellis partner stop`.",
+        )
+        confirm("Go on by your own word?", yes)
+        ledger.catch_up("by the word of its owner", utc())
+    say("It helps letters again; whoever can still be asked is asked.")
 
 
 @command.command()

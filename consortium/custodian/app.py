@@ -30,6 +30,7 @@ from consortium.custodian.log import Log
 from consortium.custodian.release import Gate, read_asked, unpack
 from consortium.custodian.settings import Actor, Registry, Settings
 from consortium.custodian.standing import stand
+from consortium.custodian.telling import Telling
 from consortium.custodian.trees import Trees
 from matching import evaluation, locks
 from matching.crypto_errors import CryptoRefused, LockRefused, MessageRefused, PointRefused
@@ -71,6 +72,7 @@ class Custodian:
         self.anchors = Anchors(
             lambda: self._settings, ledger, registry, self._log, now, follow, neighbours
         )
+        self.telling = Telling(lambda: self._settings, ledger, registry, neighbours, now)
 
     # -- tokens -----------------------------------------------------------------------------------
 
@@ -232,6 +234,7 @@ class Custodian:
         digests = (asked.digest, hashlib.sha256(asked.locks).hexdigest())
         if (said.get("digest"), said.get("locks")) != digests:
             raise Refused("not-signed", "the mailer signed another manifest or other locks", 400)
+        self._caught_up()
         key = self._seal_key(asked.locks)
         _same_version(said.get("version"), key.statement)
         gate = self._gate(key.statement)
@@ -248,6 +251,16 @@ class Custodian:
             self.anchors.open(release, per_week)
         chunks = -(-len(asked.locks) // (32 * locks.CHUNK_LOCKS))
         return {"campaign": opened, "chunks": chunks, "index": self._index(key)}
+
+    def _caught_up(self) -> None:
+        """Books that were put back lack retirements, stops and countersignatures since.
+
+        Raises:
+            Refused: ``restored`` until the log is newer, ``untold`` until others have told.
+            LogUnreachable: the log was not followed since the start, and cannot be now.
+        """
+        self.anchors.ready()
+        self.telling.check()
 
     def _gate(self, key: Statement) -> Gate:
         return Gate(self._registry, self._log, self._now, self._settings.fresh, key)
@@ -289,6 +302,7 @@ class Custodian:
         A lock that was retired is answered with 32 zero bytes: its share never leaves again.
         """
         mailer, body = self._opened("release-answer", message, "mailer")
+        self._caught_up()
         release = self._ledger.release(campaign)
         if (body.get("campaign"), body.get("chunk")) != (campaign, chunk):
             raise Refused("not-signed", "the mailer signed another chunk", 400)
@@ -381,6 +395,7 @@ class Custodian:
     def countersign(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Countersign the mail machine's next key, once an interval."""
         mailer, said = self._opened("countersign", body.get("call"), "mailer")
+        self._caught_up()
         desk = countersign.Desk(self._settings, self._registry, self._ledger, self._log)
         signature = desk.give(mailer, {**body, "next": said.get("next")}, self._now())
         return {"custodian": self._settings.id, "signature": signature}
@@ -397,7 +412,10 @@ class Custodian:
     def _opened(self, kind: str, message: object, *roles: str) -> tuple[Actor, dict[str, Any]]:
         """Check a signed call: who, what kind, for this custodian, not expired."""
         actor = self._registry.actor(signer(message), *roles)
-        body = open_(kind, message, public=actor.public)
+        return actor, self._for_us(kind, message, actor.public)
+
+    def _for_us(self, kind: str, message: object, public: bytes) -> dict[str, Any]:
+        body = open_(kind, message, public=public)
         if body.get("custodian") != self._settings.id:
             raise Refused("not-signed", "the call was signed for another custodian", 400)
         try:
@@ -405,7 +423,17 @@ class Custodian:
         except ValueError as error:
             raise Refused("malformed", "the call does not say when it expires", 400) from error
         self._in_time(expires)
-        return actor, body
+        return body
+
+    # -- other custodians -------------------------------------------------------------------------
+
+    def tell(self, message: object) -> dict[str, Any]:
+        """Tell another custodian, whose books were put back, what was retired and stopped."""
+        by = signer(message)
+        public = self._registry.others(self._settings.id).get(by)
+        if public is None:
+            raise Refused("unknown-actor", "only another custodian of the invite is told")
+        return self.telling.answer(by, self._for_us("tell", message, public).get("key"))
 
     # -- public -----------------------------------------------------------------------------------
 
@@ -495,6 +523,7 @@ def create_app(custodian: Custodian) -> Starlette:
             Route("/retire", posts(custodian.retire), methods=["POST"]),
             Route("/stop", posts(custodian.stop), methods=["POST"]),
             Route("/standing", posts(custodian.standing), methods=["POST"]),
+            Route("/told", posts(custodian.tell), methods=["POST"]),
             Route("/countersign", posts(custodian.countersign), methods=["POST"]),
             Route("/release", posts(custodian.open_release), methods=["POST"]),
             Route("/release/{campaign}/close", closing, methods=["POST"]),

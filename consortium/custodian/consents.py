@@ -1,5 +1,6 @@
 """Who agreed to a steward's bulk run or to a larger list: this custodian, and the others."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -8,12 +9,18 @@ import httpx
 
 from consortium.custodian.own import Own
 
+MOST_TOLD = 512 * 1024 * 1024
+"""Bytes; what a custodian tells of three million retired rows is less."""
+
 
 class Neighbours(Protocol):
-    """How another custodian's consents are fetched; nothing when it does not answer."""
+    """How another custodian is asked; nothing when it does not answer."""
 
     def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
         """Return its drafted entries, unchecked."""
+
+    def told(self, id: str, asking: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return its answer to a signed question for what it was told, unchecked."""
 
 
 class HttpNeighbours:
@@ -35,6 +42,21 @@ class HttpNeighbours:
         except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
             return []
         return list(said) if isinstance(said, list) else []
+
+    def told(self, id: str, asking: Mapping[str, Any]) -> Mapping[str, Any]:
+        """POST /told of that custodian."""
+        raw = bytearray()
+        try:
+            url = f"{self._urls()[id]}/told"
+            with self._client.stream("POST", url, json=dict(asking), timeout=120) as answer:
+                for part in answer.iter_bytes():
+                    raw += part
+                    if len(raw) > MOST_TOLD:
+                        return {}
+                said = json.loads(raw) if answer.status_code == 200 else {}
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
+            return {}
+        return dict(said) if isinstance(said, dict) else {}
 
 
 class Consents(Own):

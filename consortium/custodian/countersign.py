@@ -1,9 +1,9 @@
 """Countersigning the mail machine's next key: who asks, what the log holds, how often."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from consortium.custodian.database import Database
@@ -29,7 +29,10 @@ class Given:
 
 
 class Countersigned(Database):
-    """Which keys of the mail machine this custodian countersigned."""
+    """Which keys of the mail machine this custodian countersigned.
+
+    An empty signature: another custodian gave one, and told of it after these books were put back.
+    """
 
     SCHEMA = """
 CREATE TABLE IF NOT EXISTS countersigned (said TEXT PRIMARY KEY, name TEXT NOT NULL,
@@ -39,13 +42,33 @@ CREATE TABLE IF NOT EXISTS countersigned (said TEXT PRIMARY KEY, name TEXT NOT N
     def countersigned(self, said: bytes) -> Given | None:
         """What was given for exactly these bytes."""
         digest = hashlib.sha256(said).hexdigest()
-        query = "SELECT name, signature, at FROM countersigned WHERE said=?"
+        query = "SELECT name, signature, at FROM countersigned WHERE said=? AND signature<>''"
         return next((_given(row) for row in self.rows(query, digest)), None)
 
     def last_countersigned(self) -> Given | None:
-        """The newest countersignature of all."""
-        query = "SELECT name, signature, at FROM countersigned ORDER BY at DESC LIMIT 1"
+        """The newest countersignature that was given here."""
+        query = """SELECT name, signature, at FROM countersigned WHERE signature<>''
+            ORDER BY at DESC LIMIT 1"""
         return next((_given(row) for row in self.rows(query)), None)
+
+    def given(self) -> list[tuple[str, str, str]]:
+        """Return digest, key's name and moment of each that was given here: to tell others."""
+        query = "SELECT said, name, at FROM countersigned WHERE signature<>'' ORDER BY at"
+        return list(self.rows(query))
+
+    def take_given(self, given: Sequence[Any], now: datetime) -> None:
+        """Count what another custodian gave as if it had been given here; none in the future.
+
+        Whoever has the mail machine could else have a second key countersigned by books that
+        forgot the first.
+
+        Raises:
+            TypeError, ValueError: it is malformed; nothing was taken.
+        """
+        each = [(str(a), str(b), datetime.fromisoformat(at)) for a, b, at in given]
+        rows = [(a, b, at.astimezone(UTC).isoformat()) for a, b, at in each if at <= now + AHEAD]
+        with self.write() as sql:
+            sql.executemany("INSERT OR IGNORE INTO countersigned VALUES (?, ?, '', ?)", rows)
 
     def countersign(self, said: bytes, new: Given, *, every: timedelta) -> Given:
         """Keep a countersignature before it leaves; the same bytes have the same one for ever.
@@ -62,7 +85,8 @@ CREATE TABLE IF NOT EXISTS countersigned (said TEXT PRIMARY KEY, name TEXT NOT N
                     "too-soon", "another key of the mail machine was countersigned lately", 429
                 )
             sql.execute(
-                "INSERT OR IGNORE INTO countersigned VALUES (?, ?, ?, ?)",
+                "INSERT INTO countersigned VALUES (?, ?, ?, ?) ON CONFLICT (said) DO UPDATE"
+                " SET signature=excluded.signature, at=excluded.at WHERE signature=''",
                 (digest, new.name, new.signature, new.at.isoformat()),
             )
         return self.countersigned(said) or new

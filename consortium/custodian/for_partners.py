@@ -44,7 +44,7 @@ def for_partner(standing: Standing, partner: str, nonce: object, now: datetime) 
         "log": {"entries": standing.entries, "seen": stamp(standing.seen) if standing.seen else ""},
         # What every partner should hear of: the log showed two faces, or these books were put back.
         "rewritten": bool(standing.splits or standing.forks),
-        "put_back": standing.restored or bool(standing.doubts),
+        "put_back": standing.restored or standing.untold or bool(standing.doubts),
     }
 
 

@@ -1,23 +1,22 @@
 """Everything a custodian must remember, in one file; written before any answer."""
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from consortium.custodian.consents import Consents
-from consortium.custodian.countersign import Countersigned
 from consortium.custodian.keys import Key
-from consortium.custodian.opens import Opens, Release
+from consortium.custodian.opens import Release
 from consortium.custodian.protection import Protection
 from consortium.custodian.quotas import Quotas
 from consortium.custodian.seen import Seen
+from consortium.custodian.told import Told
 from matching.statement import Statement
 
 __all__ = ["Key", "Ledger", "Release"]
 
 
-class Ledger(Quotas, Opens, Consents, Protection, Seen, Countersigned):
+class Ledger(Quotas, Told, Consents, Protection, Seen):
     """Quotas, roster, opens, keys and trees of the log; safe for threads and several processes."""
 
     def status(self) -> dict[str, Any]:
@@ -47,6 +46,7 @@ class Ledger(Quotas, Opens, Consents, Protection, Seen, Countersigned):
             "splits": [size for size, _ in self.splits()],
             "forks": len(self.forks()),
             "restored": bool(self.rows("SELECT 1 FROM state WHERE name='restored'")),
+            "untold": self.untold(),
             "doubts": self.rows("SELECT count(*) FROM doubts")[0][0],
         }
 
@@ -68,27 +68,6 @@ SELECT r.campaign, coalesce(sum(o.at > ?), 0), count(o.lock),
 FROM releases r LEFT JOIN opens o ON o.digest = r.digest LEFT JOIN stops s USING (campaign)
 GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
         return list(self.rows(query, int(since.timestamp())))
-
-    def told(self) -> dict[str, Any]:
-        """Return what a custodian that joins must know: what was retired and stopped."""
-        return {
-            "retired": [row[0].hex() for row in self.rows("SELECT tag FROM retired ORDER BY tag")],
-            "stops": self.rows("SELECT campaign, by, at FROM stops ORDER BY campaign"),
-        }
-
-    def take_told(self, told: Mapping[str, Any]) -> None:
-        """Take in what another custodian was told; it can only make more retired and stopped.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is malformed; nothing was taken.
-        """
-        tags = [bytes.fromhex(tag) for tag in told["retired"]]
-        stops = [(str(a), str(b), datetime.fromisoformat(at)) for a, b, at in told["stops"]]
-        if any(len(tag) != 32 for tag in tags):
-            raise ValueError("a tag has 32 bytes")
-        self.retire(tags)
-        for campaign, by, at in stops:
-            self.stop(campaign, by, at)
 
     def settle(self, own: str) -> None:
         """Catch up with the log after a restore, in one step; it was followed past the restore.

@@ -100,6 +100,7 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
                 return
             sql.execute("DELETE FROM state WHERE name='copy'")
             self._state(sql, "restored", "")
+            self._state(sql, "untold", "")
             self._state(sql, "count", str(here + 1))
             self._tally.write(Counted(here + 1, {"kind": "restored"}))
 
@@ -136,9 +137,12 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
         return datetime.fromisoformat(found[0][0])
 
     def mark_restored(self) -> None:
-        """Say that these books may be older than the log; they are settled before they serve."""
+        """Say that these books may be older than the log, and than what partners said since.
+
+        The log settles the first, the other custodians tell the second.
+        """
         with self.write() as sql:
-            sql.execute("INSERT OR IGNORE INTO state VALUES ('restored', '')")
+            sql.execute("INSERT OR IGNORE INTO state VALUES ('restored', ''), ('untold', '')")
 
     def backup(self, to: Path) -> None:
         """Write a consistent copy that knows it is one.

@@ -132,6 +132,7 @@ def _pulling(custodian: Custodian, parts: Parts) -> Iterator[None]:
         every = 0
         while not over.wait(AHEAD_SECONDS):
             turn("the log not followed", custodian.anchors.step)
+            turn("the others not heard", custodian.telling.ask)
             every += 1
             if every * AHEAD_SECONDS % ROSTER_SECONDS == 0:
                 turn("secrets not let go", lambda: parts.wrapping.keep_only(parts.ledger.secrets()))

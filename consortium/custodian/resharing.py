@@ -20,11 +20,9 @@ from matching.crypto_errors import CeremonyAborted
 from matching.lineage import Signed, check_next
 from matching.resharing import Resharing
 from matching.statement import Statement
+from matching.telling import padded
 
 __all__ = ["Reshare"]
-
-TOLD_BITS = 16
-"""What newcomers are told is padded to a power of two, of at least this many bits in bytes."""
 
 
 class Reshare(Table):
@@ -90,9 +88,8 @@ class Reshare(Table):
 
     def _beside(self, keys: Mapping[str, bytes]) -> dict[str, Any]:
         """Tell newcomers what was retired and stopped, encrypted to each."""
-        told = json.dumps(self._ledger.told()).encode()
         # Anybody may fetch a message: its length must not count who withdrew.
-        told = told.ljust(1 << max(TOLD_BITS, (len(told) - 1).bit_length()))
+        told = padded(json.dumps(self._ledger.told()).encode())
         newcomers = self.session.newcomers
         sealed = {to: resharing.tell(self.session, self.id, to, keys[to], told) for to in newcomers}
         return {"told": {to: raw.hex() for to, raw in sealed.items()}} if sealed else {}

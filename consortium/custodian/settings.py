@@ -220,6 +220,11 @@ class Registry:
         """Return each custodian's 32-byte key by id, former ones included: they signed before."""
         return {one["id"]: bytes.fromhex(one["public"]) for one in self._all_custodians()}
 
+    def others(self, id: str) -> dict[str, bytes]:
+        """Return the 32-byte key of each present custodian but ``id``."""
+        listed = self.invite["custodians"]
+        return {one["id"]: bytes.fromhex(one["public"]) for one in listed if one["id"] != id}
+
     def _all_custodians(self) -> list[dict[str, Any]]:
         return [*self.invite.get("former", []), *self.invite["custodians"]]
 

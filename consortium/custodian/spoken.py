@@ -136,6 +136,12 @@ def _alarms(standing: Standing) -> Iterator[str]:
             "the books were put back: nothing is served until the log shows what they lack; "
             "leave `trellis custodian serve` running"
         )
+    if standing.untold:
+        yield (
+            "the books were put back: no letter is helped until the others have told what was "
+            "taken back and stopped since; leave `trellis custodian serve` running, and if one "
+            "of them is gone for good: trellis custodian resume"
+        )
     if standing.doubts:
         yield (
             f"{standing.doubts:,} openings stand in the log and not in these books: other letters "

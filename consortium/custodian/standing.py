@@ -74,6 +74,8 @@ class Standing:
         splits: sizes for which the log showed two roots.
         forks: pairs of checkpoints kept that prove the log was rewritten.
         restored: the books were put back, and the log has not yet shown what they lack.
+        untold: the books were put back, and not enough others have told what they lack.
+        told: by whom they were told, and when, the last time that they were put back.
         doubts: openings that only the log knows of; they keep other letters shut.
         over: purpose and epoch of each share that is gone, and why: ``destroyed``, ``given up``.
     """
@@ -97,6 +99,8 @@ class Standing:
     forks: int = 0
     restored: bool = False
     doubts: int = 0
+    untold: bool = False
+    told: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it for a machine."""
@@ -136,6 +140,8 @@ def stand(
         forks=counts["forks"],
         restored=counts["restored"],
         doubts=counts["doubts"],
+        untold=counts["untold"],
+        told=ledger.caught_up(),
         over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 

@@ -17,6 +17,7 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.custodian.app import Custodian, create_app
+from consortium.custodian.backups import put_back
 from consortium.custodian.ceremony import Ceremony, HttpPeers
 from consortium.custodian.ledger import Key, Ledger
 from consortium.custodian.settings import Registry, Settings
@@ -139,12 +140,16 @@ class World:
                 for one in ids
             ],
         }
-        self.neighbours = MemoryNeighbours(lambda one: self.hosts[one].custodian.anchors.said())
+        self.neighbours = MemoryNeighbours(
+            lambda one: self.hosts[one].custodian.anchors.said(),
+            lambda one, asking: self.hosts[one].custodian.tell(asking),
+        )
         self.hosts = {one: self._host(folder / one, one, ports[one]) for one in ids}
 
     def _host(self, home: Path, id: str, port: int) -> Host:
-        home.mkdir(parents=True)
-        (home / "invite.json").write_text(json.dumps(self.invite))
+        if not home.exists():
+            home.mkdir(parents=True)
+            (home / "invite.json").write_text(json.dumps(self.invite))
         listen = f"127.0.0.1:{port}"
         settings = Settings(home, id, f"http://{listen}", listen, self.keys[id])
         ledger, registry = Ledger(settings.database), Registry(home / "invite.json")
@@ -161,6 +166,15 @@ class World:
             rosters=self.rosters,
         )
         return Host(settings, ledger, registry, log, follow, custodian)
+
+    def start_again(self, id: str, copy: Path | None = None) -> None:
+        """End a custodian's process and begin another, after its books were put back to a copy."""
+        old = self.hosts[id]
+        old.ledger.close()
+        if copy is not None:
+            put_back(old.settings.home, old.settings.database, copy)
+        port = int(old.settings.listen.rpartition(":")[2])
+        self.hosts[id] = self._host(old.settings.home, id, port)
 
     def quota(self, id: str, actor: str, points: int) -> None:
         """Set one actor's allowance with one custodian."""

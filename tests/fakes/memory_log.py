@@ -12,6 +12,7 @@ from consortium.custodian.errors import LogUnreachable, Refused
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import Logged, Opened
 from consortium.custodian.own import Standing, Tree
+from matching.crypto_errors import CryptoRefused
 
 
 def entry_of(actor: bytes, facts: Mapping[str, Any]) -> bytes:
@@ -119,10 +120,22 @@ class MemoryFollow:
 
 
 class MemoryNeighbours:
-    """The other custodians' consents, straight from their memory."""
+    """The other custodians, asked straight in memory; nobody in ``silent`` answers."""
 
-    def __init__(self, said: Callable[[str], Sequence[Mapping[str, Any]]]) -> None:
-        self._said = said
+    def __init__(
+        self,
+        said: Callable[[str], Sequence[Mapping[str, Any]]],
+        tell: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda one, asking: {},
+    ) -> None:
+        self._said, self._tell, self.silent = said, tell, set[str]()
 
     def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
         return self._said(id)
+
+    def told(self, id: str, asking: Mapping[str, Any]) -> Mapping[str, Any]:
+        if id in self.silent:
+            return {}
+        try:
+            return self._tell(id, asking)
+        except (Refused, CryptoRefused):
+            return {}

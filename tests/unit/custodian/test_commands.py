@@ -270,6 +270,20 @@ def test_books_are_copied_and_put_back_and_know_it(home: Path, tmp_path: Path) -
     assert "the books were put back" in run("status", "--home", str(home)).output
 
 
+def test_its_owner_can_answer_for_books_that_nobody_tells(home: Path, tmp_path: Path) -> None:
+    joined(home)
+    assert run("resume", "--home", str(home), "--yes").exit_code == 1
+    run("backup", "--home", str(home), str(tmp_path / "books"))
+    run("restore", "--home", str(home), str(tmp_path / "books"))
+    assert status(home)["untold"]
+    assert "no letter is helped" in run("status", "--home", str(home)).output
+    assert run("resume", "--home", str(home)).exit_code != 0
+    assert status(home)["untold"]
+    assert run("resume", "--home", str(home), "--yes").exit_code == 0
+    assert not status(home)["untold"]
+    assert status(home)["told"].startswith("by the word of its owner")
+
+
 def test_a_copy_put_in_place_by_hand_is_noticed_too(home: Path, tmp_path: Path) -> None:
     joined(home)
     run("backup", "--home", str(home), str(tmp_path / "books"))

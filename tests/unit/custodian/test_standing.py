@@ -84,6 +84,7 @@ def test_how_old_the_log_is_needs_no_clock_arithmetic(ago: timedelta, words: str
 
 TASKS = [
     ({"splits": (77,)}, "two roots for 77 entries"),
+    ({"untold": True}, "no letter is helped until the others have told"),
     ({"protection": None}, "trellis custodian init"),
     ({"epochs": (), "shares": (), "accounts": ()}, "trellis custodian join"),
     ({"running": False}, "trellis custodian serve"),
