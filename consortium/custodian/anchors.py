@@ -20,6 +20,7 @@ from consortium.custodian.own import Standing, Tree
 from consortium.custodian.settings import Actor, Registry, Settings
 from matching.evaluation import BATCH, LEAST_CLASS, MOST_CLASS, allowance
 
+_SIZES = tuple(1 << n for n in range(LEAST_CLASS.bit_length() - 1, MOST_CLASS.bit_length()))
 ANEW = timedelta(hours=1)  # the server takes no entry whose hour is long past
 
 
@@ -96,15 +97,12 @@ class Anchors:
     def _candidates(self) -> Iterator[tuple[str, dict[str, Any]]]:
         epoch, actors = self._registry.invite["epoch"], self._registry.evaluated()
         sids = [one["sid"] for one in self._ledger.status()["keys"]]
-        sizes = [LEAST_CLASS]
-        while sizes[-1] < MOST_CLASS:
-            sizes.append(sizes[-1] * 2)
         for actor in actors:
-            whole = {allowance(size) for size in sizes} | {self._settings().allowed(actor)}
+            whole = {allowance(size) for size in _SIZES} | {self._settings().allowed(actor)}
             for ends in sorted({end for one in whole for end in _ends(one)}):
                 for sid in sids:
                     yield _block(sid, actor.id, ends)
-            for rows in (0, *sizes):
+            for rows in (0, *_SIZES):
                 yield _consent(epoch, actor.id, rows)
 
     # -- saying
@@ -238,17 +236,21 @@ class Anchors:
             name, facts = _consent(epoch, actor, rows)
             if not self._ledger.stands(name):
                 self._submit(name, facts)
+        present = [one["id"] for one in self._registry.invite["custodians"]]
+        self._ledger.unhear(self._registry.epochs, present)
         self._hear(mine, self.said())
-        for one in self._registry.invite["custodians"]:
-            if one["id"] != mine:
-                self._hear(one["id"], self._neighbours.consents(one["id"]))
+        for one in present:
+            if one != mine:
+                self._hear(one, self._neighbours.consents(one))
 
     def said(self) -> list[dict[str, Any]]:
         """Return this custodian's own consents as drafted, for the others to check."""
         return self._ledger.drafts_under(f"consent/{self._registry.invite['epoch']}/")
 
     def _hear(self, by: str, drafts: Any) -> None:
+        """Keep what another custodian said, at most one entry for each thing that can be said."""
         public = self._registry.custodians()[by]
+        newest: dict[tuple[str, str, int], str] = {}
         for one in drafts if isinstance(drafts, list) else []:
             try:
                 said = self._log.opened(one)
@@ -256,10 +258,20 @@ class Anchors:
                 rows, epoch, actor = facts["rows"], str(facts["epoch"]), str(facts["whose"])
             except (Refused, AttributeError, KeyError, TypeError, ValueError):
                 continue  # it agrees to nothing
-            # Another custodian wrote it: what no command writes is nothing, whatever it is.
-            fits = type(rows) is int and 0 <= rows <= MOST_CLASS
-            if fits and said.actor == public and facts.get("kind") == "consent":
-                self._ledger.hear(by, said.leaf, epoch, actor, rows)
+            fits = self._sayable(epoch, actor, rows)
+            if not fits or said.actor != public or facts.get("kind") != "consent":
+                continue
+            fact = (epoch, actor, rows)
+            if fact not in newest or not self._ledger.stands_of(by, newest[fact]):
+                newest[fact] = said.leaf
+        for fact, leaf in newest.items():
+            self._ledger.hear(by, leaf, *fact)
+
+    def _sayable(self, epoch: str, actor: str, rows: Any) -> bool:
+        """Whether a command could have said this here; another custodian wrote it."""
+        known = {one.id for one in self._registry.evaluated()}
+        sizes = type(rows) is int and (rows == 0 or rows in _SIZES)
+        return sizes and epoch in self._registry.epochs and actor in known
 
     def _agreed(self, actor: str) -> tuple[int, int]:
         return self._ledger.agreement_on(self._registry.invite, actor)

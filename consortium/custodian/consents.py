@@ -1,7 +1,7 @@
 """Who agreed to a steward's bulk run or to a larger list: this custodian, and the others."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,6 +9,8 @@ import httpx
 
 from consortium.custodian.own import Own
 
+MOST_SAID = 4 * 1024 * 1024
+"""Bytes; a consent is about two thousand."""
 MOST_TOLD = 512 * 1024 * 1024
 """Bytes; what a custodian tells of three million retired rows is less."""
 
@@ -37,21 +39,21 @@ class HttpNeighbours:
 
     def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
         """GET /consents of that custodian."""
-        try:
-            said = self._client.get(f"{self._urls()[id]}/consents").json()["consents"]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
-            return []
+        said = self._ask(MOST_SAID, "GET", id, "/consents").get("consents")
         return list(said) if isinstance(said, list) else []
 
     def told(self, id: str, asking: Mapping[str, Any]) -> Mapping[str, Any]:
         """POST /told of that custodian."""
+        return self._ask(MOST_TOLD, "POST", id, "/told", json=dict(asking), timeout=120)
+
+    def _ask(self, most: int, method: str, id: str, path: str, **more: Any) -> dict[str, Any]:
+        """Return a JSON object of at most so many bytes; an empty one for anything else."""
         raw = bytearray()
         try:
-            url = f"{self._urls()[id]}/told"
-            with self._client.stream("POST", url, json=dict(asking), timeout=120) as answer:
+            with self._client.stream(method, self._urls()[id] + path, **more) as answer:
                 for part in answer.iter_bytes():
                     raw += part
-                    if len(raw) > MOST_TOLD:
+                    if len(raw) > most:
                         return {}
                 said = json.loads(raw) if answer.status_code == 200 else {}
         except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
@@ -84,10 +86,38 @@ CREATE TABLE IF NOT EXISTS heard (by TEXT, leaf TEXT, epoch TEXT NOT NULL, actor
         return (actor, 0) in self.agreed()
 
     def hear(self, by: str, leaf: str, epoch: str, actor: str, rows: int) -> None:
-        """Keep a consent; it counts once its entry stands in the log."""
+        """Keep a consent; it counts once its entry stands in the log.
+
+        One entry for each fact, or another custodian could fill this disk: the newest, until one
+        of them stands.
+        """
+        row, fact = (by, leaf, epoch, actor, rows), (by, epoch, actor, rows)
+        if self.rows("SELECT 1 FROM heard WHERE by=? AND leaf=?", by, leaf):
+            return
+        where = "by=? AND epoch=? AND actor=? AND rows=?"
         with self.write() as sql:
-            row = (by, leaf, epoch, actor, rows)
-            sql.execute("INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?, ?)", row)
+            sql.execute(
+                f"DELETE FROM heard WHERE {where} AND leaf NOT IN (SELECT leaf FROM standing)",  # noqa: S608
+                fact,
+            )
+            if not sql.execute(f"SELECT 1 FROM heard WHERE {where}", fact).fetchone():  # noqa: S608
+                sql.execute("INSERT INTO heard VALUES (?, ?, ?, ?, ?)", row)
+
+    def stands_of(self, by: str, leaf: str) -> bool:
+        """Whether an entry of another custodian stands in the log that was followed."""
+        return bool(self.rows("SELECT 1 FROM standing WHERE leaf=? AND by=?", leaf, by))
+
+    def unhear(self, epochs: Collection[str], by: Collection[str]) -> None:
+        """Forget consents for epochs that are over, and those of who is no custodian any more.
+
+        Should one be told again, it is not taken in again: `Anchors` hears of these epochs alone.
+        """
+        for column, kept in (("epoch", epochs), ("by", by)):
+            marks = ",".join("?" * len(kept))
+            where = f"{column} NOT IN ({marks})"
+            if self.rows(f"SELECT 1 FROM heard WHERE {where} LIMIT 1", *kept):  # noqa: S608
+                with self.write() as sql:
+                    sql.execute(f"DELETE FROM heard WHERE {where}", tuple(kept))  # noqa: S608
 
     def said(self, epoch: str, actor: str) -> dict[str, tuple[bool, int]]:
         """Return, by custodian, whether it agreed to the bulk run and to how many rows, logged."""
