@@ -55,6 +55,7 @@ class Reshare(Table):
             return self._give_up(self._logged(None))
         secret = self._secret()
         commits = self._commits(secret)
+        self._enough_remember()
         if not self.signed:
             self._hear_complaints()
         if self.id in self.session.dealers:
@@ -83,22 +84,60 @@ class Reshare(Table):
     def _check_statement(self, signed: Signed) -> None:
         check_next(self.session.old, signed, self._publics)
 
-    # -- what newcomers must be told: stops and retirements from before they came
+    # -- what whoever does not remember must be told: stops and retirements from before
     # ------------------------------------------------------------------------------
 
+    def _remembers(self) -> bool:
+        """Whether these books hold what partners said under the old shares.
+
+        Share and memory stand in one file. One that lost it, and one that was put back, owes
+        itself to be told; `serve` asks the others, and from then on it remembers.
+        """
+        if self.id not in self.session.old.ids:
+            return False
+        held = self._ledger.statement(self.session.purpose, self.session.epoch)
+        shared = held is not None and held.sid == self.session.old.sid
+        if not shared and not self._ledger.caught_up():
+            self._ledger.mark_restored()
+        return not self._ledger.untold()
+
+    def _in_commit(self) -> dict[str, Any]:
+        return {"remembers": self._remembers()}
+
+    @property
+    def _strangers(self) -> tuple[str, ...]:
+        """New holders who are told: newcomers, and who says that it remembers nothing."""
+        said = {one: self._hear("commit", one).get("remembers") for one in self.session.ids}
+        newcomers = self.session.newcomers
+        return tuple(one for one, held in said.items() if held is not True or one in newcomers)
+
+    def _enough_remember(self) -> None:
+        """As with newcomers: no quorum may be without somebody who was told before.
+
+        Raises:
+            CeremonyAborted: naming one that must first be told by the others, while it serves.
+        """
+        strangers = self._strangers
+        forgot = [one for one in strangers if one not in self.session.newcomers]
+        if forgot and len(strangers) >= self.session.threshold:
+            what = "remembers nothing of what was retired and stopped, and too few others do"
+            raise CeremonyAborted(forgot[0], f"{what}; let it serve until the others have told it")
+
     def _beside(self, keys: Mapping[str, bytes]) -> dict[str, Any]:
-        """Tell newcomers what was retired and stopped, encrypted to each."""
+        """Tell strangers what was retired and stopped, encrypted to each."""
         # Anybody may fetch a message: its length must not count who withdrew.
         told = padded(json.dumps(self._ledger.told()).encode())
-        newcomers = self.session.newcomers
-        sealed = {to: resharing.tell(self.session, self.id, to, keys[to], told) for to in newcomers}
+        to_tell = [one for one in self._strangers if one != self.id]
+        sealed = {to: resharing.tell(self.session, self.id, to, keys[to], told) for to in to_tell}
         return {"told": {to: raw.hex() for to, raw in sealed.items()}} if sealed else {}
 
     def _take_told(self, secret: Secret) -> None:
-        """Take in what every dealer tells, before signing: more is retired, never less."""
-        if self.id not in self.session.newcomers:
+        """Take in what every other dealer tells, before signing: more is retired, never less."""
+        if self.id not in self._strangers:
             return
         for dealer in self.session.dealers:
+            if dealer == self.id:
+                continue
             body = self._hear("shares", dealer)
             try:
                 sealed = bytes.fromhex(body["told"][self.id])

@@ -142,7 +142,13 @@ class Table(ABC):
         if self.id in self.session.dealers:
             digest = rounds.reveal(self.session, self.id, secret).digest
             leaf = self._post("ceremony-commit", {"id": self.id, "digest": digest})
-        self._say("commit", {"digest": digest, "hpke": _public_of(secret).hex(), "leaf": leaf})
+        if self._ledger.message(self._sid, "commit", self.id) is None:
+            said = {"digest": digest, "hpke": _public_of(secret).hex(), "leaf": leaf}
+            self._say("commit", {**said, **self._in_commit()})
+
+    def _in_commit(self) -> dict[str, Any]:
+        """What else a commitment's message carries."""
+        return {}
 
     def _commits(self, secret: Secret) -> dict[str, Commit]:
         self._commit(secret)

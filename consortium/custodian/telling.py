@@ -73,8 +73,9 @@ class Telling:
             "to": to,
             "key": str(key),
             "sealed": hashlib.sha256(sealed).hexdigest(),
-            # One that was put back itself says what it has, and that it is not all.
-            "whole": not self._ledger.untold(),
+            # One that was put back itself says what it has, and that it is not all. So does one
+            # that holds no share yet: partners may not know it, and no dealer has told it.
+            "whole": bool(self._ledger.sids()) and not self._ledger.untold(),
         }
         response = close("told", body, by=own.id, sign=own.key.sign)
         return {"response": response, "sealed": base64.b64encode(sealed).decode()}

@@ -170,11 +170,27 @@ class World:
     def start_again(self, id: str, copy: Path | None = None) -> None:
         """End a custodian's process and begin another, after its books were put back to a copy."""
         old = self.hosts[id]
+        served = old.server is not None
+        old.down()
         old.ledger.close()
         if copy is not None:
             put_back(old.settings.home, old.settings.database, copy)
         port = int(old.settings.listen.rpartition(":")[2])
         self.hosts[id] = self._host(old.settings.home, id, port)
+        if served:
+            self.hosts[id].up()
+
+    def lose_books(self, id: str) -> None:
+        """A custodian's disk is lost; its key, identity and invite are not."""
+        host = self.hosts[id]
+        host.down()
+        host.ledger.close()
+        for one in host.settings.home.glob("custodian.*"):
+            one.unlink()
+        self.hosts[id] = self._host(
+            host.settings.home, id, int(host.settings.listen.rpartition(":")[2])
+        )
+        self.hosts[id].up()
 
     def quota(self, id: str, actor: str, points: int) -> None:
         """Set one actor's allowance with one custodian."""

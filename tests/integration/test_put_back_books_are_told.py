@@ -332,3 +332,17 @@ def test_a_former_custodian_is_told_nothing_and_counts_for_nothing(season: Seaso
     body = {"key": "00" * 32}
     with pytest.raises(Refused, match="unknown-actor"):
         season.world.hosts["bea"].custodian.tell(season.world.signed("tell", "cyd", "bea", body))
+
+
+def test_who_holds_no_share_yet_tells_and_does_not_count(season: Season) -> None:
+    season.withdraw("cyd")
+    season.put_back()
+    bea = season.world.hosts["bea"].ledger
+    held = bea.key("seal", EPOCH)
+    assert held is not None
+    bea.destroy(EPOCH)
+    season.ask()
+    assert season.refuses() == {"untold"}
+    bea.add_key(held)
+    season.ask()
+    assert season.answer()[0] == SHUT

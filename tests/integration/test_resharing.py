@@ -274,3 +274,68 @@ def test_an_attempt_that_all_signed_is_finished_though_somebody_complained_too_l
     held = bea.key("match", EPOCH)
     assert held is not None
     assert group.base(held.share) == done.share("bea")
+
+
+SECRETS = [bytes([n]) * 32 for n in range(3)]
+
+
+def taken_back(world: World) -> set[str]:
+    """Rows that ann and bea were told of, before anything is dealt again; their tags."""
+    tags = [locks.retire_tag(one) for one in SECRETS]
+    for one, heard in (("ann", tags[:2]), ("bea", tags[1:]), ("cyd", tags)):
+        world.hosts[one].ledger.retire(heard)
+    return {tag.hex() for tag in tags}
+
+
+def test_a_holder_that_lost_its_books_is_told_as_a_newcomer_is(world: World) -> None:
+    old, tags = dealt(world, "seal"), taken_back(world)
+    world.lose_books("cyd")
+    reshared(world, old, *IDS)
+    cyd = world.hosts["cyd"].ledger
+    assert set(cyd.told()["retired"]) == tags
+    assert cyd.untold()  # and asks the others while it serves: not all of them dealt
+    sid = driver(world, "ann", old).session.sid
+    dealer = world.hosts["ann"].ledger.message(sid, "shares", "ann")
+    assert dealer is not None
+    assert set(dealer["body"]["told"]) == {"cyd"}  # who remembers is told nothing
+
+
+def test_one_that_claims_to_remember_would_know_of_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: what a resharing did when it looked at the names of holders alone."""
+    old = dealt(world, "seal")
+    taken_back(world)
+    world.lose_books("cyd")
+    monkeypatch.setattr(Reshare, "_remembers", lambda self: True)
+    reshared(world, old, *IDS)
+    held = world.hosts["cyd"].ledger
+    assert held.key("seal", EPOCH)
+    assert held.told()["retired"] == []
+
+
+def test_a_dealer_whose_books_were_put_back_is_told_by_the_other_dealers(world: World) -> None:
+    old, tags = dealt(world, "seal"), taken_back(world)
+    bea = world.hosts["bea"].ledger
+    bea.mark_restored()
+    reshared(world, old, *IDS, dealers=("ann", "bea"))
+    assert set(bea.told()["retired"]) == tags
+
+
+def test_who_forgot_counts_with_the_newcomers_until_the_others_have_told_it(world: World) -> None:
+    old, tags = dealt(world, "seal"), taken_back(world)
+    world.lose_books("cyd")
+    invite(world, ("ann", "cyd", "dan"), former=("bea",))
+    dealers = ("ann", "bea")
+    with pytest.raises(CeremonyAborted, match="remembers nothing") as aborted:
+        reshared(world, old, *IDS, "dan", dealers=dealers)
+    assert aborted.value.culprit == "cyd"
+    world.hosts["cyd"].custodian.telling.ask()
+    assert world.hosts["cyd"].ledger.untold()  # dan was told of nothing, and does not count
+    invite(world, IDS)
+    world.hosts["cyd"].custodian.telling.ask()
+    assert not world.hosts["cyd"].ledger.untold()
+    invite(world, ("ann", "cyd", "dan"), former=("bea",))
+    reshared(world, old, *IDS, "dan", dealers=dealers, attempt=2)
+    for one in ("cyd", "dan"):
+        assert set(world.hosts[one].ledger.told()["retired"]) == tags
