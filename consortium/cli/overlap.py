@@ -7,6 +7,7 @@ and its own receipt. To the person who runs the tool it stays one list.
 import hashlib
 import hmac
 from dataclasses import dataclass
+from uuid import uuid4
 
 from consortium.cli import uploading
 from consortium.cli.home import Home
@@ -50,6 +51,10 @@ class Target:
         """As ``uploading.begin``, and the list knows its epoch and its file from then on."""
         own = uploading.begin(self.home, self.source, members, clock)
         own.note(epoch=self.epoch, file=self.file)
+        if not own.facts.get("upload"):
+            # The server must know them as one list: who takes it back there takes back both.
+            shared = {one.facts.get("upload") for one in twins(self.home, own)} - {None}
+            own.note(upload=next(iter(shared), uuid4().hex))
         return own
 
 

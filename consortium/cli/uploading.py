@@ -148,6 +148,8 @@ def seal_rows(
         "size_class": size_class(len(members)),
         "created": own.facts["created"],
     }
+    if own.facts.get("upload"):
+        header["upload"] = own.facts["upload"]
     # First of all: a half-renewed pair of rows and header must not look whole after a crash.
     (own.folder / "rows.parquet").unlink(missing_ok=True)
     # The bundle's key and the rows' scalars live in this call only: after it, opening a row takes

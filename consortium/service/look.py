@@ -123,6 +123,8 @@ class ContributionView:
     """Whether so many of its readers stopped that no letter leaves from it for now."""
     stands: str = "now"
     """Whether the race stands in this bundle's epoch (now), will (next), or has left it (past)."""
+    twins: tuple[str, ...] = ()
+    """The same list's live bundles in other epochs: who takes back one takes back all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,7 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
     require(caller, "contribute", partner=caller.id)
     race, live = races.first(unit), epochs.open_now(unit)
     cold = caller.id in thaw.frozen(unit, race.id)
+    found = contributions.listed(unit, partner=caller.id)
     return [
         ContributionView(
             one.id,
@@ -283,8 +286,9 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
             int(one.header.get("size_class", 0)),
             cold and one.state not in ("withdrawn", "ended"),
             _stands(one.epoch, race.epoch, live),
+            tuple(twin.id for twin in contributions.twins(one, found)),
         )
-        for one in contributions.listed(unit, partner=caller.id)
+        for one in found
     ]
 
 

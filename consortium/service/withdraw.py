@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from consortium.service import enter
-from consortium.service.errors import EntryMisfits
+from consortium.service.errors import EntryMisfits, WrongState
 from consortium.store import contributions, deliveries, doomed, log
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Conflict, Missing
@@ -38,30 +38,76 @@ def bundle(
         The leaf hash, in hex, of the withdrawal's entry.
     """
     require(caller, "withdraw")
+    leaf = units.run("withdraw", lambda unit: _gone(unit, caller, id, entry, openings, now))
+    _tidy(units, artefacts)
+    return leaf
 
-    def record(unit: Unit) -> str:
-        one = _own(unit, caller, id)
-        said = enter.read(unit, entry, openings, now=now)
-        enter.expect(said, "withdrawal", kind="bundle", bundle=id)
-        if said.actor.id != caller.id:
-            raise EntryMisfits("the entry is signed by another partner")
-        leaf = enter.promise(unit, said, entry, openings, now=now)
-        if one.state != "withdrawn":
-            contributions.take_back(unit, id, [contributions.WHOLE])
-        gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
-        contributions.change(unit, id, state="withdrawn", wrapped=None, wrapped_to=None, **gone)
-        # After that nothing counts as naming them: also the rows part, whose name stays.
-        doomed.doom(
-            unit, (one.rows_digest, one.outputs_digest, one.tokens_digest, one.links_digest)
-        )
-        deliveries.withdraw(unit, id)
-        unit.after("shred")
-        return leaf
 
-    leaf = units.run("withdraw", record)
+def upload(
+    units: Units,
+    caller: Caller,
+    signed: Mapping[str, tuple[bytes, Mapping[str, Any]]],
+    *,
+    artefacts: Artefacts,
+    now: datetime,
+) -> dict[str, str]:
+    """Take out all bundles of one upload, in whichever epochs, in one transaction.
+
+    Args:
+        signed: by bundle, its withdrawal's entry and what opens that.
+
+    Returns:
+        The leaf hash of each bundle's entry, in hex.
+
+    Raises:
+        WrongState: one of its bundles, in another epoch, is not among them.
+    """
+    require(caller, "withdraw")
+
+    def record(unit: Unit) -> dict[str, str]:
+        found = contributions.listed(unit, partner=caller.id)
+        for id in signed:
+            left = contributions.twins(_own(unit, caller, id), found)
+            if not {one.id for one in left} <= signed.keys():
+                raise WrongState(
+                    "this list is there for another epoch too: load the page again, and take "
+                    "both back"
+                )
+        return {id: _gone(unit, caller, id, *signed[id], now) for id in signed}
+
+    leaves = units.run("withdraw-upload", record)
+    _tidy(units, artefacts)
+    return leaves
+
+
+def _gone(
+    unit: Unit,
+    caller: Caller,
+    id: str,
+    entry: bytes,
+    openings: Mapping[str, Any],
+    now: datetime,
+) -> str:
+    one = _own(unit, caller, id)
+    said = enter.read(unit, entry, openings, now=now)
+    enter.expect(said, "withdrawal", kind="bundle", bundle=id)
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another partner")
+    leaf = enter.promise(unit, said, entry, openings, now=now)
+    if one.state != "withdrawn":
+        contributions.take_back(unit, id, [contributions.WHOLE])
+    gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
+    contributions.change(unit, id, state="withdrawn", wrapped=None, wrapped_to=None, **gone)
+    # After that nothing counts as naming them: also the rows part, whose name stays.
+    doomed.doom(unit, (one.rows_digest, one.outputs_digest, one.tokens_digest, one.links_digest))
+    deliveries.withdraw(unit, id)
+    unit.after("shred")
+    return leaf
+
+
+def _tidy(units: Units, artefacts: Artefacts) -> None:
     doomed.sweep(units, artefacts)
     units.forget()
-    return leaf
 
 
 def rows(

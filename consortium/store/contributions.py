@@ -1,6 +1,6 @@
 """Bundles and roll slices that arrived, and how far each has come."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,6 +89,19 @@ def listed(
     if epoch is not None:
         query = query.where(ContributionRow.epoch == epoch)
     return [frozen(Contribution, row) for row in unit.session.scalars(query)]
+
+
+def twins(one: Contribution, among: Iterable[Contribution]) -> list[Contribution]:
+    """The live bundles of the same upload in other epochs, as the partner's tool names them."""
+    said = one.header.get("upload")
+    return [
+        other
+        for other in among
+        if said is not None
+        and (other.partner, other.header.get("upload")) == (one.partner, said)
+        and other.id != one.id
+        and other.state not in ("withdrawn", "ended")
+    ]
 
 
 def change(unit: Unit, id: str, **columns: Any) -> None:

@@ -228,14 +228,14 @@ class Desk:
             lambda unit: approve.approve(unit, caller, id, entry=entry, openings=openings, now=now),
         )
 
-    def withdraw(self, caller: Caller, id: str, entry: bytes, openings: Mapping[str, Any]) -> str:
-        """A bundle goes; its leaf."""
-        return withdraw.bundle(
+    def withdraw(
+        self, caller: Caller, signed: Mapping[str, tuple[bytes, Mapping[str, Any]]]
+    ) -> dict[str, str]:
+        """Every bundle of an upload goes; their leaves."""
+        return withdraw.upload(
             self._units,
             caller,
-            id,
-            entry=entry,
-            openings=openings,
+            signed,
             artefacts=self._state.artefacts,
             now=self._state.clock(),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -216,18 +217,25 @@ def test_nothing_is_signed_when_the_server_asks_for_something_else(site: Site) -
     assert site.app.state.signed == []
 
 
-def test_a_withdrawal_signed_here_is_an_entry_that_the_log_accepts(site: Site) -> None:
+@pytest.mark.parametrize("twins", [(), (BUNDLE[:-1] + "3",)])
+def test_a_withdrawal_signed_here_is_an_entry_that_the_log_accepts_for_each_epoch_of_the_list(
+    site: Site, twins: tuple[str, ...]
+) -> None:
+    site.desk.lists[0] = replace(site.desk.lists[0], twins=twins)
     page = site.visit(f"/lists/{BUNDLE}/withdraw", who=TEACHERS)
     page.get_by_role("button", name="Make a key in this browser").click()
     expect(page.locator("[data-command]")).to_be_visible()
+    assert page.get_by_text("here for another epoch too").count() == len(twins)
     page.get_by_label("Type withdraw to confirm").fill("withdraw")
     page.get_by_role("button", name="Sign and withdraw").click()
     expect(page.locator("[data-withdraw][data-done=yes]")).to_be_visible()
     (sent,) = site.app.state.signed
-    said = opened(base64.b64decode(sent["entry"]), openings_from_json(sent["openings"]))
-    assert said.kind == "withdrawal"
-    assert said.actor.hex() == site.app.state.public
-    assert said.facts == {"kind": "bundle", "bundle": BUNDLE}
+    assert set(sent["bundles"]) == {BUNDLE, *twins}
+    for id, one in sent["bundles"].items():
+        said = opened(base64.b64decode(one["entry"]), openings_from_json(one["openings"]))
+        assert said.kind == "withdrawal"
+        assert said.actor.hex() == site.app.state.public
+        assert said.facts == {"kind": "bundle", "bundle": id}
 
 
 def test_an_entry_is_checked_in_the_browser_and_a_changed_one_is_found(site: Site) -> None:

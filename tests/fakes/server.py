@@ -236,10 +236,11 @@ class Server:
             **digests,
         }
 
-    def contribute(self, partner: str, seed: int = 1) -> Upload:
-        """A whole upload, accepted."""
+    def contribute(self, partner: str, seed: int = 1, **more: str) -> Upload:
+        """A whole upload, accepted; its header says more."""
         upload = self.upload(partner, seed=seed)
         self.put_parts(upload)
+        upload.header |= more
         sent = self.call(partner, "POST", f"/contributions/{upload.id}", json=upload.offer())
         assert sent.status_code == 202, sent.text
         return upload

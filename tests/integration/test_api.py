@@ -1,5 +1,6 @@
 """The JSON API over a real store, log and artefacts: what is promised is kept, all or nothing."""
 
+import base64
 import errno
 import hashlib
 import json
@@ -18,8 +19,11 @@ import pytest
 import consortium.store.artefacts
 import consortium.web.limits
 import consortium.web.routes.parts
-from consortium.service import ghosts, match
+from consortium.service import ghosts, look, match, withdraw
+from consortium.service.errors import WrongState
 from consortium.store import contributions, log, strays
+from consortium.store.errors import Missing
+from policies.authorise import Caller
 from provenance.evidence import Evidence, check
 from provenance.merkle import leaf_hash
 from tests.databases import NOON
@@ -523,6 +527,9 @@ def test_a_truly_signed_entry_with_strange_facts_is_refused(
 # -- withdrawal ------------------------------------------------------------------------------------
 
 
+UNION = Caller("union", "partner", partner="union")
+
+
 def withdrawal(upload: Any, who: str = "union") -> dict[str, Any]:
     return body(made(who, "withdrawal", kind="bundle", bundle=upload.id))
 
@@ -553,6 +560,55 @@ def test_a_withdrawn_bundle_is_gone_and_its_key_first(any_server: Server) -> Non
     assert (one.state, one.wrapped, one.links_digest) == ("withdrawn", None, None)
     told = any_server.call("union", "GET", f"/contributions/{upload.id}").json()
     assert told["state"] == "withdrawn"
+
+
+def test_a_withdrawal_in_the_browser_takes_a_list_out_of_both_epochs_or_out_of_none(
+    any_server: Server,
+) -> None:
+    first, second, other, foreign = (
+        any_server.contribute(who, seed, upload=name)
+        for who, seed, name in (
+            ("union", 1, "a" * 32), ("union", 2, "a" * 32),
+            ("union", 3, "b" * 32), ("parks", 4, "a" * 32),
+        )
+    )  # fmt: skip
+    seen = any_server.units.run("look", lambda unit: look.contribution_list(unit, UNION))
+    assert {one.id: one.twins for one in seen} == {
+        first.id: (second.id,),
+        second.id: (first.id,),
+        other.id: (),
+    }
+
+    def taken_back(*uploads: Any) -> dict[str, str]:
+        signed = {}
+        for one in uploads:
+            said = withdrawal(one)
+            signed[one.id] = base64.b64decode(said["entry"]), said["openings"]
+        return withdraw.upload(
+            any_server.units,
+            UNION,
+            signed,
+            artefacts=any_server.artefacts,
+            now=any_server.clock(),
+        )
+
+    def states() -> dict[str, str]:
+        return {one.id: one.state for one in kept(any_server)}
+
+    with pytest.raises(WrongState, match="another epoch too"):
+        taken_back(first)
+    with pytest.raises(Missing):
+        taken_back(first, second, foreign)
+    assert set(states().values()) == {"received"}, "one that fails leaves all as they were"
+    leaves = taken_back(first, second)
+    gone = {id for id, state in states().items() if state == "withdrawn"}
+    assert gone == set(leaves) == {first.id, second.id}
+    assert taken_back(first).keys() == {first.id}, "its twin is gone: nothing is left to forget"
+    # The control: by itself, as a tool sends it, one bundle goes and its twin stays.
+    third, fourth = (any_server.contribute("union", n, upload="c" * 32) for n in (5, 6))
+    path = f"/contributions/{third.id}/withdraw"
+    assert any_server.call("union", "POST", path, json=withdrawal(third)).status_code == 202
+    assert (states()[third.id], states()[fourth.id]) == ("withdrawn", "received")
 
 
 def test_a_crash_in_the_middle_of_a_withdrawal_is_finished_by_the_next_call(

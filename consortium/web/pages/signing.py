@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.service.sign_in import SignedIn
 from consortium.web.desk import desk
-from consortium.web.routes.forms import Promised, Signed
+from consortium.web.routes.forms import Promised, Signed, Word
 from consortium.web.tokens import Bearer
 from consortium.web.who import scripted
 from provenance.canonical import canonical, commitment
@@ -55,6 +55,12 @@ class Approval(_Body):
     entry_unsigned: dict[str, Any]
     signature: Hex64
     openings: dict[str, Any]
+
+
+class Withdrawal(_Body):
+    """A list's withdrawal: the signed entry of each bundle of it, one in each epoch."""
+
+    bundles: Annotated[dict[Word, Signed], Field(min_length=1, max_length=4)]
 
 
 @router.post("/browser-keys/start")
@@ -114,10 +120,12 @@ def approve(id: str, signed: Approval, request: Request, session: Script) -> Pro
 
 
 @router.post("/contributions/{id}/browser-withdrawal", status_code=202)
-def withdraw(id: str, signed: Signed, request: Request, session: Script) -> Promised:
-    """A withdrawal that was written and signed in the browser."""
-    leaf = desk(request).withdraw(session.caller, id, signed.raw(), signed.openings)
-    return Promised(leaf=leaf)
+def withdraw(id: str, said: Withdrawal, request: Request, session: Script) -> Promised:
+    """A withdrawal that was written and signed in the browser, an entry for each of its bundles."""
+    if id not in said.bundles:
+        raise EntryMisfits("the list's own withdrawal is not among those that were signed")
+    signed = {one: (entry.raw(), entry.openings) for one, entry in said.bundles.items()}
+    return Promised(leaf=desk(request).withdraw(session.caller, signed)[id])
 
 
 def unsigned(

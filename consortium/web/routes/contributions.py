@@ -38,6 +38,8 @@ class BundleHeader(BaseModel):
     fields: list[Word]
     size_class: int
     created: Moment
+    upload: Word | None = None
+    """A random word that the bundles of one list share, one in each epoch; absent in old ones."""
     wrapped: Annotated[Base64, StringConstraints(min_length=4)]
     commitment: Hex32
     rows: int
@@ -117,7 +119,8 @@ def post(
         rows = check_rows(path, sealed_bytes=SEALED_BYTES)
     if rows != header.rows:
         raise EntryMisfits("the header's rows is not how many the file has")
-    whole = header.model_dump()
+    # Absent stays absent: the bundle's key is bound to the very bytes of its header.
+    whole = header.model_dump(exclude_none=True)
     offered = contribute.Offered(
         header={name: value for name, value in whole.items() if name not in _BESIDE},
         wrapped=base64.b64decode(header.wrapped),

@@ -219,7 +219,22 @@ if (approving) {
   });
 }
 
-/* Withdrawing: the entry is written and signed here */
+/* Withdrawing: the entry is written and signed here, one for each epoch that has the list */
+async function withdrawal(pair, bundle) {
+  const facts = { actor: await publicOf(pair), bundle, kind: 'bundle' };
+  const openings = {};
+  const commitments = {};
+  for (const name of Object.keys(facts)) {
+    openings[name] = { salt: hex(crypto.getRandomValues(new Uint8Array(32))), value: facts[name] };
+    commitments[name] = await commitment(openings[name].salt, facts[name]);
+  }
+  const body = { actor: commitments.actor, at: new Date().toISOString().slice(0, 13) + 'Z', commitments, type: 'withdrawal' };
+  delete commitments.actor;
+  body.signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, utf8.encode(ENTRY + canonical(body))));
+  const room = ENTRY_BYTES - utf8.encode(canonical({ ...body, pad: '' })).length;
+  return { entry: base64(utf8.encode(canonical({ ...body, pad: '0'.repeat(room) }))), openings };
+}
+
 const withdrawing = one('[data-withdraw]');
 if (withdrawing) {
   const go = one('[data-go]', withdrawing);
@@ -231,22 +246,12 @@ if (withdrawing) {
     const out = one('[data-out]', withdrawing);
     go.disabled = true;
     try {
-      const bundle = withdrawing.dataset.withdraw;
+      const every = withdrawing.dataset.withdraw.split(' ');
       const pair = await keyOf(withdrawing.dataset.actor);
       if (!pair) throw new Error('This browser has no key yet. Make one first, or use your tool.');
-      const facts = { actor: await publicOf(pair), bundle, kind: 'bundle' };
-      const openings = {};
-      const commitments = {};
-      for (const name of Object.keys(facts)) {
-        openings[name] = { salt: hex(crypto.getRandomValues(new Uint8Array(32))), value: facts[name] };
-        commitments[name] = await commitment(openings[name].salt, facts[name]);
-      }
-      const body = { actor: commitments.actor, at: new Date().toISOString().slice(0, 13) + 'Z', commitments, type: 'withdrawal' };
-      delete commitments.actor;
-      body.signature = hex(await crypto.subtle.sign({ name: 'Ed25519' }, pair.privateKey, utf8.encode(ENTRY + canonical(body))));
-      const room = ENTRY_BYTES - utf8.encode(canonical({ ...body, pad: '' })).length;
-      const entry = base64(utf8.encode(canonical({ ...body, pad: '0'.repeat(room) })));
-      await send('POST', '/api/v1/contributions/' + encodeURIComponent(bundle) + '/browser-withdrawal', withdrawing.dataset.csrf, { entry, openings });
+      const bundles = {};
+      for (const bundle of every) bundles[bundle] = await withdrawal(pair, bundle);
+      await send('POST', '/api/v1/contributions/' + encodeURIComponent(every[0]) + '/browser-withdrawal', withdrawing.dataset.csrf, { bundles });
       out.textContent = 'Withdrawn. Gone now from the service; from backups after their own window.';
       withdrawing.dataset.done = 'yes';
     } catch (refused) {

@@ -50,6 +50,8 @@ def test_one_run_uploads_a_list_to_both_epochs_and_one_withdrawal_takes_both_bac
     assert first == early["id"]  # not done again
     assert world.evaluated == 2 * asked
     assert [world.contributions[one]["header"]["epoch"] for one in (first, second)] == [EPOCH, NEXT]
+    # The server can tell that they are one list, and takes back both.
+    assert len({world.contributions[one]["header"]["upload"] for one in (first, second)}) == 1
     for id, epoch, other in ((first, EPOCH, NEXT), (second, NEXT, EPOCH)):
         path = tmp_path / f"{id}.parquet"
         path.write_bytes(world.parts[f"{id}/rows"])

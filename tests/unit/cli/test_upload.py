@@ -52,7 +52,8 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
     assert check_outputs(tmp_path / "plain", recipes=len(RECIPES), address=True) == 150
 
     body = world.contributions[made]["header"]
-    bound = ("bundle", "partner", "epoch", "recipes", "mailer", "fields", "size_class", "created")
+    bound = ("bundle", "partner", "epoch", "recipes", "mailer", "fields", "size_class", "created",
+             "upload")  # fmt: skip
     header = rfc8785.dumps({name: body[name] for name in bound})
     dek = unwrap(
         base64.b64decode(body["wrapped"]),
