@@ -115,19 +115,22 @@ def _class_in_words(actor: Mapping[str, Any]) -> str:
 
 def _consent(home: Path, whose: list[str], rows: int = 0) -> None:
     with _said(), closing(Ledger(read_settings(home).database, Shut())) as ledger:
+        epochs = () if rows else Home(home).epochs
         for actor in whose:
-            ledger.consent(actor, utc(), rows=rows)
+            ledger.consent(actor, utc(), rows=rows, epochs=epochs)
 
 
 @command.command()
 @_home
 @click.argument("steward")
 def consent(home: Path, steward: str) -> None:
-    """Agree to the bulk run of one steward; t custodians must."""
-    Home(home).actor(role="steward", id=steward)
+    """Agree to the bulk run of one steward in the invite's epochs; t custodians must."""
+    mine = Home(home)
+    mine.actor(role="steward", id=steward)
     _consent(home, [steward])
     say(
-        f"{steward} may tokenise a roll, as far as this custodian goes.",
+        f"{steward} may tokenise a roll in {' and '.join(mine.epochs)}, as far as this custodian "
+        "goes.",
         "`trellis custodian serve` says so in the log; as many custodians as a key takes must.",
     )
 

@@ -95,15 +95,16 @@ class Anchors:
         return False
 
     def _candidates(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        epoch, actors = self._registry.invite["epoch"], self._registry.evaluated()
+        epochs, actors = self._registry.epochs, self._registry.evaluated()
         sids = [one["sid"] for one in self._ledger.status()["keys"]]
         for actor in actors:
             whole = {allowance(size) for size in _SIZES} | {self._settings().allowed(actor)}
             for ends in sorted({end for one in whole for end in _ends(one)}):
                 for sid in sids:
                     yield _block(sid, actor.id, ends)
-            for rows in (0, *_SIZES):
-                yield _consent(epoch, actor.id, rows)
+            for epoch in epochs:
+                for rows in (0, *_SIZES):
+                    yield _consent(epoch, actor.id, rows)
 
     # -- saying
 
@@ -185,7 +186,7 @@ class Anchors:
             if key["purpose"] != "match":
                 continue
             for actor in self._registry.evaluated():
-                if actor.role == "steward" and not self.bulk(actor.id):
+                if actor.role == "steward" and not self.bulk(actor.id, key["epoch"]):
                     continue
                 account = self._ledger.account(key["sid"], actor.id)
                 if account.points * 2 >= account.reserved:
@@ -231,8 +232,10 @@ class Anchors:
 
     def consents(self) -> None:
         """Say what this custodian agreed to, and hear what the others said."""
-        epoch, mine = self._registry.invite["epoch"], self._settings().id
-        for actor, rows in self._ledger.agreed():
+        epochs, mine = self._registry.epochs, self._settings().id
+        wanted = [(epochs[0], actor, rows) for actor, rows in self._ledger.agreed()]
+        wanted += [(one, actor, 0) for actor, one in self._ledger.bulks() if one in epochs]
+        for epoch, actor, rows in wanted:
             name, facts = _consent(epoch, actor, rows)
             if not self._ledger.stands(name):
                 self._submit(name, facts)
@@ -245,7 +248,8 @@ class Anchors:
 
     def said(self) -> list[dict[str, Any]]:
         """Return this custodian's own consents as drafted, for the others to check."""
-        return self._ledger.drafts_under(f"consent/{self._registry.invite['epoch']}/")
+        named = [f"consent/{epoch}/" for epoch in self._registry.epochs]
+        return [draft for prefix in named for draft in self._ledger.drafts_under(prefix)]
 
     def _hear(self, by: str, drafts: Any) -> None:
         """Keep what another custodian said, at most one entry for each thing that can be said."""
@@ -273,12 +277,12 @@ class Anchors:
         sizes = type(rows) is int and (rows == 0 or rows in _SIZES)
         return sizes and epoch in self._registry.epochs and actor in known
 
-    def _agreed(self, actor: str) -> tuple[int, int]:
-        return self._ledger.agreement_on(self._registry.invite, actor)
+    def _agreed(self, actor: str, epoch: str = "") -> tuple[int, int]:
+        return self._ledger.agreement_on(self._registry.invite, actor, epoch)
 
-    def bulk(self, actor: str) -> bool:
-        """Whether t custodians agreed to a steward's bulk run in the log."""
-        return self._agreed(actor)[0] >= int(self._registry.invite["threshold"])
+    def bulk(self, actor: str, epoch: str) -> bool:
+        """Whether t custodians agreed to a steward's bulk run in this epoch, in the log."""
+        return self._agreed(actor, epoch)[0] >= int(self._registry.invite["threshold"])
 
     def raised(self, actor: str) -> int:
         """Return the size class that t custodians raised an actor to in the log, 0 without one."""

@@ -90,7 +90,7 @@ class Custodian:
         self._in_hours()
         key = self._key(request)
         if actor.role == "steward":
-            self._check_consents(actor.id)
+            self._check_consents(actor.id, key.statement.epoch)
         digest = evaluation.request_digest(message)
         total, allowed = self.anchors.charge(actor, request.sid, request.nonce, digest)
         # From here on the batch is paid for: a crash now is repaired by sending the same request
@@ -120,15 +120,15 @@ class Custodian:
         _same_version(request.version, key.statement)
         return key
 
-    def _check_consents(self, steward: str) -> None:
-        """A bulk run needs our own word, and t custodians' words in the log."""
-        if not self._ledger.consented(steward):
+    def _check_consents(self, steward: str, epoch: str) -> None:
+        """A bulk run needs our own word for this epoch, and t custodians' words in the log."""
+        if not self._ledger.consented(steward, epoch):
             raise Refused("no-consent", "a steward's bulk run needs this custodian's consent")
-        if self.anchors.bulk(steward):
+        if self.anchors.bulk(steward, epoch):
             return
         self.anchors.consents()
         self.anchors.look()
-        if not self.anchors.bulk(steward):
+        if not self.anchors.bulk(steward, epoch):
             detail = "the log does not show the consent of enough custodians yet; ask again"
             raise Refused("not-yet-agreed", detail, 503)
 

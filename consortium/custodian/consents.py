@@ -62,28 +62,42 @@ class HttpNeighbours:
 
 
 class Consents(Own):
-    """What this custodian wants said, and what was heard; 0 rows is a steward's bulk run."""
+    """What this custodian wants said, and what was heard; 0 rows is a steward's bulk run.
+
+    A bulk run is agreed to epoch by epoch: a yes of last season is none for the next.
+    """
 
     SCHEMA = """
 CREATE TABLE IF NOT EXISTS agreed (actor TEXT, rows INTEGER, at TEXT NOT NULL,
     PRIMARY KEY (actor, rows)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bulk (actor TEXT, epoch TEXT, at TEXT NOT NULL,
+    PRIMARY KEY (actor, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heard (by TEXT, leaf TEXT, epoch TEXT NOT NULL, actor TEXT NOT NULL,
     rows INTEGER NOT NULL, PRIMARY KEY (by, leaf)) WITHOUT ROWID;
 """
 
-    def consent(self, actor: str, at: datetime, *, rows: int = 0) -> None:
-        """Agree to an actor's bulk run, or to a size class; said in the log by `serve`."""
+    def consent(
+        self, actor: str, at: datetime, *, rows: int = 0, epochs: Sequence[str] = ()
+    ) -> None:
+        """Agree to a size class, or to an actor's bulk run in some epochs; `serve` says so."""
         with self.write() as sql:
-            row = (actor, rows, at.isoformat())
-            sql.execute("INSERT OR IGNORE INTO agreed VALUES (?, ?, ?)", row)
+            if rows:
+                row = (actor, rows, at.isoformat())
+                sql.execute("INSERT OR IGNORE INTO agreed VALUES (?, ?, ?)", row)
+            bulk = ((actor, epoch, at.isoformat()) for epoch in epochs)
+            sql.executemany("INSERT OR IGNORE INTO bulk VALUES (?, ?, ?)", bulk)
 
     def agreed(self) -> list[tuple[str, int]]:
-        """Return what this custodian agreed to: actor and rows."""
-        return [(actor, rows) for actor, rows in self.rows("SELECT actor, rows FROM agreed")]
+        """Return which size classes this custodian agreed to: actor and rows."""
+        return self.rows("SELECT actor, rows FROM agreed WHERE rows > 0")
 
-    def consented(self, actor: str) -> bool:
-        """Whether this custodian itself agreed to ``actor``'s bulk run."""
-        return (actor, 0) in self.agreed()
+    def bulks(self) -> list[tuple[str, str]]:
+        """Return which bulk runs this custodian agreed to: actor and epoch."""
+        return self.rows("SELECT actor, epoch FROM bulk")
+
+    def consented(self, actor: str, epoch: str) -> bool:
+        """Whether this custodian itself agreed to ``actor``'s bulk run in an epoch."""
+        return (actor, epoch) in self.bulks()
 
     def hear(self, by: str, leaf: str, epoch: str, actor: str, rows: int) -> None:
         """Keep a consent; it counts once its entry stands in the log.
@@ -126,15 +140,20 @@ CREATE TABLE IF NOT EXISTS heard (by TEXT, leaf TEXT, epoch TEXT NOT NULL, actor
             WHERE h.epoch=? AND h.actor=? GROUP BY h.by"""
         return {by: (bool(bulk), int(rows)) for by, bulk, rows in self.rows(query, epoch, actor)}
 
-    def agreement_on(self, invite: Mapping[str, Any], actor: str) -> tuple[int, int]:
+    def agreement_on(
+        self, invite: Mapping[str, Any], actor: str, epoch: str = ""
+    ) -> tuple[int, int]:
         """Count what the custodians of an invite said of an actor in the log.
+
+        Args:
+            epoch: the invite's present one unless told.
 
         Returns:
             How many agreed to its bulk run, and the size class that as many as a key takes agree
             to at least; 0 when there is none.
         """
         # Those of today: who has left agreed for itself, not for whoever took its place.
-        said = self.said(invite["epoch"], actor)
+        said = self.said(epoch or invite["epoch"], actor)
         theirs = [said[one["id"]] for one in invite["custodians"] if one["id"] in said]
         rows, need = sorted((most for _, most in theirs if most), reverse=True), invite["threshold"]
         return sum(bulk for bulk, _ in theirs), rows[need - 1] if len(rows) >= need else 0

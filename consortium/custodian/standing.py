@@ -178,7 +178,7 @@ def _accounts(
                 used // BATCH,
                 allowed // BATCH,
                 max(allowed - used, 0) // whole,
-                actor.role != "steward" or ledger.consented(actor.id),
+                actor.role != "steward" or ledger.consented(actor.id, key.epoch),
                 ledger.account(key.sid, actor.id).reserved // BATCH,
                 tuple(odd_about(ledger, actor.id, used, whole, now)),
             )

@@ -201,7 +201,7 @@ class World:
     def consent(self, steward: str) -> None:
         """Have every custodian agree to a steward's bulk run, in the log."""
         for host in self.hosts.values():
-            host.ledger.consent(steward, self.now)
+            host.ledger.consent(steward, self.now, epochs=[EPOCH])
             host.custodian.anchors.consents()
 
     def deal(self, purpose: str = "match", epoch: str = EPOCH) -> Statement:

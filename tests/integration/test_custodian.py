@@ -263,12 +263,12 @@ def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None
     with pytest.raises(CustodianRefused) as refused:
         tokens(world, statement, tmp_path / "s", blinded=False, **said)
     assert refused.value.name == "no-consent"
-    world.hosts["ann"].ledger.consent("clerk", world.now)
+    world.hosts["ann"].ledger.consent("clerk", world.now, epochs=[EPOCH])
     with pytest.raises(Refused) as alone:  # ann agrees, and one is not two
-        world.hosts["ann"].custodian._check_consents("clerk")
+        world.hosts["ann"].custodian._check_consents("clerk", EPOCH)
     assert alone.value.name == "not-yet-agreed"
     for host in world.hosts.values():
-        host.ledger.consent("clerk", world.now)
+        host.ledger.consent("clerk", world.now, epochs=[EPOCH])
     assert len(tokens(world, statement, tmp_path / "s", blinded=False, **said)) == 3
 
 
@@ -282,7 +282,7 @@ def test_a_consent_of_another_custodian_that_no_command_writes_is_nothing(
     bea.log.submit(strange)
     drafts: list[Any] = [strange, {"actor": bea.log.opened(strange).actor.hex(), "facts": []}, "no"]
     bea.custodian.anchors.said = lambda: drafts  # type: ignore[method-assign]
-    ann.ledger.consent("clerk", world.now)
+    ann.ledger.consent("clerk", world.now, epochs=[EPOCH])
     ann.custodian.anchors.step()
     assert ann.ledger.said(EPOCH, "clerk") == {"ann": (True, 0)}
     good = bea.log.draft("ledger", {**facts, "rows": 4096})  # the control

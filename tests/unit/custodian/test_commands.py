@@ -66,7 +66,7 @@ def joined(home: Path, *more: str) -> Result:
 def consented(home: Path) -> bool:
     ledger = Ledger(read_settings(home).database)
     try:
-        return ledger.consented("clerk")
+        return ledger.consented("clerk", json.loads((home / "invite.json").read_text())["epoch"])
     finally:
         ledger.close()
 
