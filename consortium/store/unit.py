@@ -73,8 +73,9 @@ class Units:
 
         ``secure_delete`` overwrites it in the database; its earlier page stays in the ``-wal``
         file until that is cut. Should somebody read for too long, the next call does it. On
-        PostgreSQL the bytes of a deleted row go when its page is used again: until then the disk
-        counts as a backup, and has the backups' time to forget.
+        PostgreSQL the bytes of a deleted row stay until its table is rewritten, which takes more
+        rights than any process here has: the disk counts as a backup, and has the backups' time
+        to forget (deploy/runbooks/postgresql.md).
         """
         if self.engine.dialect.name == "sqlite":
             with self.engine.connect() as connection:

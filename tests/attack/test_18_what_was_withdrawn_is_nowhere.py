@@ -116,6 +116,11 @@ def _unpacked(path: Path) -> Iterator[bytes]:
 
 @pytest.fixture
 def world(post: Post) -> World:  # noqa: F811
+    return furnished(post)
+
+
+def furnished(post: Post) -> World:  # noqa: F811
+    """A list that was matched and is about to be written to."""
     part = post.bundle("union", 1, PEOPLE)
     other = post.bundle("parks", 2, [(100 + n, f"walker{n}@parks.example") for n in range(4)])
     outputs, tokens, links = (post.folder / f"{n}.parquet" for n in ("outputs", "tokens", "links"))
