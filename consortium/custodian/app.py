@@ -22,6 +22,7 @@ from consortium.custodian import countersign
 from consortium.custodian.anchors import Anchors
 from consortium.custodian.ceremony import ROUNDS
 from consortium.custodian.consents import Neighbours
+from consortium.custodian.endings import hear_endings
 from consortium.custodian.errors import CustodianError, Refused
 from consortium.custodian.follow import Follow
 from consortium.custodian.for_partners import KIND, for_partner
@@ -210,6 +211,14 @@ class Custodian:
         if refused is not None:
             raise refused
         return len(missing)
+
+    def hear_endings(self) -> None:
+        """Open what other custodians said of keys, as following the log found it.
+
+        Raises:
+            Refused, LogUnreachable: the first that does not open now, after all others.
+        """
+        hear_endings(self._ledger, self._log, self._registry.custodians)
 
     def retire(self, message: object) -> dict[str, Any]:
         """Retire for good the rows whose secrets a partner reveals; unknown ones are padding."""

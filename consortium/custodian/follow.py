@@ -21,6 +21,8 @@ from provenance.quorum import Cosigned, Policy
 from provenance.tiles import WIDTH, TileReader
 
 KIND = "ledger"
+KINDS = (KIND, "key")
+"""Looked for: what custodians reserve, open and agree to, and what they say of keys."""
 
 
 class Follow(Protocol):
@@ -88,7 +90,8 @@ class Follower:
 
     def _who(self) -> str:
         keys = sorted((one, public.hex()) for one, public in self._custodians().items())
-        return hashlib.sha256(repr(keys).encode()).hexdigest()
+        # With what is looked for: books that were kept before that grew read from the start.
+        return hashlib.sha256(repr((KINDS, keys)).encode()).hexdigest()
 
     def _walk(self, size: int) -> tuple[CompactRange, list[Standing], str]:
         """Read on to ``size``; also the checkpoint of a tree that it contradicts, if any."""
@@ -113,14 +116,14 @@ class Follower:
             read = parse(entry)
         except ProvenanceError:
             return  # foreign bytes: for an audit to complain of, nothing of ours
-        if read.kind != KIND:
+        if read.kind not in KINDS:
             return
         for id, public in self._custodians().items():
             try:
                 check_signature(read, public)
             except SignatureRefused:
                 continue
-            yield Standing(leaf_hash(entry).hex(), id, read.at, entry)
+            yield Standing(leaf_hash(entry).hex(), id, read.at, entry, read.kind)
 
     def _one_root(self, cosigned: Cosigned, note: str) -> None:
         here = cosigned.checkpoint

@@ -194,6 +194,11 @@ CREATE TABLE IF NOT EXISTS drafts (name TEXT PRIMARY KEY, drafted TEXT NOT NULL,
         query = "SELECT statement FROM over WHERE epoch=? AND why='destroyed' ORDER BY purpose"
         return [Statement.from_json(json.loads(row[0])) for row in self.rows(query, epoch)]
 
+    def all_destroyed(self) -> list[Statement]:
+        """Return the statement of every share that was destroyed here, oldest epoch first."""
+        query = "SELECT statement FROM over WHERE why='destroyed' ORDER BY epoch, purpose"
+        return [Statement.from_json(json.loads(row[0])) for row in self.rows(query)]
+
     # -- ceremonies and resharings
     # ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from consortium.custodian.database import Database
+from consortium.custodian.endings import Endings
 from consortium.custodian.tally import Counted, Tally
 
 
@@ -32,15 +32,16 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An entry of a custodian that stands in the log; ``at`` is its hour."""
+    """An entry of a custodian that stands in the log; ``at`` is its hour, ``kind`` its kind."""
 
     leaf: str
     by: str
     at: datetime
     entry: bytes = field(repr=False)
+    kind: str = "ledger"
 
 
-class Own(Database):
+class Own(Endings):
     """Promises, what stands of them, and the tally that a copy of this file does not bring."""
 
     SCHEMA = """
@@ -231,10 +232,16 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
         known = self.followed()
         if known and not found and tree == known and self.frontier()[2] == who:
             return
-        new = [(one.leaf, one.by, one.at.isoformat(), one.entry) for one in found]
+        new = [
+            (one.leaf, one.by, one.at.isoformat(), one.entry)
+            for one in found
+            if one.kind == "ledger"
+        ]
+        of_keys = [(one.leaf, one.by, one.at.isoformat()) for one in found if one.kind == "key"]
         row = (tree.size, tree.root, roots, who, tree.at.isoformat(), tree.checkpoint)
         with self.write() as sql:
             sql.executemany("INSERT OR IGNORE INTO standing VALUES (?, ?, ?, ?)", new)
+            sql.executemany("INSERT OR IGNORE INTO key_entries VALUES (?, ?, ?)", of_keys)
             sql.execute("INSERT OR REPLACE INTO followed VALUES (1, ?, ?, ?, ?, ?, ?)", row)
 
     def forked(self, older: str, newer: str) -> None:

@@ -137,6 +137,7 @@ def _pulling(custodian: Custodian, parts: Parts) -> Iterator[None]:
             if every * AHEAD_SECONDS % ROSTER_SECONDS == 0:
                 turn("secrets not let go", lambda: parts.wrapping.keep_only(parts.ledger.secrets()))
                 turn("roster not taken in", custodian.pull_rosters)
+                turn("keys not heard of", custodian.hear_endings)
 
     thread = threading.Thread(target=pull, name="rosters", daemon=True)
     thread.start()
@@ -212,7 +213,8 @@ def reshare(
     Raises:
         CeremonyAborted: naming the culprit.
         StatementRefused: the change is against a rule, or the log's statements do not hold.
-        HomeUnready: the version before ``to`` is neither held here nor in the log.
+        HomeUnready: the version before ``to`` is neither held here nor in the log, or too many
+            have said in the log that they destroyed their shares of it.
     """
     parts = build(home, now, prompt)
     peers = HttpPeers(parts.registry.urls())
@@ -237,10 +239,23 @@ def reshare(
             for number in range(1, attempt + 1)
         ]
         # An attempt that stands in the log after all is finished, whichever one was asked for.
+        if done is None:
+            check_enough_left(parts.ledger, parts.registry, old)
         table = next((one for one in tables if done and one.signed), tables[-1])
         session = table.session
         say(f"dealing: {', '.join(session.dealers)}; then holding: {', '.join(session.ids)}")
         return _until_done(table, time.monotonic() + patience, step, say)
+
+
+def check_enough_left(ledger: Ledger, registry: Registry, old: Statement) -> None:
+    """Check that a key can still be dealt again, as far as following the log has shown.
+
+    Raises:
+        HomeUnready: so many destroyed their shares that too few are left.
+    """
+    ending = ledger.ending(old, registry.custodians())
+    if not ending.missing:
+        raise HomeUnready(f"{ending.words}; so it cannot be dealt again")
 
 
 def destroy(

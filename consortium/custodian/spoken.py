@@ -49,6 +49,8 @@ def _shares(standing: Standing) -> Iterator[str]:
         )
     for purpose, epoch, why in standing.over:
         yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]}), {why} here for good"
+    for _, _, said in standing.endings:
+        yield f"  {said}"
 
 
 def _used(standing: Standing) -> Iterator[str]:
@@ -160,8 +162,10 @@ def _steps(standing: Standing) -> Iterator[str]:
     yield from _missing(standing)
     for epoch in sorted({one.epoch for one in standing.shares} - set(standing.epochs)):
         # An invite is the operator's word; what is deleted comes back by nobody's.
+        begun = any(of == epoch for _, of, _ in standing.endings)
+        agreed = "others have destroyed theirs" if begun else "once all of you agree, by phone"
         yield (
-            f"epoch {epoch} is in the invite no more; once all of you agree, by phone: "
+            f"epoch {epoch} is in the invite no more; {agreed}: "
             f"trellis custodian destroy --epoch {epoch}"
         )
 

@@ -75,6 +75,7 @@ class Standing:
         forks: pairs of checkpoints kept that prove the log was rewritten.
         restored: the books were put back, and the log has not yet shown what they lack.
         untold: the books were put back, and not enough others have told what they lack.
+        endings: purpose, epoch and words for each key of which custodians destroyed shares.
         told: by whom they were told, and when, the last time that they were put back.
         doubts: openings that only the log knows of; they keep other letters shut.
         over: purpose and epoch of each share that is gone, and why: ``destroyed``, ``given up``.
@@ -101,6 +102,7 @@ class Standing:
     doubts: int = 0
     untold: bool = False
     told: str = ""
+    endings: tuple[tuple[str, str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it for a machine."""
@@ -142,6 +144,7 @@ def stand(
         doubts=counts["doubts"],
         untold=counts["untold"],
         told=ledger.caught_up(),
+        endings=tuple(_endings(registry, ledger)) if epochs else (),
         over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 
@@ -182,6 +185,15 @@ def _accounts(
                 ledger.account(key.sid, actor.id).reserved // BATCH,
                 tuple(odd_about(ledger, actor.id, used, whole, now)),
             )
+
+
+def _endings(registry: Registry, ledger: Ledger) -> Iterator[tuple[str, str, str]]:
+    """What custodians said in the log of keys of which a share is, or was, held here."""
+    publics = registry.custodians()
+    for one in (*ledger.all_destroyed(), *ledger.shares()):
+        found = ledger.ending(one, publics)
+        if found.destroyed:
+            yield one.purpose, one.epoch, found.words
 
 
 def _seen(registry: Registry, ledger: Ledger) -> datetime | None:

@@ -14,6 +14,12 @@ from consortium.custodian.log import Logged, Opened
 from consortium.custodian.own import Standing, Tree
 from matching.crypto_errors import CryptoRefused
 
+KINDS = {
+    **dict.fromkeys(("block", "opening", "consent"), "ledger"),
+    **dict.fromkeys(("ceremony-commit", "statement", "destroyed"), "key"),
+}
+"""Of what type an entry is that states such a fact, as far as custodians look for it."""
+
 
 def entry_of(actor: bytes, facts: Mapping[str, Any]) -> bytes:
     """What stands for an entry's bytes."""
@@ -107,11 +113,9 @@ class MemoryFollow:
             raise LogUnreachable("down")
         ids = {public: id for id, public in self._custodians().items()}
         found = [
-            Standing(leaf, ids[actor], self._now(), entry_of(actor, facts))
+            Standing(leaf, ids[actor], self._now(), entry_of(actor, facts), KINDS[facts["kind"]])
             for leaf, (actor, facts) in self.shared.entries.items()
-            if leaf in self.shared.published
-            and actor in ids
-            and facts["kind"] in ("block", "opening", "consent")
+            if leaf in self.shared.published and actor in ids and facts["kind"] in KINDS
         ]
         size, root = self.shared.tree()
         tree = Tree(size, root, self._now(), f"{size} {root.hex()}")

@@ -65,6 +65,19 @@ class Place:
             )
             self.api.entries.append(made.entry)
 
+    def of_keys(self, key: Ed25519PrivateKey) -> str:
+        """An entry about keys, signed by anybody."""
+        made = draft(
+            "key",
+            at=datetime.now(UTC),
+            actor=key.public_key().public_bytes_raw(),
+            facts={"kind": "destroyed", "id": "ann"},
+            salt=lambda: secrets.token_bytes(32),
+            sign=key.sign,
+        )
+        self.api.entries.append(made.entry)
+        return leaf_hash(made.entry).hex()
+
     def say(self, name: str = "block/5/union/4096") -> str:
         log = self.log()
         drafted = log.draft("ledger", FACTS, name)
@@ -93,6 +106,29 @@ def test_it_finds_its_own_entries_and_knows_them_by_name_and_facts(place: Place)
     assert not log.is_own(found.entry, FACTS, "block/5/union/8192")
     assert not log.is_own(found.entry, {"kind": "block"}, name)
     assert not place.log(b"another seed".ljust(32)).is_own(found.entry, FACTS, name)
+
+
+def test_what_custodians_say_of_keys_is_found_and_is_no_entry_that_the_books_lack(
+    place: Place,
+) -> None:
+    place.of_keys(Ed25519PrivateKey.generate())
+    leaf = place.of_keys(place.key)
+    place.follower.advance()
+    assert place.ledger.unread() == [(leaf, "ann")]
+    assert place.ledger.unknown("ann") == []  # or each ceremony would look like a restore
+
+
+def test_books_of_before_it_looked_for_keys_read_the_log_from_its_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.noise(2)
+    leaf = place.of_keys(place.key)
+    monkeypatch.setattr("consortium.custodian.follow.KINDS", ("ledger",))
+    place.follower.advance()
+    assert place.ledger.unread() == []
+    monkeypatch.undo()
+    place.follower.advance()
+    assert place.ledger.unread() == [(leaf, "ann")]
 
 
 def test_the_same_fact_said_in_another_hour_shares_no_commitment(place: Place) -> None:
