@@ -1,26 +1,30 @@
 """A custodian reads the log's own files: what it finds there, and what it does not put up with."""
 
 import base64
+import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.custodian.anchors import Anchors
 from consortium.custodian.errors import LogUnreachable, Refused
 from consortium.custodian.follow import Follower
-from consortium.custodian.ledger import Ledger
+from consortium.custodian.ledger import Ledger, Release
 from consortium.custodian.log import ApiLog, Salts
+from consortium.custodian.settings import Registry, Settings
 from provenance.backend import CHECKPOINT
 from provenance.checkpoint import open_checkpoint
 from provenance.entry import draft, parse
 from provenance.merkle import leaf_hash
 from provenance.quorum import Policy
 from tests.fakes.log_api import LogApi
+from tests.fakes.memory_log import MemoryNeighbours
 
 FACTS = {"kind": "block", "sid": "5", "whose": "union", "ends": 4096}
 
@@ -32,6 +36,7 @@ class Place:
     ledger: Ledger
     api: LogApi = field(default_factory=LogApi)
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
         self.file = self.api.file
@@ -201,6 +206,64 @@ def test_files_that_do_not_lead_to_the_checkpoint_prove_nothing_and_serve_nothin
         place.follower.advance()
     place.file = true
     assert place.follower.advance().size == 6
+
+
+class Posting:
+    """The log's API and the log's files, one log: entries are posted, files are followed."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.log = place, place.log()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.log, name)
+
+    def submit(self, drafted: dict[str, Any]) -> str:
+        return self.place.api.add(base64.b64decode(drafted["entry"]), drafted["openings"])
+
+
+@pytest.fixture
+def opening(place: Place, tmp_path: Path) -> Callable[..., None]:
+    """What a custodian does when a letter is to be opened; its clock is ``place.now``."""
+    home = tmp_path / "home"
+    home.mkdir()
+    invite = {**place.api.invite("http://127.0.0.1:1"), "epoch": "2026", "actors": []}
+    invite |= {"custodians": [], "threshold": 1}
+    (home / "invite.json").write_text(json.dumps(invite))
+    release = Release("c1", "5" * 64, "6" * 64, "", "", b"l" * 32, "mailer")
+
+    def work(fresh: timedelta = timedelta(hours=1)) -> None:
+        settings = Settings(home, "ann", "http://ann", "127.0.0.1:1", place.key, fresh=fresh)
+        Anchors(
+            lambda: settings,
+            place.ledger,
+            Registry(home / "invite.json"),
+            Posting(place),  # type: ignore[arg-type]
+            lambda: place.now,
+            place.follower,
+            MemoryNeighbours(lambda one: []),
+        ).open(release, 1)
+
+    return work
+
+
+def test_an_opening_waits_for_a_log_that_was_cosigned_within_the_hour(
+    place: Place, opening: Callable[..., None]
+) -> None:
+    place.noise(3)
+    cosigned = place.api.checkpoint()  # of now, and the witnesses cosign no more
+    files = place.file
+    place.file = lambda path: cosigned if path == CHECKPOINT else files(path)
+    place.now = datetime.now(UTC) + timedelta(minutes=61)
+    with pytest.raises(Refused, match="not-fresh"):
+        opening()
+    assert len(place.api.entries) == 3  # nothing was said in the log, and nothing counted
+    assert place.ledger.status()["opens"] == 0
+    with pytest.raises(Refused, match="not-yet-logged"):
+        opening(fresh=timedelta(hours=2))  # the control: where that is young enough it goes on
+    assert len(place.api.entries) == 4
+    place.file, place.now = files, datetime.now(UTC)
+    opening()
+    assert place.ledger.status()["opens"] == 1
 
 
 def test_too_few_witnesses_are_no_log(place: Place) -> None:
