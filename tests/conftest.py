@@ -100,6 +100,7 @@ COSTLY = ("rehearsal", "installation")
 """Fixtures that take a minute to make: their tests share one."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where two processes share a run, a file stays whole; so do tests of one costly thing."""
     if not config.pluginmanager.hasplugin("xdist"):
