@@ -131,8 +131,11 @@ def believed(
         first: the name of the mailer's first key, from the invite; None when it names none.
 
     Raises:
-        StatementRefused: neither the first, nor countersigned by enough.
+        StatementRefused: neither the first, nor countersigned by enough; or nobody said which key
+            is the first, since then any would do.
     """
+    if first is None:
+        raise StatementRefused("the invite does not name the mail machine's first key")
     if "predecessor" in facts or "countersignatures" in facts:
         key = Successor.of(facts)
         signatures = facts.get("countersignatures")
@@ -144,7 +147,7 @@ def believed(
         public = bytes.fromhex(str(facts["public"]))
     except (KeyError, ValueError) as error:
         raise StatementRefused("the mail machine's key is misshapen") from error
-    if first is not None and named(public) != first:
+    if named(public) != first:
         raise StatementRefused(
             "the mail machine's key is not its first one, and no custodian countersigned it"
         )

@@ -17,10 +17,9 @@ import jwt
 
 from consortium.cli.errors import ApiRefused, CheckRefused, KeysNotYet, Unreachable
 from consortium.cli.home import Home, Json
-from consortium.cli.vault import write_whole
 from consortium.clock import Clock, utc
 from consortium.custodians import CustodianProblem, TooFewCustodians, dealt_again
-from matching.countersigning import believed, named
+from matching.countersigning import believed
 from matching.lineage import Signed, check_line
 from matching.statement import Statement
 from provenance.entry import Drafted, openings_to_json
@@ -344,18 +343,13 @@ class Api:
     def _mailer(self, keys: Json) -> bytes:
         """The mail machine's key: the first, which the invite names, or a countersigned one."""
         self._key(keys, "mailer")
-        invite, pin = self.home.invite, self.home.path / "mailer-key.pin"
-        first = invite.get("mailer_key") or (pin.read_text() if pin.exists() else None)
-        public = believed(
+        invite = self.home.invite
+        return believed(
             self._key_entry(keys, "mailer", kind="mailer").facts,
-            first=first,
+            first=invite["mailer_key"],
             publics={c["id"]: bytes.fromhex(c["public"]) for c in invite["custodians"]},
             threshold=invite["threshold"],
         )
-        if first is None:
-            # An invite of an earlier version: the first one met is the only one met that way.
-            write_whole(pin, named(public).encode())
-        return public
 
     def _key_entry(self, keys: Json, name: str, *, kind: str) -> Checked:
         return self._key_kind(self._shown(keys, name), name, kind=kind)

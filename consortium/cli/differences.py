@@ -36,8 +36,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
     found += _former(old, new)
     found += _counted(old, new, "quorum", "witnesses", "name")
     found += _counted(old, new, "threshold", "custodians", "id")
-    first, now = old.get("mailer_key"), new.get("mailer_key")
-    if first is not None and first != now:
+    if old["mailer_key"] != new["mailer_key"]:
         # Later keys need no new invite: a changed first one is another mail machine.
         found.append((True, "the mail machine's first key is another one"))
     return Differences(

@@ -187,13 +187,23 @@ class Home:
             if known.get("log_vkey") != checked["log_vkey"]:
                 # A second log would be a second truth; changing it is never a detail.
                 raise HomeRefused("this home has joined another log already")
-            found = differences(checked_invite(known), checked)
+            found = differences(checked_invite(self._completed(known, checked)), checked)
             if found.grave and not accept_changes:
                 raise HomeRefused(_UNASKED.format("\n  ".join(found.grave)))
             changed = (*found.grave, *found.shown)
         self.write_json("invite.json", checked)
         self.__dict__.pop("invite", None)
         return changed
+
+    def _completed(self, known: Json, now: Json) -> Json:
+        """An invite of an earlier version as if it had named the mail machine's first key.
+
+        The key that this home met first, if it has met any, was kept; nothing is known against
+        the one that is named now otherwise, and the others' copies are what to compare it with.
+        """
+        pin = self.path / "mailer-key.pin"
+        first = pin.read_text() if pin.exists() else now["mailer_key"]
+        return {"mailer_key": first, **known}
 
     def actor(self, *, role: str, id: str | None = None) -> Json:
         """Return the invite's only actor of a role, or the one with this id.
@@ -252,6 +262,13 @@ def checked_invite(invite: Json) -> Json:
     for key in _TEXTS:
         if not isinstance(invite.get(key), str) or not invite[key]:
             raise HomeRefused(f"the invite's {key!r} is missing or not a text")
+    first = invite.get("mailer_key")
+    if not isinstance(first, str) or not HEX_KEY.fullmatch(first):
+        # Without it any key that the server shows would be as good as the mail machine's own.
+        raise HomeRefused(
+            "the invite does not name the mail machine's first key ('mailer_key', 64 hex "
+            "characters); ask the operator for an invite of this version and join again"
+        )
     if "next_epoch" in invite:
         following = invite["next_epoch"]
         if not isinstance(following, str) or following in ("", invite["epoch"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from consortium.service import enter, hear_back, look
 from consortium.service.errors import NotReady
-from consortium.store import suppressions, typed
+from consortium.store import suppressions, texts, typed
+from consortium.store.unit import Unit
 from mailer import keys, stops, unseal
 from mailer.errors import UnsealRefused
+from matching.countersigning import named
 from tests.fakes.actors import private, public
 from tests.fakes.post import Post, post
 from tests.fakes.server import EPOCH, RACE
@@ -24,6 +27,16 @@ FOLDED = b"ana.maria@example.net"
 LATE = {"window": {"opens": "2026-11-21T00:00:00Z", "closes": "2026-12-01T00:00:00Z"}}
 
 
+def name_first(post: Post, key: bytes) -> None:
+    """Let the invite name this key as the mail machine's first."""
+
+    def write(unit: Unit) -> None:
+        invite = json.loads(texts.get(unit, "invite"))
+        texts.put(unit, "invite", json.dumps({**invite, "mailer_key": named(key)}))
+
+    post.units.run("invite", write)
+
+
 @pytest.fixture
 def pair(post: Post) -> keys.KeyPair:
     """The mailer's keys, the public one in the cosigned log."""
@@ -31,6 +44,7 @@ def pair(post: Post) -> keys.KeyPair:
     pen = enter.Pen(
         "mailer", public("mailer"), private("mailer").sign, lambda: secrets.token_bytes(32)
     )
+    name_first(post, made.public)
     facts = {"kind": "mailer", "epoch": EPOCH, "public": made.public.hex()}
     post.units.run("key", lambda unit: enter.write(unit, pen, "key", facts, now=post.clock()))
     post.server.publish()
@@ -171,8 +185,12 @@ def test_it_is_sealed_to_no_key_but_the_one_in_the_log(post: Post) -> None:
     pen = enter.Pen(
         "operator", public("union"), private("union").sign, lambda: secrets.token_bytes(32)
     )
-    facts = {"kind": "mailer", "epoch": EPOCH, "public": keys.generate().public.hex()}
+    theirs = keys.generate().public
+    facts = {"kind": "mailer", "epoch": EPOCH, "public": theirs.hex()}
     post.units.run("key", lambda unit: enter.write(unit, pen, "key", facts, now=post.clock()))
     post.server.publish()
+    with pytest.raises(NotReady, match="not in the log"):  # the invite names no key: none will do
+        post.units.read("key", lambda unit: look.mailer_key(unit, post.server.backend))
+    name_first(post, theirs)
     with pytest.raises(NotReady, match="itself signed"):
         post.units.read("key", lambda unit: look.mailer_key(unit, post.server.backend))

@@ -165,6 +165,7 @@ class FakeWorld:
                 for w in WITNESSES
             ],
             "quorum": 2, "threshold": 2, "epoch": EPOCH, "race": RACE, "actors": self.actors,
+            "mailer_key": hashlib.sha256(self.mailer.public).hexdigest(),
             "custodians": [
                 {"id": c, "url": f"http://{c}.example", "public": hex_public(c)} for c in CUSTODIANS
             ],

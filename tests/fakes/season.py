@@ -36,6 +36,7 @@ from mailer import unseal
 from mailer.seal import DEK_BYTES, Payload, new_wrapped_key, seal
 from matching import bundle, group, locks, oprf
 from matching.bundle import BundleRow, size_class, write_outputs, write_rows
+from matching.countersigning import named
 from matching.recipes import ADDRESS_RECIPE, Record, address_input, make_record, token_inputs
 from matching.statement import Statement, signed_bytes
 from policies import agreement
@@ -121,6 +122,7 @@ class Season:
             role = "operator" if one == "operator" else "custodian"
             actors.add(unit, actors.Actor(one, role, one, public(one).hex()))
         invite = json.loads(texts.get(unit, "invite"))
+        invite["mailer_key"] = named(self.mailer.public)
         invite["custodians"] = [{"id": one, "public": public(one).hex()} for one in CUSTODIANS]
         texts.put(unit, "invite", json.dumps(invite))
 

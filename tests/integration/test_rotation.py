@@ -546,13 +546,16 @@ def test_tools_believe_a_later_key_only_as_custodians_countersigned_it(world: Wo
     publics = {id: public(id) for id in IDS}
     with pytest.raises(StatementRefused, match="no custodian countersigned"):
         believed(first, first=world.invite()["mailer_key"], publics=publics, threshold=2)
-    assert believed(first, first=None, publics=publics, threshold=2) == own  # what the check stops
+    named_so = believed(first, first=named(own), publics=publics, threshold=2)
+    assert named_so == own  # what the check stops
+    with pytest.raises(StatementRefused, match="does not name"):
+        believed(first, first=None, publics=publics, threshold=2)
     forged = Successor(own, "0" * 64, str(shown["expires"]))
     thief = {f"c{n}": countersign(forged, private(f"thief{n}").sign) for n in (1, 2, 3)}
     with pytest.raises(StatementRefused, match="countersigned by 0"):
         believed(
             {**forged.facts(), "countersignatures": thief},
-            first=None,
+            first=world.invite()["mailer_key"],
             publics=publics,
             threshold=2,
         )

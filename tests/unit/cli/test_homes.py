@@ -52,6 +52,8 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:
         ({"threshold": 0}, "threshold"),
         ({"custodians": []}, "custodians"),
         ({"epoch": None}, "epoch"),
+        ({"mailer_key": None}, "first key"),
+        ({"mailer_key": "any"}, "first key"),
         ({"actors": [{"id": "x", "role": "partner", "name": "X", "public": "zz"}]}, "64 hex"),
         ({"log_vkey": "another"}, "joined another log"),
     ],

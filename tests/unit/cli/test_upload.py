@@ -20,7 +20,6 @@ from mailer.unseal import unseal, unwrap
 from matching import locks
 from matching.bundle import check_outputs, check_rows, open_file, read_rows
 from matching.countersigning import Successor, countersign, named
-from matching.crypto_errors import StatementRefused
 from matching.recipes import RECIPES
 from provenance.evidence import check, read_file
 from provenance.merkle import tree_root
@@ -258,17 +257,36 @@ def test_a_later_key_of_the_mail_machine_is_sealed_to_only_as_custodians_counter
     assert line.key_statements().mailer == own
 
 
-def test_under_an_older_invite_the_first_key_met_is_the_only_one_met_that_way(
+def test_an_invite_that_names_no_first_key_is_believed_in_nothing(
+    union: Desk, members: Path
+) -> None:
+    """The control: with the key named, the same home uploads."""
+    path = union.home / "invite.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in whole.items() if k != "mailer_key"}))
+    refused = union.run("upload", members, "--yes")
+    assert refused.exit_code == 1
+    assert "does not name the mail machine's first key" in refused.output
+    assert union.world.parts == {}
+    file = union.home.parent / "again.json"
+    file.write_text(json.dumps(whole))
+    assert union.run("join", "--invite", file).exit_code == 0
+    assert union.run("upload", members, "--yes").exit_code == 0
+
+
+def test_the_key_that_an_older_home_met_first_is_held_against_the_one_that_is_named(
     union: Desk,
 ) -> None:
-    world = union.world
-    line = Api(Home(union.home), transport=world.transport(), clock=lambda: NOW)
-    assert line.key_statements().mailer == world.mailer.public
-    own = keys.generate().public.hex()
-    facts = {"kind": "mailer", "epoch": EPOCH, "expires": "2026-11-20T00:00:00Z"}
-    world.keys["mailer"] = world.put(made("mailer", "key", NOW, public=own, **facts))
-    with pytest.raises(StatementRefused, match="not its first"):
-        line.key_statements()
+    path = union.home / "invite.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in whole.items() if k != "mailer_key"}))
+    (union.home / "mailer-key.pin").write_text("ab" * 32)
+    file = union.home.parent / "again.json"
+    file.write_text(json.dumps(whole))
+    refused = union.run("join", "--invite", file)
+    assert refused.exit_code == 1
+    assert "first key is another one" in refused.output
+    assert json.loads(path.read_text()).get("mailer_key") is None
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(

@@ -41,6 +41,7 @@ def invite(home: Path) -> dict[str, Any]:
         "log_vkey": "log.test+0+x",
         "witnesses": [{"name": "w", "vkey": "w+0+x", "url": "http://127.0.0.1:1"}],
         "quorum": 1,
+        "mailer_key": "4e" * 32,
         "custodians": [{key: mine[key] for key in ("id", "url", "public")}],
         "threshold": 1,
         "epoch": "2026",
