@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,24 +172,9 @@ def serve(home: Path) -> None:
 
 def _work(home: Path, queues: str, every: dict[str, float], *, relays: bool) -> None:
     os.environ["TRELLIS_HOME"] = str(home.absolute())
-    from consortium.jobs import relay
-    from consortium.jobs.celery import app
+    from consortium.jobs.working import work
 
-    beat = relay.Beat(every, relay=relays)
-    relay.beats.append(beat)
-    beat.start()
-    app.worker_main(
-        [
-            "worker",
-            "--pool=solo",
-            f"--queues={queues}",
-            "--loglevel=WARNING",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            f"--hostname={queues.replace(',', '-')}@trellis",
-        ]
-    )
+    sys.exit(work(queues, every, relays=relays))
 
 
 @command.command()

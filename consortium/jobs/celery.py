@@ -10,6 +10,7 @@ from pathlib import Path
 
 from celery import Celery
 
+from consortium.jobs import folders
 from consortium.settings import Settings
 from consortium.wiring import Process, settings_of
 
@@ -37,7 +38,7 @@ def make_app(settings: Settings) -> Celery:
     """A Celery application on the broker that the settings name; folders when they name none."""
     made = Celery("trellis", set_as_current=False)
     made.conf.update(
-        broker_url=settings.broker or "filesystem://",
+        broker_url=settings.broker or folders.URL,
         broker_connection_retry_on_startup=True,
         task_serializer="json",
         accept_content=["json"],
@@ -45,16 +46,18 @@ def make_app(settings: Settings) -> Celery:
         task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
         task_create_missing_queues=True,
         worker_hijack_root_logger=False,
+        worker_enable_remote_control=False,  # else whoever reaches the broker may end a worker
         worker_prefetch_multiplier=1,
     )
     if not settings.broker:
-        folders = {name: settings.home.absolute() / "broker" / name for name in ("box", "control")}
-        for folder in folders.values():
+        broker = settings.home.absolute() / "broker"
+        box, control = broker / "box", broker / "control"
+        for folder in (box, control):
             folder.mkdir(parents=True, exist_ok=True)
         made.conf.broker_transport_options = {
-            "data_folder_in": str(folders["box"]),
-            "data_folder_out": str(folders["box"]),
-            "control_folder": str(folders["control"]),
+            "data_folder_in": str(box),
+            "data_folder_out": str(box),
+            "control_folder": str(control),
         }
     return made
 
