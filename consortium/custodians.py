@@ -9,8 +9,8 @@ TooFewCustodians          fewer than the threshold answer and agree; says which,
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,33 @@ class CustodianProblem(Exception):
     def __init__(self, custodian: str, said: str) -> None:
         super().__init__(f"custodian {custodian} {said}")
         self.custodian = custodian
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What custodians are shown so that they open a campaign.
+
+    Attributes:
+        manifest: what was approved.
+        agreement: its exact bytes.
+        evidence: ``{"agreement": [...], "approvals": [...], "attestations": [...], "intent":
+            ..., "browser_keys": ...}``, entries of the log in Evidence's JSON form.
+        nonce: the campaign's, 32 bytes, as in the intent.
+        locks: the released set, 32 bytes each; chunks are cut from this order.
+        without: custodians that are not asked, by id, and what is wrong with each.
+    """
+
+    manifest: Mapping[str, Any]
+    agreement: bytes = field(repr=False)
+    evidence: Mapping[str, Any] = field(repr=False)
+    nonce: bytes = field(repr=False)
+    locks: Sequence[bytes] = field(repr=False)
+    without: Mapping[str, CustodianProblem] = field(default_factory=dict)
+
+    @property
+    def campaign(self) -> str:
+        """Its id."""
+        return str(self.manifest["campaign"])
 
 
 class CustodianDown(CustodianProblem):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from consortium.custodians import (
     CustodianNotNow,
     CustodianProblem,
     CustodianRefused,
+    Shown,
     TooFewCustodians,
     call,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "CustodianRefused",
     "Opened",
     "ReleaseClient",
+    "Shown",
     "TooFewCustodians",
 ]
 
@@ -122,45 +124,27 @@ class ReleaseClient:
         said = {**body, "custodian": custodian, "expires": stamp(datetime.now(UTC) + _LIFE)}
         return close(kind, said, by=self._mailer, sign=self._sign)
 
-    def open_release(
-        self,
-        manifest: Mapping[str, Any],
-        *,
-        agreement: bytes,
-        evidence: Mapping[str, Any],
-        nonce: bytes,
-        locks: Sequence[bytes],
-        without: Mapping[str, CustodianProblem] | None = None,
-    ) -> Opened:
+    def open_release(self, shown: Shown) -> Opened:
         """Show every custodian the whole evidence, until a quorum has counted the opens.
-
-        Args:
-            agreement: its exact bytes.
-            evidence: ``{"agreement": [...], "approvals": [...], "attestations": [...], "intent":
-            ...}`` in
-                Evidence's JSON form.
-            nonce: the campaign's, as in the intent.
-            locks: the released set; chunks are cut from this order.
-            without: custodians that are not asked, and what is wrong with each.
 
         Raises:
             TooFewCustodians: with each custodian's problem; a refusal's name says what is missing.
         """
-        raw = b"".join(locks)
+        raw, manifest = b"".join(shown.locks), dict(shown.manifest)
         whole = {
-            "manifest": dict(manifest),
-            "agreement": base64.b64encode(agreement).decode(),
-            "evidence": dict(evidence),
-            "nonce": nonce.hex(),
+            "manifest": manifest,
+            "agreement": base64.b64encode(shown.agreement).decode(),
+            "evidence": dict(shown.evidence),
+            "nonce": shown.nonce.hex(),
             "locks": base64.b64encode(raw).decode(),
         }
         said = {
-            "digest": hashlib.sha256(canonical(dict(manifest))).hexdigest(),
+            "digest": hashlib.sha256(canonical(manifest)).hexdigest(),
             "locks": hashlib.sha256(raw).hexdigest(),
             "version": self._statement.version,
         }
-        problems: dict[str, CustodianProblem] = dict(without or {})
-        chunks, until = -(-len(locks) // CHUNK_LOCKS), time.monotonic() + _PATIENCE
+        problems: dict[str, CustodianProblem] = dict(shown.without)
+        chunks, until = -(-len(shown.locks) // CHUNK_LOCKS), time.monotonic() + _PATIENCE
 
         def ask(address: CustodianAddress) -> CustodianProblem | None:
             signed = self._signed("release-open", address.id, said)
@@ -171,7 +155,7 @@ class ReleaseClient:
             return None
 
         good = self._quorum(ask, problems, until)
-        return Opened(str(manifest["campaign"]), tuple(good), chunks, raw, problems)
+        return Opened(shown.campaign, tuple(good), chunks, raw, problems)
 
     def _quorum(
         self,
@@ -205,19 +189,8 @@ class ReleaseClient:
                 raise TooFewCustodians(self._statement.threshold, {**problems, **waiting})
             time.sleep(_STEP)
 
-    def points(
-        self,
-        manifest: Mapping[str, Any],
-        *,
-        agreement: bytes,
-        evidence: Mapping[str, Any],
-        nonce: bytes,
-        locks: Sequence[bytes],
-        without: Mapping[str, CustodianProblem] | None = None,
-    ) -> tuple[Opened, list[bytes | None]]:
+    def points(self, shown: Shown) -> tuple[Opened, list[bytes | None]]:
         """Open a campaign and have every lock answered, with other custodians for who falls silent.
-
-        Args: as ``open_release``.
 
         Returns:
             The quorum that answered all of it, and r*X for every lock, as ``answers``.
@@ -225,16 +198,9 @@ class ReleaseClient:
         Raises:
             TooFewCustodians: each custodian's problem is in it.
         """
-        problems = dict(without or {})
+        problems = dict(shown.without)
         while True:
-            opened = self.open_release(
-                manifest,
-                agreement=agreement,
-                evidence=evidence,
-                nonce=nonce,
-                locks=locks,
-                without=problems,
-            )
+            opened = self.open_release(replace(shown, without=problems))
             try:
                 each = [self.answers(opened, chunk) for chunk in range(opened.chunks)]
             except CustodianProblem as problem:

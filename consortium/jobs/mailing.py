@@ -6,6 +6,7 @@ import secrets
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from consortium.custodians import (
     CustodianAddress,
     CustodianLied,
     CustodianProblem,
+    Shown,
     TooFewCustodians,
     dealt_again,
 )
@@ -101,48 +103,26 @@ class Custodians:
             )
         return self._client
 
-    def shared(
-        self,
-        manifest: Mapping[str, Any],
-        *,
-        agreement: bytes,
-        evidence: Mapping[str, Any],
-        nonce: bytes,
-        locks: Sequence[bytes],
-    ) -> dict[bytes, bytes]:
+    def shared(self, shown: Shown) -> dict[bytes, bytes]:
         """The shared point of every lock that is not retired."""
         # Who could not prove its answers is left out of the next try, and asked again after it.
-        without = self._without.pop(str(manifest["campaign"]), {})
+        shown = replace(shown, without=self._without.pop(shown.campaign, {}))
         try:
-            opened, points = self._points(manifest, agreement, evidence, nonce, locks, without)
+            opened, points = self._reach(shown.campaign).points(shown)
         except TooFewCustodians as few:
             if not dealt_again(few):
                 raise
             self._client = None  # a resharing came between: once more, with the newest statement
-            opened, points = self._points(manifest, agreement, evidence, nonce, locks, without)
+            opened, points = self._reach(shown.campaign).points(shown)
         self._opened[opened.campaign] = opened
         for problem in opened.problems.values():
             print(f"mailer: {problem}; others help in its place", flush=True)  # noqa: T201
         self._say_who_shuts(opened)
-        return {lock: point for lock, point in zip(locks, points, strict=True) if point is not None}
-
-    def _points(
-        self,
-        manifest: Mapping[str, Any],
-        agreement: bytes,
-        evidence: Mapping[str, Any],
-        nonce: bytes,
-        locks: Sequence[bytes],
-        without: Mapping[str, CustodianProblem],
-    ) -> tuple[Opened, list[bytes | None]]:
-        return self._reach(str(manifest["campaign"])).points(
-            manifest,
-            agreement=agreement,
-            evidence=evidence,
-            nonce=nonce,
-            locks=locks,
-            without=without,
-        )
+        return {
+            lock: point
+            for lock, point in zip(shown.locks, points, strict=True)
+            if point is not None
+        }
 
     def _say_who_shuts(self, opened: Opened) -> None:
         total: Counter[str] = Counter()

@@ -1,11 +1,12 @@
 """The mail machine's parts, as the service is handed them; nothing here opens a row by itself."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from consortium.custodians import Shown
 from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
@@ -59,15 +60,7 @@ class Rest:
 class Custodians(Protocol):
     """Who helps to open a campaign's rows."""
 
-    def shared(
-        self,
-        manifest: Mapping[str, Any],
-        *,
-        agreement: bytes,
-        evidence: Mapping[str, Any],
-        nonce: bytes,
-        locks: Sequence[bytes],
-    ) -> dict[bytes, bytes]:
+    def shared(self, shown: Shown) -> dict[bytes, bytes]:
         """The shared point of every lock that is not retired; raises when too few help."""
 
     def find_liar(self, campaign: str, lock: bytes) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from consortium.custodians import Shown
 from consortium.service import look
 from consortium.service.claim import Opened, drop, left_out
 from consortium.service.plan import FROZEN
@@ -76,13 +77,9 @@ def _points(run: Run) -> dict[bytes, bytes]:
         locks = [row.lock for row in frames.read_audience(path)]
     # Remembered before anybody is asked: what may be open anywhere is closed there in the end.
     office.units.run("mail-opening", lambda unit: deliveries.opening(unit, one.id))
-    points = office.custodians.shared(
-        one.manifest,
-        agreement=agreement,
-        evidence=office.units.read("mail-evidence", lambda unit: _evidence(office, unit, one)),
-        nonce=bytes.fromhex(one.nonce),
-        locks=locks,
-    )
+    evidence = office.units.read("mail-evidence", lambda unit: _evidence(office, unit, one))
+    shown = Shown(one.manifest, agreement, evidence, bytes.fromhex(one.nonce), locks)
+    points = office.custodians.shared(shown)
     office.points[one.id] = (accepted, points)
     return points
 

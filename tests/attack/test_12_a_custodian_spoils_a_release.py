@@ -6,6 +6,7 @@ cheap; the row's own seal is the check. Real custodians answer over HTTP, one of
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from matching import locks, released
 from matching.crypto_errors import MessageRefused
 from matching.locks import make_entry
 from matching.statement import Statement
-from tests.fakes.campaign import Campaign, make_campaign, make_rows, put_roster
+from tests.fakes.campaign import make_campaign, make_rows, put_roster
 from tests.fakes.custodians import EPOCH, World, public, serving
 from tests.fakes.liars import ABOUT_RELEASES, SHUTTING, SILENT_RELEASES, Court, corrupted
 
@@ -56,7 +57,7 @@ class Mailer:
     def open(self) -> list[bytes | None]:
         """Points under which every row opens; nothing when it goes on being spoiled."""
         for _ in range(3):
-            opened, points = self.client.points(**asked(self.campaign), without=self.named)
+            opened, points = self.client.points(replace(self.campaign.shown, without=self.named))
             self.named |= opened.problems
             if points == self.wanted:
                 return points
@@ -70,16 +71,6 @@ class Mailer:
 @pytest.fixture
 def mailer(hosts: World, tmp_path: Path) -> Mailer:
     return Mailer(hosts, tmp_path)
-
-
-def asked(campaign: Campaign) -> dict[str, Any]:
-    return {
-        "manifest": campaign.manifest,
-        "agreement": campaign.agreement,
-        "evidence": campaign.evidence,
-        "nonce": campaign.nonce,
-        "locks": campaign.locks,
-    }
 
 
 @pytest.mark.parametrize("lie", ABOUT_RELEASES)
@@ -130,7 +121,7 @@ def test_rows_that_one_custodian_alone_calls_retired_stay_shut_and_it_is_named(
     for one in ("ann", "bea"):
         hosts.hosts[one].custodian.retire(hosts.signed("retire", "union", one, secrets))
     with corrupted(hosts, "bea", releasing=SHUTTING):
-        opened, points = mailer.client.points(**asked(mailer.campaign))
+        opened, points = mailer.client.points(mailer.campaign.shown)
     assert points == [None, None, *mailer.wanted[2:]]
     assert mailer.client.shut(opened, 0) == {"bea": 1}  # row 1 was retired with both
 
@@ -151,7 +142,7 @@ def test_two_that_spoil_their_shares_are_both_named_and_nothing_opens(
 def test_an_honest_custodian_is_not_convicted_by_what_was_retired_meanwhile(
     hosts: World, mailer: Mailer, tmp_path: Path
 ) -> None:
-    opened, points = mailer.client.points(**asked(mailer.campaign))
+    opened, points = mailer.client.points(mailer.campaign.shown)
     assert points == mailer.wanted
     secrets = {"secrets": [mailer.rows[2][0].hex()]}
     hosts.hosts["bea"].custodian.retire(hosts.signed("retire", "union", "bea", secrets))
@@ -165,7 +156,7 @@ def test_without_keeping_the_first_answer_the_right_proof_would_hide_the_wrong_s
     """The lie works against a mailer that looks at proofs alone: the row would be given up."""
     lie = ABOUT_RELEASES["one share altered, and the right one proved when asked"][0]
     with corrupted(hosts, "bea", releasing=lie):
-        opened, points = mailer.client.points(**asked(mailer.campaign))
+        opened, points = mailer.client.points(mailer.campaign.shown)
         assert points[0] != mailer.wanted[0]
         mailer.client.forget(opened.campaign)
         mailer.client.find_liar(opened, 0)  # everything that is proved is right

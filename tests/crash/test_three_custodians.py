@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,16 +231,11 @@ def answers(
             world, entries, name=name, agreement=terms
         )
     again = world.log.again
-    opened = mailer.open_release(
-        campaign.manifest,
-        agreement=campaign.agreement,
-        evidence={
-            name: again(given) if isinstance(given, dict) else [again(one) for one in given]
-            for name, given in campaign.evidence.items()
-        },
-        nonce=campaign.nonce,
-        locks=campaign.locks,
-    )
+    evidence = {
+        name: again(given) if isinstance(given, dict) else [again(one) for one in given]
+        for name, given in campaign.evidence.items()
+    }
+    opened = mailer.open_release(replace(campaign.shown, evidence=evidence))
     return mailer.answers(opened, 0)
 
 

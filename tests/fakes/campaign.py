@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from consortium.custodians import Shown
 from matching import group, locks
 from matching.envelope import canonical
 from matching.evaluation import stamp
@@ -35,6 +36,10 @@ class Campaign:
     @property
     def root(self) -> str:
         return tree_root(locks.audience_leaves(self.nonce, self.locks)).hex()
+
+    @property
+    def shown(self) -> Shown:
+        return Shown(self.manifest, self.agreement, self.evidence, self.nonce, self.locks)
 
     def body(self, world: World, to: str, by: str = "mailer") -> dict[str, Any]:
         raw = b"".join(self.locks)

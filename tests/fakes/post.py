@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from consortium.clock import Standing
-from consortium.custodians import CustodianLied
+from consortium.custodians import CustodianLied, Shown
 from consortium.service import approve, send
 from consortium.store import campaigns, contributions, deliveries, frames, races
 from consortium.store.deliveries import Delivery
@@ -52,19 +52,17 @@ class Shares:
         self.answering = 2
         self.broken: Exception | None = None
 
-    def shared(
-        self, manifest: Mapping[str, Any], *, locks: Sequence[bytes], **_: Any
-    ) -> dict[bytes, bytes]:
+    def shared(self, shown: Shown) -> dict[bytes, bytes]:
         self.asked += 1
         if self.broken is not None:
             raise self.broken
-        whole = b"".join(locks)
+        whole = b"".join(shown.locks)
         made = [
             _answers(SHARES["c1"], 1, whole),
             _answers(SHARES["c3" if self.lies else "c2"], 2, whole),
         ]
         points = _combine(made)
-        return {lock: points[n * 32 : n * 32 + 32] for n, lock in enumerate(locks)}
+        return {lock: points[n * 32 : n * 32 + 32] for n, lock in enumerate(shown.locks)}
 
     def find_liar(self, campaign: str, lock: bytes) -> None:
         self.proofs += 1

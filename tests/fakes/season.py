@@ -25,6 +25,7 @@ import pytest
 import rfc8785
 
 from consortium.clock import Standing
+from consortium.custodians import Shown
 from consortium.service import approve, enter, freeze, match, send, succeed, sunset
 from consortium.service.look import keys as logged_keys
 from consortium.store import actors, campaigns, contributions, deliveries, frames, log, races, texts
@@ -487,17 +488,14 @@ class _Custodians:
         self.season, self.asked = season, 0
         self.received: list[dict[str, Any]] = []
 
-    def shared(
-        self, manifest: Mapping[str, Any], *, locks: Sequence[bytes], **more: Any
-    ) -> dict[bytes, bytes]:
+    def shared(self, shown: Shown) -> dict[bytes, bytes]:
         self.asked += 1
-        self.received.append({"manifest": manifest, "locks": list(locks), **more})
-        one = self.season.units.run(
-            "look", lambda unit: campaigns.get(unit, str(manifest["campaign"]))
-        )
+        told = ("manifest", "agreement", "evidence", "nonce", "locks")
+        self.received.append({name: getattr(shown, name) for name in told})
+        one = self.season.units.run("look", lambda unit: campaigns.get(unit, shown.campaign))
         key = self.season.dealt[str(one.epoch)].seal
-        points = group.mult_each(key, b"".join(locks))
-        return {lock: points[n * 32 : n * 32 + 32] for n, lock in enumerate(locks)}
+        points = group.mult_each(key, b"".join(shown.locks))
+        return {lock: points[n * 32 : n * 32 + 32] for n, lock in enumerate(shown.locks)}
 
     def find_liar(self, campaign: str, lock: bytes) -> None:
         raise AssertionError("nobody lied")

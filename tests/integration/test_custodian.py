@@ -347,13 +347,7 @@ def test_a_release_opens_every_row_and_ends_with_a_logged_total(world: World) ->
         sign=world.keys["mailer"].sign,
         client=world.client,
     )
-    opened = mailer.open_release(
-        campaign.manifest,
-        agreement=campaign.agreement,
-        evidence=campaign.evidence,
-        nonce=campaign.nonce,
-        locks=campaign.locks,
-    )
+    opened = mailer.open_release(campaign.shown)
     wanted = [locks.shared_point(r, statement.public) for _, r in rows]
     assert mailer.answers(opened, 0) == wanted
     mailer.find_liar(opened, 0)  # nobody lied
@@ -382,13 +376,7 @@ def test_a_custodian_that_answers_wrongly_is_found_by_its_proof(world: World) ->
         sign=world.keys["mailer"].sign,
         client=world.client,
     )
-    opened = mailer.open_release(
-        campaign.manifest,
-        agreement=campaign.agreement,
-        evidence=campaign.evidence,
-        nonce=campaign.nonce,
-        locks=campaign.locks,
-    )
+    opened = mailer.open_release(campaign.shown)
     ledger = world.hosts["bea"].ledger
     key = ledger.key("seal", EPOCH)
     assert key is not None

@@ -172,21 +172,15 @@ def test_rows_sealed_before_open_after_and_an_open_is_counted_once(three: World)
         about: dict[str, Any] = {"mailer": "mailer", "sign": world.keys["mailer"].sign}
         return ReleaseClient(statement, world.addresses, client=world.client, **about)
 
-    asked: dict[str, Any] = {
-        "agreement": campaign.agreement,
-        "evidence": campaign.evidence,
-        "nonce": campaign.nonce,
-        "locks": campaign.locks,
-    }
-    opened = mailer(old).open_release(campaign.manifest, **asked)
+    opened = mailer(old).open_release(campaign.shown)
     assert mailer(old).answers(opened, 0) == wanted
     new = reshared(world, old, *IDS)
     with pytest.raises(CustodianRefused, match="wrong-version"):
         mailer(old).answers(opened, 0)  # in the middle of a campaign
     with pytest.raises(TooFewCustodians) as stale:
-        mailer(old).points(campaign.manifest, **asked)
+        mailer(old).points(campaign.shown)
     assert dealt_again(stale.value)
-    _, points = mailer(new).points(campaign.manifest, **asked)
+    _, points = mailer(new).points(campaign.shown)
     assert points == wanted
     for one in ("ann", "bea"):
         assert world.hosts[one].ledger.status()["opens"] == len(rows)
