@@ -1,6 +1,6 @@
 """Take part in a key ceremony; serve; consent; say what was spent and opened."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from consortium.custodian.ledger import Ledger
 from consortium.custodian.settings import Registry, read_settings
 from consortium.custodian.wrapping import Shut, in_use
 from matching.evaluation import MOST_CLASS, allowance, class_of
+from matching.statement import Statement
 
 LOCKED = 4
 """Exit code when the shares do not open: no machine should try again, a token counts wrong PINs."""
@@ -217,36 +218,45 @@ def serve(home: Path) -> None:
         run(home, prompt=person())
 
 
+def _table_options(work: Callable[..., None]) -> Callable[..., None]:
+    """What ceremony and resharing are told alike: which key, which attempt, how long to wait."""
+    for option in (
+        click.option(
+            "--patience", default=3600.0, show_default=True, help="Seconds to wait for others."
+        ),
+        click.option("--attempt", default=1, show_default=True, help="One more after each abort."),
+        click.option("--epoch", help="The next one, during an overlap; else the present."),
+        click.option("--purpose", type=click.Choice(["match", "seal"]), required=True),
+    ):
+        work = option(work)
+    return _home(json_option(work))
+
+
+def _ended(done: Statement | None, more: str = "") -> None:
+    """Say how it ended; without an end, that it goes on when the same is run again."""
+    if done is None:
+        raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
+    say(
+        f"{done.purpose} key of {done.epoch}, version {done.version} of its shares: "
+        f"{done.threshold} of {len(done.ids)} custodians ({', '.join(done.ids)}){more}"
+    )
+    found = {"purpose": done.purpose, "sid": done.sid, "public": done.public.hex()}
+    last_line({**found, "version": done.version})
+
+
 @command.command()
-@_home
-@click.option("--purpose", type=click.Choice(["match", "seal"]), required=True)
-@click.option("--epoch", default=None, help="The next one, during an overlap; else the present.")
-@click.option("--attempt", default=1, show_default=True, help="One more after each abort.")
-@click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait for others.")
-@json_option
-def ceremony(home: Path, purpose: str, epoch: str | None, attempt: int, patience: float) -> None:
+@_table_options
+def ceremony(home: Path, purpose: str, **told: Any) -> None:
     """Make a key with the others, which nobody will ever hold; `serve` must be running."""
     from consortium.custodian.process import take_part
 
     with _said():
-        done = take_part(
-            home,
-            purpose,
-            attempt=attempt,
-            epoch=epoch,
-            patience=patience,
-            say=say,
-            prompt=person(),
-        )
-    if done is None:
-        raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
-    say(f"{purpose} key of {done.epoch}: {done.threshold} of {len(done.ids)} custodians")
-    last_line({"purpose": purpose, "sid": done.sid, "public": done.public.hex()})
+        done = take_part(home, purpose, **told, say=say, prompt=person())
+    _ended(done)
 
 
 @command.command()
-@_home
-@click.option("--purpose", type=click.Choice(["match", "seal"]), required=True)
+@_table_options
 @click.option("--to", "version", type=click.IntRange(min=2), required=True, help="New version.")
 @click.option(
     "--dealer",
@@ -255,41 +265,13 @@ def ceremony(home: Path, purpose: str, epoch: str | None, attempt: int, patience
     metavar="ID",
     help="Who deals, the same for everybody; as many as the old threshold.",
 )
-@click.option("--attempt", default=1, show_default=True, help="One more after each abort.")
-@click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait for others.")
-@json_option
-def reshare(
-    home: Path, purpose: str, version: int, dealers: tuple[str, ...], attempt: int, patience: float
-) -> None:
+def reshare(home: Path, purpose: str, version: int, **told: Any) -> None:
     """Deal a key's shares again, to the custodians of the invite joined last."""
     from consortium.custodian.process import reshare as run
 
     with _said():
-        done = run(
-            home,
-            purpose,
-            version,
-            dealers=dealers,
-            attempt=attempt,
-            patience=patience,
-            say=say,
-            prompt=person(),
-        )
-    if done is None:
-        raise Stopped("the others are not there yet; run this again to go on", UNREACHABLE)
-    say(
-        f"{purpose} key of {done.epoch}, shares of version {done.version}: "
-        f"{done.threshold} of {len(done.ids)} custodians ({', '.join(done.ids)}). "
-        "Shares of earlier versions are worthless; the key is the same."
-    )
-    last_line(
-        {
-            "purpose": purpose,
-            "sid": done.sid,
-            "public": done.public.hex(),
-            "version": done.version,
-        }
-    )
+        done = run(home, purpose, version, **told, say=say, prompt=person())
+    _ended(done, ". Shares of earlier versions are worthless; the key is the same.")
 
 
 @command.command()

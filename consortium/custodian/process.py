@@ -194,6 +194,7 @@ def reshare(
     *,
     dealers: Sequence[str] = (),
     attempt: int = 1,
+    epoch: str | None = None,
     patience: float = 3600,
     step: float = 0.5,
     say: Callable[[str], None] = lambda words: None,
@@ -205,7 +206,7 @@ def reshare(
     Args:
         to: the version that the new shares will have; one more than the newest in the log.
         dealers: who deals; the same for everybody. By default the first who stay.
-        patience, say: as in `take_part`.
+        epoch, patience, say: as in `take_part`.
 
     Returns:
         The statement of version ``to`` or later, or nothing when the patience ran out.
@@ -213,18 +214,19 @@ def reshare(
     Raises:
         CeremonyAborted: naming the culprit.
         StatementRefused: the change is against a rule, or the log's statements do not hold.
-        HomeUnready: the version before ``to`` is neither held here nor in the log, or too many
-            have said in the log that they destroyed their shares of it.
+        HomeUnready: the version before ``to`` is neither held here nor in the log, too many have
+            said in the log that they destroyed their shares of it, or the invite names no such
+            epoch.
     """
     parts = build(home, now, prompt)
     peers = HttpPeers(parts.registry.urls())
     with closing(parts), closing(peers):
-        epoch = parts.registry.invite["epoch"]
+        epoch = parts.registry.named(epoch)
         held = parts.ledger.statement(purpose, epoch)
         if held is not None and held.version >= to:
             return held
         log = Trees(parts.log, parts.ledger)
-        line = _line(parts, log, purpose)
+        line = _line(parts, log, purpose, epoch)
         old = _version(parts, held, line, purpose, to - 1)
         done = line[to - 1] if len(line) >= to else None
         tables = [
@@ -282,9 +284,8 @@ def destroy(
         return destruction.destroy(parts.ledger, parts.log, parts.settings.id, epoch)
 
 
-def _line(parts: Parts, log: Trees, purpose: str) -> list[Statement]:
+def _line(parts: Parts, log: Trees, purpose: str, epoch: str) -> list[Statement]:
     """Return every version's statement that the log shows, checked from the first one on."""
-    epoch = parts.registry.invite["epoch"]
     shown = parts.log.keys(epoch).get("lines", {}).get(purpose, [])
     line = [Signed.from_facts(log.believe(one).facts) for one in shown]
     if line:

@@ -199,18 +199,26 @@ class Registry:
         Raises:
             HomeUnready: the invite names no such epoch.
         """
-        epoch = epoch or self.epochs[0]
-        if epoch not in self.epochs:
-            named = ", ".join(self.epochs)
-            raise HomeUnready(f"the invite joined here names no epoch {epoch}, only {named}")
         seats = sorted((one["id"], one["public"]) for one in self.invite["custodians"])
         return Session(
-            epoch=epoch,
+            epoch=self.named(epoch),
             purpose=purpose,
             threshold=self.invite["threshold"],
             seats=tuple(Seat(one, bytes.fromhex(public)) for one, public in seats),
             attempt=attempt,
         )
+
+    def named(self, epoch: str | None) -> str:
+        """Return an epoch that the invite names; by default the present one.
+
+        Raises:
+            HomeUnready: the invite names no such epoch.
+        """
+        epoch = epoch or self.epochs[0]
+        if epoch not in self.epochs:
+            named = ", ".join(self.epochs)
+            raise HomeUnready(f"the invite joined here names no epoch {epoch}, only {named}")
+        return epoch
 
     def urls(self) -> dict[str, str]:
         """Return each custodian's address by id, former ones included."""

@@ -16,6 +16,7 @@ import httpx
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.cli.tokenise import evaluate_inputs
 from consortium.custodian.app import Custodian, create_app
 from consortium.custodian.backups import put_back
 from consortium.custodian.ceremony import Ceremony, HttpPeers
@@ -225,6 +226,23 @@ class World:
             peers=HttpPeers(host.registry.urls(), self.client),
             sign=host.settings.key.sign,
         )
+
+    def tokens(self, statement: Statement, state: Path, **more: Any) -> list[bytes]:
+        """Have a few inputs evaluated as the union's tool does; ``more`` replaces any of it."""
+        said: dict[str, Any] = {
+            "inputs": [b"ada", b"bob", b"ada"],
+            "statement": statement,
+            "custodians": self.addresses,
+            "actor": "union",
+            "sign": self.keys["union"].sign,
+            "batch": "b1",
+            "state": state,
+            "state_key": b"k" * 32,
+            "workers": 1,
+            "client": self.client,
+        }
+        said.update(more)
+        return evaluate_inputs(said.pop("inputs"), **said)
 
     @property
     def addresses(self) -> list[CustodianAddress]:

@@ -128,6 +128,22 @@ class Mta(MemoryTransport):
         return [recipient for _, recipient, _ in self.taken]
 
 
+def office(server: Server, **more: Any) -> send.PostOffice:
+    """The mail machine's worker at a server, with the keys of tests; ``more`` is what differs."""
+    whole: dict[str, Any] = {
+        "units": server.units,
+        "artefacts": server.artefacts,
+        "log_files": server.backend,
+        "clock": server.clock,
+        "keys": send.MailKeys(b"d" * 32, b"s" * 32, b"c" * 32),
+        "signers": {},
+        "public_url": "https://trellis.example",
+        "per_second": 1000.0,
+        "settled_after": timedelta(seconds=30),
+    }
+    return send.PostOffice(**{**whole, **more})
+
+
 class Post:
     """One consortium's mail machine, and everything that it reads."""
 
@@ -146,23 +162,14 @@ class Post:
     def new_office(self, name: str, **other: Any) -> send.PostOffice:
         """Another worker with the same keys."""
         whole: dict[str, Any] = {
-            "units": self.units,
-            "artefacts": self.server.artefacts,
-            "log_files": self.server.backend,
-            "clock": self.clock,
-            "keys": send.MailKeys(b"d" * 32, b"s" * 32, b"c" * 32),
             "custodians": self.custodians,
             "open_row": self.open_row,
             "transport": lambda: self.mta,
-            "signers": {},
             "doubts": self.log,
-            "public_url": "https://trellis.example",
-            "per_second": 1000.0,
             "name": name,
             "sleep": self.naps.append,
-            "settled_after": timedelta(seconds=30),
         }
-        return send.PostOffice(**{**whole, **other})
+        return office(self.server, **{**whole, **other})
 
     def open_row(self, row: send.SealedRow, shared: bytes) -> Payload:
         return unseal.unseal(

@@ -46,7 +46,7 @@ from provenance.merkle import tree_root
 from tests.databases import NOON
 from tests.fakes.actors import made, private, public
 from tests.fakes.dealer import split
-from tests.fakes.post import LETTER, MORNING, Log, Mta
+from tests.fakes.post import LETTER, MORNING, Log, Mta, office
 from tests.fakes.server import EPOCH, PARTNERS, RACE, Server, body, write_attributes
 
 DATABASE = "trellis.sqlite"
@@ -424,22 +424,15 @@ class Season:
         return self.units.run("letters", lambda unit: deliveries.in_state(unit, id, every))
 
     def _office(self) -> send.PostOffice:
-        return send.PostOffice(
-            units=self.units,
-            artefacts=self.artefacts,
-            log_files=self.server.backend,
-            clock=self.clock,
-            keys=send.MailKeys(b"d" * 32, b"s" * 32, b"c" * 32),
+        return office(
+            self.server,
             custodians=_Custodians(self),
             open_row=self._open_row,
             transport=lambda: self.mta,
-            signers={},
             doubts=self.mta.log,
-            public_url="https://trellis.example",
             per_second=100_000.0,
             name="only",
             sleep=lambda _: None,
-            settled_after=timedelta(seconds=30),
         )
 
     def _open_row(self, row: send.SealedRow, shared: bytes) -> Payload:

@@ -14,7 +14,6 @@ from consortium.cli.tokenise import (
     CustodianLied,
     CustodianRefused,
     TooFewCustodians,
-    evaluate_inputs,
 )
 from consortium.custodian import process
 from consortium.custodian.ceremony import Peers
@@ -36,31 +35,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def tokens(world: World, statement: Statement, state: Path, **more: Any) -> list[bytes]:
-    said: dict[str, Any] = {
-        "inputs": [b"ada", b"bob", b"ada"],
-        "statement": statement,
-        "custodians": world.addresses,
-        "actor": "union",
-        "sign": world.keys["union"].sign,
-        "batch": "b1",
-        "state": state,
-        "state_key": b"k" * 32,
-        "blinded": True,
-        "workers": 1,
-        "client": world.client,
-    }
-    said.update(more)
-    return evaluate_inputs(said.pop("inputs"), **said)
-
-
 def test_a_partner_hears_from_each_custodian_what_it_used_itself_and_nothing_of_others(
     world: World, tmp_path: Path
 ) -> None:
     statement = world.deal()
     for one in world.ids:
         world.quota(one, "union", 8 * 4096)
-    tokens(world, statement, tmp_path / "state")
+    world.tokens(statement, tmp_path / "state")
     said = {}
     for who in ("union", "league"):
         each = everybody(
@@ -113,16 +94,16 @@ def test_hosts_make_a_key_together_and_tokens_come_out_alike_from_any_quorum(
         assert key is not None
         assert group.base(key.share) == statements[0].share(host.settings.id)
         assert host.ledger.ceremony_secret(statements[0].sid) is None  # the polynomial is gone
-    first = tokens(world, statements[0], tmp_path / "s1")
+    first = world.tokens(statements[0], tmp_path / "s1")
     assert first[0] == first[2] != first[1]
     world.hosts["ann"].down()
-    second = tokens(world, statements[0], tmp_path / "s2", batch="b2")
+    second = world.tokens(statements[0], tmp_path / "s2", batch="b2")
     assert second == first
-    plain = tokens(world, statements[0], tmp_path / "s3", batch="b3", blinded=False)
+    plain = world.tokens(statements[0], tmp_path / "s3", batch="b3", blinded=False)
     assert plain == first
     world.hosts["bea"].down()
     with pytest.raises(TooFewCustodians):
-        tokens(world, statements[0], tmp_path / "s4", batch="b4")
+        world.tokens(statements[0], tmp_path / "s4", batch="b4")
 
 
 def test_a_ceremony_waits_for_the_log_before_it_reveals_and_survives_restarts(
@@ -212,14 +193,14 @@ def test_a_dealer_that_tells_the_judges_another_story_is_named_by_all(world: Wor
 
 def test_an_interrupted_run_goes_on_without_a_second_charge(world: World, tmp_path: Path) -> None:
     statement = world.deal()
-    first = tokens(world, statement, tmp_path / "s")
+    first = world.tokens(statement, tmp_path / "s")
     for done in (tmp_path / "s").glob("*.done"):
         done.unlink()  # as if the power had gone before the outputs were kept
-    assert tokens(world, statement, tmp_path / "s") == first
+    assert world.tokens(statement, tmp_path / "s") == first
     assert world.hosts["ann"].ledger.status()["spent"] == {"union": 4096}
     for host in world.hosts.values():
         host.down()
-    assert tokens(world, statement, tmp_path / "s") == first  # finished batches ask nobody
+    assert world.tokens(statement, tmp_path / "s") == first  # finished batches ask nobody
     kept = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
     assert first[0] not in kept
 
@@ -228,9 +209,9 @@ def test_more_than_the_quota_is_refused_by_name(world: World, tmp_path: Path) ->
     statement = world.deal()
     for one in world.ids:
         world.quota(one, "union", 4096)
-    tokens(world, statement, tmp_path / "s1")
+    world.tokens(statement, tmp_path / "s1")
     with pytest.raises(CustodianRefused) as refused:
-        tokens(world, statement, tmp_path / "s2", batch="b2")
+        world.tokens(statement, tmp_path / "s2", batch="b2")
     assert refused.value.name == "quota-exceeded"
 
 
@@ -243,7 +224,7 @@ def test_many_requests_at_one_instant_never_pass_the_quota(world: World, tmp_pat
     def ask(n: int) -> None:
         together.wait(timeout=5)
         try:
-            tokens(world, statement, tmp_path / f"s{n}", batch=f"b{n}")
+            world.tokens(statement, tmp_path / f"s{n}", batch=f"b{n}")
         except CustodianRefused as error:
             refused.append(error.name)
 
@@ -261,7 +242,7 @@ def test_many_requests_at_one_instant_never_pass_the_quota(world: World, tmp_pat
 def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None:
     statement, said = world.deal(), {"actor": "clerk", "sign": world.keys["clerk"].sign}
     with pytest.raises(CustodianRefused) as refused:
-        tokens(world, statement, tmp_path / "s", blinded=False, **said)
+        world.tokens(statement, tmp_path / "s", blinded=False, **said)
     assert refused.value.name == "no-consent"
     world.hosts["ann"].ledger.consent("clerk", world.now, epochs=[EPOCH])
     with pytest.raises(Refused) as alone:  # ann agrees, and one is not two
@@ -269,7 +250,7 @@ def test_a_stewards_bulk_run_needs_consent(world: World, tmp_path: Path) -> None
     assert alone.value.name == "not-yet-agreed"
     for host in world.hosts.values():
         host.ledger.consent("clerk", world.now, epochs=[EPOCH])
-    assert len(tokens(world, statement, tmp_path / "s", blinded=False, **said)) == 3
+    assert len(world.tokens(statement, tmp_path / "s", blinded=False, **said)) == 3
 
 
 @pytest.mark.parametrize("rows", ["9" * 30, 2**62, -1, 0.0, True, None, [4096]])
@@ -315,7 +296,7 @@ def test_who_may_not_ask_is_refused(world: World, tmp_path: Path, actor: str) ->
     statement = world.deal()
     sign = world.keys.get(actor, world.keys["union"]).sign
     with pytest.raises(CustodianRefused) as refused:
-        tokens(world, statement, tmp_path / "s", actor=actor, sign=sign)
+        world.tokens(statement, tmp_path / "s", actor=actor, sign=sign)
     assert refused.value.name == ("not-allowed" if actor == "lead" else "unknown-actor")
 
 
@@ -327,11 +308,11 @@ def test_a_custodian_with_another_key_leaves_evidence(world: World, tmp_path: Pa
     other = group.reduce(os.urandom(64))
     ledger.add_key(type(key)(key.statement, {}, other))
     named: list[Any] = []
-    assert len(tokens(world, statement, tmp_path / "s", named=named.append)) == 3
+    assert len(world.tokens(statement, tmp_path / "s", named=named.append)) == 3
     assert [(type(one), one.custodian) for one in named] == [(CustodianLied, "bea")]
     assert named[0].evidence.exists()
     with pytest.raises(CustodianLied, match="bea"):  # and when nobody is left in its place
-        tokens(world, statement, tmp_path / "s2", batch="b2", custodians=world.addresses[:2])
+        world.tokens(statement, tmp_path / "s2", batch="b2", custodians=world.addresses[:2])
 
 
 def test_a_release_opens_every_row_and_ends_with_a_logged_total(world: World) -> None:
@@ -390,8 +371,7 @@ def test_a_whole_list_in_several_batches_and_worker_processes(world: World, tmp_
     statement = world.deal()
     inputs = [b"%d" % n for n in range(3 * 4096 + 5)]
     seen: list[tuple[int, int]] = []
-    outputs = tokens(
-        world,
+    outputs = world.tokens(
         statement,
         tmp_path / "s",
         inputs=inputs,

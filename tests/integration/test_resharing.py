@@ -5,19 +5,20 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from consortium.cli.tokenise import evaluate_inputs
+from consortium.custodian import process
 from consortium.custodian.ceremony import HttpPeers
-from consortium.custodian.errors import Refused
+from consortium.custodian.errors import HomeUnready, Refused
 from consortium.custodian.ledger import Key
 from consortium.custodian.resharing import Reshare
 from consortium.custodians import (
-    CustodianAddress,
     CustodianRefused,
     TooFewCustodians,
     dealt_again,
@@ -34,7 +35,8 @@ from tests.fakes.custodians import EPOCH, IDS, World, serving
 from tests.fakes.dealer import split
 from tests.fakes.dealing import sign_all
 
-SECRET = group.reduce(b"k" * 64)
+NEXT = "2027-season"
+SECRET, OTHER = group.reduce(b"k" * 64), group.reduce(b"o" * 64)
 
 
 @pytest.fixture
@@ -53,8 +55,8 @@ def invite(world: World, ids: tuple[str, ...], former: tuple[str, ...] = ()) -> 
         (host.settings.home / "invite.json").write_text(json.dumps(said))
 
 
-def dealt(world: World, purpose: str) -> Statement:
-    statement, shares = split(SECRET, threshold=2, ids=IDS, purpose=purpose, epoch=EPOCH)
+def dealt(world: World, purpose: str, epoch: str = EPOCH, secret: bytes = SECRET) -> Statement:
+    statement, shares = split(secret, threshold=2, ids=IDS, purpose=purpose, epoch=epoch)
     signed = sign_all(statement, world.keys)
     for one in IDS:
         world.hosts[one].ledger.add_key(Key.of(signed, shares[one]))
@@ -83,35 +85,50 @@ def reshared(world: World, old: Statement, *who: str, **more: Any) -> Statement:
     return statement
 
 
-def tokens(world: World, statement: Statement, state: Path, **more: Any) -> list[bytes]:
-    listed = [CustodianAddress.of(one) for one in world.invite["custodians"]]  # type: ignore[attr-defined]
-    return evaluate_inputs(
-        [b"ada", b"bob"],
-        statement=statement,
-        custodians=more.pop("custodians", listed),
-        actor="union",
-        sign=world.keys["union"].sign,
-        batch="b1",
-        state=state,
-        state_key=b"k" * 32,
-        workers=1,
-        client=world.client,
-    )
-
-
 def test_a_custodian_is_replaced_and_the_codes_are_the_same(world: World, tmp_path: Path) -> None:
     old = dealt(world, "match")
-    before = tokens(world, old, tmp_path / "before")
+    before = world.tokens(old, tmp_path / "before")
     invite(world, ("ann", "cyd", "dan"), former=("bea",))
     new = reshared(world, old, *IDS, "dan")
     assert (new.ids, new.public, new.dealers) == (("ann", "cyd", "dan"), old.public, ("ann", "cyd"))
     world.hosts["ann"].down()  # so that the newcomer's share counts
-    assert tokens(world, new, tmp_path / "after") == before
+    assert world.tokens(new, tmp_path / "after") == before
     world.hosts["ann"].up()
     with pytest.raises((TooFewCustodians, CustodianRefused)) as stale:
-        tokens(world, old, tmp_path / "stale")
+        world.tokens(old, tmp_path / "stale")
     assert dealt_again(stale.value)
     assert world.hosts["bea"].ledger.key("match", EPOCH) is None
+
+
+def test_during_an_overlap_the_next_epochs_shares_are_dealt_again_by_name(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, following = dealt(world, "match"), dealt(world, "match", NEXT, OTHER)
+    world.invite["next_epoch"] = NEXT
+    invite(world, IDS)
+
+    def build(home: Path, *_: Any) -> Any:
+        """A host's own parts, as its command would build them beside the server."""
+        (host,) = (one for one in world.hosts.values() if one.settings.home == home)
+        host.log.keys = lambda epoch: {}  # type: ignore[attr-defined]
+        parts = {"registry": host.registry, "ledger": host.ledger, "log": host.log}
+        return SimpleNamespace(settings=host.settings, close=lambda: None, **parts)
+
+    monkeypatch.setattr(process, "build", build)
+
+    def command(one: str, epoch: str | None = NEXT) -> Statement | None:
+        home = world.hosts[one].settings.home
+        return process.reshare(home, "match", 2, epoch=epoch, step=0.01, patience=60)
+
+    with ThreadPoolExecutor(len(IDS)) as each:
+        (made,) = {one.digest: one for one in each.map(command, IDS) if one}.values()
+    assert (made.epoch, made.version, made.sid) == (NEXT, 2, following.sid)
+    for one in IDS:
+        held = world.hosts[one].ledger
+        assert held.statement("match", NEXT) == made
+        assert held.statement("match", EPOCH) == now, "the present epoch's stays as it was"
+    with pytest.raises(HomeUnready, match="names no epoch 2031"):
+        command("ann", "2031")
 
 
 def test_who_was_away_takes_its_new_share_later_and_refuses_until_then(world: World) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from consortium.cli.tokenise import TooFewCustodians, evaluate_inputs
+from consortium.cli.tokenise import TooFewCustodians
 from consortium.custodians import CustodianAddress
 from consortium.hours import ALWAYS, Hours, read_hours
 from matching.locks import make_entry
-from matching.statement import Statement
 from tests.fakes.campaign import make_campaign, make_rows, put_roster
 from tests.fakes.custodians import EPOCH, World, serving
 
@@ -36,21 +35,6 @@ def keep(world: World, hours: Hours, *ids: str) -> None:
         host.custodian._settings = host.settings
 
 
-def tokens(world: World, statement: Statement, state: Path, **more: Any) -> list[bytes]:
-    return evaluate_inputs(
-        [b"ada", b"bob"],
-        statement=statement,
-        custodians=more.get("custodians", world.addresses),
-        actor="union",
-        sign=world.keys["union"].sign,
-        batch="b1",
-        state=state,
-        state_key=b"k" * 32,
-        workers=1,
-        client=world.client,
-    )
-
-
 def asked(world: World, id: str) -> int:
     """Batches that were charged by a custodian."""
     return sum(points for _, _, points in world.hosts[id].ledger.spent())
@@ -65,10 +49,10 @@ def test_the_invite_tells_whom_not_to_ask_now(world: World, tmp_path: Path) -> N
     world.client.send = lambda request, **more: (  # type: ignore[method-assign]
         calls.append(str(request.url)) or send(request, **more)  # type: ignore[func-returns-value]
     )
-    assert len(tokens(world, statement, tmp_path / "told", custodians=told)) == 2
+    assert len(world.tokens(statement, tmp_path / "told", custodians=told)) == 3
     assert not [url for url in calls if url.startswith(world.hosts["ann"].settings.url)]
     # An invite that is older than the hours costs one question, and the third is asked then.
-    assert len(tokens(world, statement, tmp_path / "untold")) == 2
+    assert len(world.tokens(statement, tmp_path / "untold")) == 3
     assert [url for url in calls if url.startswith(world.hosts["ann"].settings.url)]
     assert asked(world, "ann") == 0
 
@@ -79,14 +63,14 @@ def test_too_few_that_are_on_say_when_to_come_back_and_nothing_is_lost(
     statement, hours = world.deal(), closed_now(world)
     keep(world, hours, "ann", "bea")
     with pytest.raises(TooFewCustodians) as caught:
-        tokens(world, statement, tmp_path / "state")
+        world.tokens(statement, tmp_path / "state")
     opens = f"{hours.opens(world.now):%a %d %b %Y %H:%M}"
     assert f"ann cannot now: it answers uploads {hours.said()}, next from {opens}" in str(
         caught.value
     )
     assert (asked(world, "ann"), asked(world, "bea")) == (0, 0)
     world.now = hours.opens(world.now)
-    assert len(tokens(world, statement, tmp_path / "state")) == 2
+    assert len(world.tokens(statement, tmp_path / "state")) == 3
 
 
 def test_everybody_may_see_the_hours(world: World) -> None:
