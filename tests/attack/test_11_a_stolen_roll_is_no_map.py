@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +153,36 @@ def test_the_same_alignment_places_many_without_decoys_and_most_with_households(
     assert found["no decoys"][1] > 5 * chance
     assert found["household numbers"][1] > 10 * chance
     assert found["neither mend"][0] > 0.4
+
+
+@pytest.mark.soak
+def test_at_the_size_of_a_city_the_same_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """100,000 voters, of whom the equality graph of bare tokens places many by itself."""
+    make(tmp_path, voters=100_000, members=[100], seed=5, today=TODAY)
+    read = read_roll(tmp_path / "roll")
+    bare = stolen(read, safe=False)
+    rows = dict.fromkeys(bare.tokens, 0)
+    some = {row.row_id: (row.precinct, row.age_band) for row in bare.rows}
+    shared = bare.equalities()[: len(RECIPES)]
+    found = {
+        "no decoys, tokens alone": placed(settled(rows, shared)),
+        "no decoys, with precinct and age": placed(settled(some, shared)),
+        "no decoys, with all": by_graph(bare),
+        "by its attributes alone": placed(bare.attributes()),
+    }
+    del bare, shared
+    found["as it is sent"] = by_graph(stolen(read))
+    with capsys.disabled():
+        for name, (alone, guessed) in found.items():
+            sys.stdout.write(f"\n100,000 voters, {name}: placed {alone:.2%}, guessed {guessed:.2%}")
+        sys.stdout.write("\n")
+    assert found["as it is sent"] == found["by its attributes alone"]
+    assert found["as it is sent"][0] < 0.005
+    # Controls: the same alignment places thousands of a roll that was not mended.
+    assert found["no decoys, tokens alone"][0] > 0.02
+    assert found["no decoys, with precinct and age"][0] > 0.1
 
 
 def test_what_a_row_lacks_places_nobody(read: Read) -> None:
