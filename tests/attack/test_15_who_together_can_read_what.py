@@ -33,13 +33,16 @@ from tests.fakes.campaign import make_agreement, make_campaign, make_rows, put_r
 from tests.fakes.custodians import EPOCH, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "threat-model.md"
-TABLE = re.search(
-    r"<!-- coalitions -->(.+?)<!-- end of coalitions -->", PAGE.read_text(), re.DOTALL
-)
-ROWS = [
-    tuple(cell.strip() for cell in line.strip("|").split("|"))
-    for line in (TABLE.group(1) if TABLE else "").strip().splitlines()[2:]
-]
+
+
+def table(name: str) -> list[tuple[str, ...]]:
+    """The rows of one of the page's tables."""
+    found = re.search(rf"<!-- {name} -->(.+?)<!-- end of {name} -->", PAGE.read_text(), re.DOTALL)
+    lines = (found[1] if found else "").strip().splitlines()[2:]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+
+
+ROWS, ACTORS = table("coalitions"), table("actors")
 MEMBERS = (b"ada lovelace 1815", b"grace hopper 1906")
 VOTERS = (*MEMBERS, b"never on a list 1970")
 RECIPE, QUOTA = 3, BATCH
@@ -69,6 +72,8 @@ PARTS = {
     "the operator": Has(pepper=True, mailer=True, operator=True),
     "a coordinator": Has(),
     "a witness": Has(),
+    "an auditor": Has(),
+    "a recipient": Has(),
 }
 
 
@@ -293,6 +298,15 @@ def test_a_coalition_learns_what_is_documented_and_no_more(
 
 def test_the_table_lists_the_coalitions_that_matter() -> None:
     listed = {row[0] for row in ROWS}
-    assert len(listed) == len(ROWS) >= 24
+    assert len(listed) == len(ROWS) >= 30
     assert {part.strip() for who in listed for part in who.split(",")} == set(PARTS)
     assert {cell for row in ROWS for cell in row[1:]} == {"yes", "no", "within the quota"}
+
+
+def test_each_actor_of_the_model_is_played_somewhere() -> None:
+    assert len({row[0] for row in ACTORS}) == len(ACTORS) == 13
+    for who, _, rests, played in ACTORS:
+        files = re.findall(r"`([\w/]+\.py)`", played)
+        assert all((PAGE.parents[1] / "tests" / one).is_file() for one in files), who
+        # What nothing stops is the only thing that nothing can show.
+        assert bool(files) != ("nothing stops them" in rests), who
