@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.service import enter, hear_back, look
+from consortium.service import enter, hear_back, look, thaw
 from consortium.service.errors import NotReady
 from consortium.store import suppressions, texts, typed
 from consortium.store.unit import Unit
@@ -141,6 +141,20 @@ def test_the_answer_says_not_whether_an_address_is_on_a_list(
     assert known == unknown
     read(post, pair)
     assert type_in(post) == known
+
+
+def test_whoever_has_a_list_of_addresses_can_silence_each_of_them(
+    post: Post, pair: keys.KeyPair
+) -> None:
+    # The limit that remains, so that it is known: nobody is made to prove an address to be left
+    # alone, so no share of a list is too many, and no such stop is ever set aside.
+    people = [(n, f"m{n}@example.net") for n in range(1, 10)]
+    for _, address in people[:8]:
+        type_in(post, address)
+    read(post, pair)
+    post.go(post.campaign("c1", post.bundle("union", 1, people)))
+    assert post.mta.to == ["m9@example.net"]
+    assert post.units.read("frozen", lambda unit: thaw.frozen(unit, RACE)) == []
 
 
 def test_what_is_no_address_is_refused_and_not_repeated(post: Post, pair: keys.KeyPair) -> None:
