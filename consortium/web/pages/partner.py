@@ -33,7 +33,8 @@ def lists(request: Request, session: Reader) -> Response:
     """What this partner put in, and where each list stands."""
     caller = own(session).caller
     found = desk(request).contributions(caller)
-    return render(request, "lists.html", session=session, lists=found)
+    days = desk(request).backup_days
+    return render(request, "lists.html", session=session, lists=found, days=days)
 
 
 @router.get("/lists/{id}/receipt")

@@ -252,7 +252,7 @@ if (withdrawing) {
       const bundles = {};
       for (const bundle of every) bundles[bundle] = await withdrawal(pair, bundle);
       await send('POST', '/api/v1/contributions/' + encodeURIComponent(every[0]) + '/browser-withdrawal', withdrawing.dataset.csrf, { bundles });
-      out.textContent = 'Withdrawn. Gone now from the service; from backups after their own window.';
+      out.textContent = 'Withdrawn. Gone now from the service; from backups after ' + withdrawing.dataset.days + ' days.';
       withdrawing.dataset.done = 'yes';
     } catch (refused) {
       out.textContent = refused.message;

@@ -436,6 +436,7 @@ def test_a_partner_is_told_in_words_that_its_list_is_frozen(
     desk.lists[0] = replace(desk.lists[0], frozen=True)
     text = browser.get("/lists").text
     assert "Your list is frozen" in text
+    assert '<span class="tag dan">Frozen</span>' in text
     assert "No letter leaves from it" in text
 
 
@@ -445,8 +446,23 @@ def test_a_page_that_withdraws_says_after_how_many_days_backups_forget(
     enter(TEACHERS)
     said = "gone now from the service; from backups after {} days."
     assert said.format(30) in browser.get(f"/lists/{BUNDLE}/withdraw").text
+    assert "out of backups after 30 days" in browser.get("/lists").text
     desk.backup_days = 7
     assert said.format(7) in browser.get(f"/lists/{BUNDLE}/withdraw").text
+    assert "out of backups after 7 days" in browser.get("/lists").text
+
+
+def test_a_list_that_stands_in_two_epochs_is_shown_as_one(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    enter(TEACHERS)
+    twin = BUNDLE[:-1] + "2"
+    assert "under another epoch" not in browser.get("/lists").text
+    desk.lists[0] = replace(desk.lists[0], twins=(twin,))
+    text = browser.get("/lists").text
+    assert "The same list as" in text
+    assert "withdrawing one takes both" in text
+    assert f'data-withdraw="{BUNDLE} {twin}"' in browser.get(f"/lists/{BUNDLE}/withdraw").text
 
 
 def test_a_partner_is_told_which_epochs_keys_a_list_is_under(
