@@ -193,6 +193,9 @@ def forget(home: Path, yes: bool) -> None:
     last_line({"forgotten": gone})
 
 
+_ELSEWHERE = "not on this computer"
+
+
 @click.command("lists")
 @home_option
 @json_option
@@ -213,7 +216,7 @@ def lists_(home: Path) -> None:
         )
         rows.append((own.id, facts["created"], f"{facts['rows']:,}", here, there.pop(own.id, "-")))
     for stranger, state in there.items():
-        rows.append((stranger, "-", "-", "not on this computer", state))
+        rows.append((stranger, "-", "-", _ELSEWHERE, state))
     table(("list", "begun", "rows", "here", "server"), rows)
     if any(one.get("frozen") for one in said):
         say(
@@ -221,6 +224,12 @@ def lists_(home: Path) -> None:
             " leaves from it, and those stops count for their addresses alone, until the operator"
             " has looked into it with you and says, by name, that it goes on."
         )
+    for id, _, _, here, server in rows:
+        if server.startswith("withdrawn") and here not in ("withdrawn", _ELSEWHERE):
+            say(
+                f"{id} was withdrawn in the browser, which cannot tell the custodians. So that "
+                f"they shut its rows too and this computer forgets: trellis partner withdraw {id}"
+            )
     last_line({"lists": [{"id": r[0], "here": r[3], "server": r[4]} for r in rows]})
 
 

@@ -68,6 +68,7 @@ class FakeWorld:
     retired: dict[str, set[str]] = field(default_factory=dict)
     taken_back: dict[str, list[str]] = field(default_factory=dict)
     stands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mailer = mailer_keys.generate()
@@ -336,7 +337,12 @@ class FakeWorld:
                 self.rolls.setdefault(id, body)
                 return _ok({"leaf": self._entry(body, kind="slice", roll=id)}, 202)
             case ["GET", "contributions"]:
-                return _ok([{"id": one, "state": "logged"} for one in self.contributions])
+                return _ok(
+                    [
+                        {"id": one, "state": self.states.get(one, "logged")}
+                        for one in self.contributions
+                    ]
+                )
             case ["GET", "roster"]:
                 chunks = [
                     {"chunk": n, "evidence": self.evidence(leaf)}

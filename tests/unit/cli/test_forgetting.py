@@ -173,6 +173,19 @@ def test_withdrawing_what_never_left_forgets_it_here_too(union: Desk, tmp_path: 
     assert not kept & {"names.enc", "addresses.enc", "finder.enc", "outputs.sealed"}
 
 
+def test_a_list_withdrawn_in_the_browser_is_finished_here(union: Desk, tmp_path: Path) -> None:
+    id = upload(union, write(tmp_path / "one.csv", range(ROWS)))["id"]
+    words = f"trellis partner withdraw {id}"
+    assert words not in union.run("lists").output
+    union.world.states[id] = "withdrawn"
+    assert words in union.run("lists").output
+    assert entries(union)
+    union.json("withdraw", id, "--yes")
+    assert entries(union) == set()
+    assert all(len(heard) > ROWS for heard in union.world.retired.values())
+    assert words not in union.run("lists").output
+
+
 def test_a_sweep_beside_an_upload_takes_nothing_that_it_has_named(tmp_path: Path) -> None:
     """Names are told before answers are kept, and are read while nobody can keep any."""
     path = tmp_path / "m.sqlite"
