@@ -19,7 +19,7 @@ demo: setup  ## The whole consortium on this machine; make demo ARGS="--once --o
 	@.venv/bin/trellis demo $(ARGS)
 
 test: setup-dev  ## Every test, two at a time; real PostgreSQL, Redis, Postfix and Chromium included.
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup-dev  ## The long runs that make test leaves out.
 	@$(PY) -m pytest -m soak $(ARGS)

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -96,17 +97,42 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Minutes(), "minutes")
 
 
-COSTLY = ("rehearsal", "installation")
-"""Fixtures that take a minute to make: their tests share one."""
+TOGETHER = {
+    "tests/browser/test_real_campaign.py": "one running demonstration",
+    "tests/browser/test_real_letter.py": "one running demonstration",
+    "tests/crash/test_sending.py": "one rehearsal",
+    "tests/integration/test_sending.py": "one rehearsal",
+    "tests/integration/test_absent.py": "one installation",
+    "tests/integration/test_bad_input.py": "one installation",
+    "tests/integration/test_web_keys.py": "one installation",
+}
+"""Files whose tests share something that takes a minute to make; they stay in one process."""
+
+LONGEST = (
+    *TOGETHER,
+    "tests/integration/test_whole_path.py",
+    "tests/integration/test_whole_path_engines.py",
+    "tests/integration/test_whole_path_interrupted.py",
+    "tests/attack/test_canaries.py",
+    "tests/attack/test_19_an_ended_epoch_opens_nothing.py",
+)
+"""Begun first, so that of two processes none is left with a long one at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where two processes share a run, a file stays whole; so do tests of one costly thing."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        names = getattr(item, "fixturenames", ())
-        costly = [f"{name} of {file.split('/')[1]}" for name in COSTLY if name in names]
-        item.add_marker(pytest.mark.xdist_group([*costly, file][0]))
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the order as it was drawn, but begin with what takes longest."""
+    items.sort(key=lambda item: item.nodeid.split("::")[0] not in LONGEST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where two processes share a run, a file stays whole; so do files of one costly thing."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return TOGETHER.get(file, file)
+
+    return Files(config, log)
