@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from policies.authorise import Caller
 from tests.browser.installation import installation
 from tests.fakes.service import FakeDesk, application
 
 __all__ = ["installation"]
+
+PATIENCE = 30_000
+"""Milliseconds; both cores may be busy with other tests."""
 
 FLAGS = [
     "--no-sandbox",
@@ -58,7 +61,7 @@ class Site:
             cookie = self.desk.open_session(who).cookie
             context.add_cookies([{"name": "trellis", "value": cookie, "url": self.base}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(f"{path}: {error}"))
         page.on(
             "console",
@@ -74,6 +77,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield browser
