@@ -26,7 +26,7 @@ from consortium.cli.world import make
 from consortium.world import load
 
 SIZES = (260, 200, 160)
-PATIENCE = 120.0
+PATIENCE = 300.0
 HEADER = ("first_name", "last_name", "email", "street address", "zip", "status")
 
 

@@ -26,7 +26,7 @@ from tests.fakes.custodians import EPOCH
 from tests.fakes.three import IDS, KILLED, Seat, Three, three
 
 ROWS = 5
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 # A ceremony, the shares dealt again, the end of an epoch
@@ -122,7 +122,7 @@ def live_and_die(
 def run(seat: Seat, *words: str) -> tuple[int, str]:
     """Run a command to its end: its code, and all that it said."""
     process = seat.trellis(*words)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=PATIENCE)
     return process.returncode, (said + out).decode()
 
 

@@ -109,7 +109,7 @@ class Seat:
 
     def answering(self) -> None:
         """Wait until it answers; bring it back, as systemd would, if it was killed."""
-        for _ in range(600):
+        for _ in range(3000):
             self.revive()
             with suppress(httpx.HTTPError):
                 httpx.get(f"{self.url}/status").raise_for_status()
