@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from consortium.service import look, thaw
+from consortium.service import show, thaw
 from consortium.store import campaigns, log, races, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process
@@ -59,12 +59,12 @@ def _roll(name: str, answering: dict[str, bool], needed: int, else_: str) -> str
 def standing(process: Process) -> Standing:
     """Look at the log, ask who is there, and say what waits."""
 
-    def read(unit: Unit) -> tuple[Any, look.LogView, int, dict[str, str], list[str]]:
+    def read(unit: Unit) -> tuple[Any, show.LogView, int, dict[str, str], list[str]]:
         waiting = {
             one.id: one.waiting_for or f"nothing, it is {one.state}"
             for one in campaigns.listed(unit, states=OPEN)
         }
-        head = look.log_head(unit, process.log_files)
+        head = show.log_head(unit, process.log_files)
         invite = json.loads(texts.get(unit, "invite"))
         cold = thaw.frozen(unit, races.first(unit).id)
         return invite, head, len(log.pending(unit, MOST)), waiting, cold

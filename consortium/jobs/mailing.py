@@ -26,7 +26,7 @@ from consortium.custodians import (
 from consortium.jobs import key_files, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
-from consortium.service import expire, hear_back, look, rotate, send
+from consortium.service import expire, hear_back, rotate, send, show
 from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
@@ -56,12 +56,12 @@ def _seal_key(invite: Mapping[str, Any], epoch: str) -> tuple[Statement, dict[st
         StatementRefused: a version does not follow the one before.
     """
     here = process()
-    found = here.units.run("seal-key", lambda unit: look.key_lines(unit, epoch, here.log_files))[
+    found = here.units.run("seal-key", lambda unit: show.key_lines(unit, epoch, here.log_files))[
         "seal"
     ]
     if not found:
         raise Missing("the sealing key's statement is not in the log yet")
-    policy = here.units.run("policy", look.policy)
+    policy = here.units.run("policy", show.policy)
     line = [Signed.from_facts(check(one, policy).facts) for one in found]
     listed = [*invite.get("former", ()), *invite["custodians"]]
     publics = {one["id"]: bytes.fromhex(one["public"]) for one in listed}

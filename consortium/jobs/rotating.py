@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consortium.custodians import CustodianAddress, CustodianProblem, call
 from consortium.jobs import key_files, mailing, relay
 from consortium.jobs.celery import app, process
-from consortium.service import enter, look, rotate
+from consortium.service import enter, rotate, show
 from consortium.store.unit import Unit, Units
 from consortium.wiring import pen, read_key
 from mailer.keys import KeyPair
@@ -203,7 +203,7 @@ class Rotation:
                 "predecessor": rotate.of_name(unit, key.predecessor)[-1].leaf,
             }
             proofs = {
-                name: look.evidence(unit, leaf, self.log_files) for name, leaf in found.items()
+                name: show.evidence(unit, leaf, self.log_files) for name, leaf in found.items()
             }
             return {name: dict(one.to_json()) for name, one in proofs.items() if one is not None}
 
@@ -233,7 +233,7 @@ class Rotation:
     def _public(self, leaf: str) -> bool:
         """Whether the log holds an entry under a published checkpoint."""
         found = self.units.read(
-            "key-public", lambda unit: look.evidence(unit, leaf, self.log_files)
+            "key-public", lambda unit: show.evidence(unit, leaf, self.log_files)
         )
         return found is not None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from consortium.custodians import Shown
-from consortium.service import look
+from consortium.service import show
 from consortium.service.claim import Opened, drop, left_out
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import PostOffice, Run, SealedRow
@@ -88,7 +88,7 @@ def _evidence(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> dict[s
     def proofs(leaves: Sequence[str]) -> list[dict[str, Any]]:
         found = []
         for leaf in leaves:
-            proof = look.evidence(unit, leaf, office.log_files)
+            proof = show.evidence(unit, leaf, office.log_files)
             if proof is None:
                 raise Missing("an approval is not in the public log yet")
             found.append(dict(proof.to_json()))

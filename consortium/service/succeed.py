@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from consortium.service import enter, look
+from consortium.service import enter, show
 from consortium.service.errors import NotReady, WrongState
 from consortium.store import campaigns, contributions, epochs, races, roster, texts
 from consortium.store.errors import Missing
@@ -156,9 +156,9 @@ def _with_lists(unit: Unit, epoch: str) -> set[str]:
 
 def _keys(unit: Unit, epoch: str, backend: Backend) -> list[str]:
     """What is wrong with the logged keys of an epoch, checked as every tool checks them."""
-    lines = look.key_lines(unit, epoch, backend)
+    lines = show.key_lines(unit, epoch, backend)
     found = []
-    for name, evidence in look.keys(unit, epoch, backend).items():
+    for name, evidence in show.keys(unit, epoch, backend).items():
         if evidence is None:
             found.append(f"its {name} key is not in the log with quorum")
         elif name in lines and not _holds(unit, lines[name]):
@@ -167,7 +167,7 @@ def _keys(unit: Unit, epoch: str, backend: Backend) -> list[str]:
 
 
 def _holds(unit: Unit, line: list[Evidence]) -> bool:
-    invite, policy = json.loads(texts.get(unit, "invite")), look.policy(unit)
+    invite, policy = json.loads(texts.get(unit, "invite")), show.policy(unit)
     listed = [*invite.get("former", ()), *invite["custodians"]]
     publics = {one["id"]: bytes.fromhex(one["public"]) for one in listed}
     try:
@@ -185,7 +185,7 @@ def standing(unit: Unit, backend: Backend) -> list[Standing]:
     found = []
     for one in epochs.listed(unit):
         here = tuple(race.id for race in everyone if race.epoch == one.id)
-        logged = look.keys(unit, one.id, backend)
+        logged = show.keys(unit, one.id, backend)
         found.append(
             Standing(
                 one.id,

@@ -14,6 +14,7 @@ from consortium.service import (
     lend,
     look,
     report,
+    show,
     sign_in,
     withdraw,
 )
@@ -243,29 +244,29 @@ class Desk:
     def log(self) -> Any:
         """Size, checkpoint, witnesses."""
         backend = self._state.log_files
-        return self._units.run("log", lambda unit: look.log_head(unit, backend))
+        return self._units.run("log", lambda unit: show.log_head(unit, backend))
 
     def entries(self, start: int, count: int) -> Any:
         """Entries from ``start``, oldest first."""
-        return self._units.run("entries", lambda unit: look.entries(unit, start, count))
+        return self._units.run("entries", lambda unit: show.entries(unit, start, count))
 
     def entry(self, index: int) -> Any:
         """One entry."""
-        return self._units.run("entry", lambda unit: look.entry(unit, index))
+        return self._units.run("entry", lambda unit: show.entry(unit, index))
 
     def proof(self, index: int) -> str:
         """Its proof as text."""
         backend = self._state.log_files
-        return self._units.run("proof", lambda unit: look.proof(unit, index, backend))
+        return self._units.run("proof", lambda unit: show.proof(unit, index, backend))
 
     def recipient(self, capability: str) -> Any:
         """What one letter's link may show, or ``Missing``."""
-        return self._units.run("recipient", lambda unit: look.recipient(unit, capability))
+        return self._units.run("recipient", lambda unit: show.recipient(unit, capability))
 
     def ask_stop(self, address: str, scope: str) -> None:
         """Seal an address that was typed, at once, and keep it for the mailer."""
         backend, now = self._state.log_files, self._state.clock()
-        key = self._units.read("mailer-key", lambda unit: look.mailer_key(unit, backend))
+        key = self._units.read("mailer-key", lambda unit: show.mailer_key(unit, backend))
         sealed = stops.seal_typed(key, address, scope)
         self._units.run("ask-stop", lambda unit: hear_back.ask(unit, sealed, now))
 

@@ -18,7 +18,7 @@ import duckdb
 import pytest
 from sqlalchemy import text
 
-from consortium.service import approve, hear_back, look, match, shred
+from consortium.service import approve, hear_back, match, show, shred
 from consortium.store import (
     campaigns,
     contributions,
@@ -427,7 +427,7 @@ def test_proofs_from_before_still_verify_and_so_do_fresh_ones(world: World) -> N
 
     def evidence(unit: Unit) -> Evidence:
         leaf = races.signatures(unit, RACE)["union"]
-        found = look.evidence(unit, leaf, server.backend)
+        found = show.evidence(unit, leaf, server.backend)
         assert found is not None
         return found
 
@@ -438,7 +438,7 @@ def test_proofs_from_before_still_verify_and_so_do_fresh_ones(world: World) -> N
     shred.run(world.bench)
     assert server.publish() > 0
     after = server.units.run("after", evidence)
-    policy = server.units.run("policy", look.policy)
+    policy = server.units.run("policy", show.policy)
     assert check(before, policy).facts == check(after, policy).facts
     assert before.proof != after.proof
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.service import enter, hear_back, look, thaw
+from consortium.service import enter, hear_back, show, thaw
 from consortium.service.errors import NotReady
 from consortium.store import suppressions, texts, typed
 from consortium.store.unit import Unit
@@ -195,7 +195,7 @@ def test_a_disk_is_not_filled_by_typing(
 
 def test_it_is_sealed_to_no_key_but_the_one_in_the_log(post: Post) -> None:
     with pytest.raises(NotReady):
-        post.units.read("key", lambda unit: look.mailer_key(unit, post.server.backend))
+        post.units.read("key", lambda unit: show.mailer_key(unit, post.server.backend))
     pen = enter.Pen(
         "operator", public("union"), private("union").sign, lambda: secrets.token_bytes(32)
     )
@@ -204,7 +204,7 @@ def test_it_is_sealed_to_no_key_but_the_one_in_the_log(post: Post) -> None:
     post.units.run("key", lambda unit: enter.write(unit, pen, "key", facts, now=post.clock()))
     post.server.publish()
     with pytest.raises(NotReady, match="not in the log"):  # the invite names no key: none will do
-        post.units.read("key", lambda unit: look.mailer_key(unit, post.server.backend))
+        post.units.read("key", lambda unit: show.mailer_key(unit, post.server.backend))
     name_first(post, theirs)
     with pytest.raises(NotReady, match="itself signed"):
-        post.units.read("key", lambda unit: look.mailer_key(unit, post.server.backend))
+        post.units.read("key", lambda unit: show.mailer_key(unit, post.server.backend))

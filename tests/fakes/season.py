@@ -27,7 +27,7 @@ import rfc8785
 from consortium.clock import Standing
 from consortium.custodians import Shown
 from consortium.service import approve, enter, freeze, match, send, succeed, sunset
-from consortium.service.look import keys as logged_keys
+from consortium.service.show import keys as logged_keys
 from consortium.store import actors, campaigns, contributions, deliveries, frames, log, races, texts
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit, Units, engine

@@ -21,14 +21,11 @@ from consortium.service.look import (
     BudgetView,
     CampaignView,
     ContributionView,
-    EntryView,
-    LogView,
     PartnerView,
     RaceView,
-    RecipientView,
-    WitnessView,
 )
 from consortium.service.report import Figure
+from consortium.service.show import EntryView, LogView, RecipientView, WitnessView
 from consortium.service.sign_in import SignedIn
 from consortium.store.errors import Missing
 from consortium.web.pages import routers

@@ -23,7 +23,7 @@ from consortium.custodian.log import ApiLog, Salts
 from consortium.custodian.settings import Registry, Settings
 from consortium.custodians import CustodianRefused
 from consortium.jobs import key_files, mailing, rotating
-from consortium.service import look, publish, rotate
+from consortium.service import publish, rotate, show
 from consortium.store import contributions, log, texts, typed
 from consortium.store.log import SqlLock
 from consortium.store.unit import Unit
@@ -151,7 +151,7 @@ class World:
 
     def shown(self) -> dict[str, Any]:
         """What a tool is shown as the mailer's key."""
-        found = self.server.units.run("keys", lambda u: look.keys(u, EPOCH, self.server.backend))
+        found = self.server.units.run("keys", lambda u: show.keys(u, EPOCH, self.server.backend))
         assert found["mailer"] is not None
         return dict(check(found["mailer"], POLICY).facts)
 
@@ -461,7 +461,7 @@ def countersigner_leaves(world: World) -> bytes:
     world.server.units.run("left", lambda unit: texts.put(unit, "invite", said))
     for id in IDS:
         (world.folder / id / "invite.json").write_text(said)
-    shown = world.server.units.run("keys", lambda u: look.keys(u, EPOCH, world.server.backend))
+    shown = world.server.units.run("keys", lambda u: show.keys(u, EPOCH, world.server.backend))
     assert shown["mailer"] is None  # an address typed now is refused, and not lost
     return second
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from consortium.service import contribute, enrol, ghosts, look, withdraw
+from consortium.service import contribute, enrol, ghosts, look, show, withdraw
 from consortium.service.errors import EntryMisfits, PartMissing
 from consortium.store import contributions, strays
 from consortium.store.artefacts import Artefacts
@@ -168,7 +168,7 @@ def get(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[
     def find(unit: Unit) -> dict[str, Any]:
         for one in look.contribution_list(unit, caller):
             if one.id == str(id):
-                proof = look.evidence(unit, one.leaf, files)
+                proof = show.evidence(unit, one.leaf, files)
                 return {
                     "id": one.id,
                     "state": one.state,

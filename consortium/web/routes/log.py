@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from consortium.service import enter, look
+from consortium.service import enter, show
 from consortium.store import log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
@@ -51,7 +51,7 @@ def get(leaf: Leaf, caller: Perhaps, all_units: AllUnits, files: LogFiles) -> di
     def find(unit: Unit) -> tuple[bool, Evidence | None]:
         one = log.find(unit, leaf)
         theirs = caller is not None and caller.id == one.actor
-        return theirs or one.kind in FOR_EVERYBODY, look.evidence(unit, leaf, files)
+        return theirs or one.kind in FOR_EVERYBODY, show.evidence(unit, leaf, files)
 
     may_open, found = all_units.run("entry", find)
     if found is None:
@@ -69,13 +69,13 @@ def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
     """
 
     def find(unit: Unit) -> dict[str, Any]:
-        found = look.keys(unit, epoch, files)
+        found = show.keys(unit, epoch, files)
         shown = {name: None if one is None else one.to_json() for name, one in found.items()}
         lines = {
             purpose: [one.to_json() for one in line]
-            for purpose, line in look.key_lines(unit, epoch, files).items()
+            for purpose, line in show.key_lines(unit, epoch, files).items()
         }
-        gone = [one.to_json() for one in look.destructions(unit, epoch, files)]
+        gone = [one.to_json() for one in show.destructions(unit, epoch, files)]
         return {**shown, "lines": lines, "destroyed": gone}
 
     return all_units.run("keys", find)
@@ -84,7 +84,7 @@ def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
 @router.get("/roster")
 def chunks(all_units: AllUnits, files: LogFiles, epoch: Epoch = None) -> dict[str, Any]:
     """The custodians' roster of the race's epoch or of another, each chunk with its proof."""
-    epoch, found = all_units.run("roster", lambda unit: look.roster_chunks(unit, files, epoch))
+    epoch, found = all_units.run("roster", lambda unit: show.roster_chunks(unit, files, epoch))
     listed = [{"chunk": number, "evidence": proof.to_json()} for number, proof in found]
     return {"epoch": epoch, "chunks": listed}
 

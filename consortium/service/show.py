@@ -1,0 +1,275 @@
+"""What is shown to whoever asks: the public log, its proofs and keys, and why a letter came."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from consortium.service import agree, keyring, rotate
+from consortium.service.errors import NotReady
+from consortium.store import (
+    actors,
+    campaigns,
+    contributions,
+    deliveries,
+    log,
+    races,
+    roster,
+    suppressions,
+    texts,
+)
+from consortium.store.errors import Missing
+from consortium.store.unit import Unit
+from matching.countersigning import believed, named
+from matching.crypto_errors import StatementRefused
+from provenance.backend import CHECKPOINT, Backend
+from provenance.canonical import openings_from_json
+from provenance.checkpoint import read_checkpoint
+from provenance.evidence import Evidence, check
+from provenance.quorum import Policy
+from provenance.sequencer import prove
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessView:
+    """A witness and whether it stands under the newest checkpoint."""
+
+    name: str
+    cosigned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The public log's newest published state."""
+
+    origin: str
+    size: int
+    checkpoint: str
+    published: datetime | None
+    witnesses: list[WitnessView]
+    vkey: str
+    custody: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry as the public sees it."""
+
+    index: int
+    kind: str
+    at: datetime
+    leaf: str
+    entry_json: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientView:
+    """Why somebody got a letter; it holds neither name nor address."""
+
+    partner_name: str
+    relation: str
+    race_name: str
+    messenger_name: str
+    sent_on: date
+    trail: list[str]
+    stopped: list[str]
+    race_closes: datetime
+
+
+def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:
+    """Entry, openings and proof under the newest published checkpoint; None while it is pending."""
+    promised = log.find(unit, leaf)
+    note = backend.read(CHECKPOINT)
+    if promised.index is None or note is None:
+        return None
+    if promised.openings is None:
+        raise Missing("what this entry says has been shredded")
+    return Evidence(
+        promised.entry,
+        openings_from_json(promised.openings),
+        prove(backend, promised.index, note),
+    )
+
+
+def policy(unit: Unit) -> Policy:
+    """Whose signatures on the log count here."""
+    return Policy.from_invite(json.loads(texts.get(unit, "invite")))
+
+
+def publics(unit: Unit) -> dict[str, bytes]:
+    """Every actor's public key."""
+    return {actor.id: bytes.fromhex(actor.public) for actor in actors.everyone(unit)}
+
+
+def log_head(unit: Unit, backend: Backend) -> LogView:
+    """The newest published checkpoint and who stands under it."""
+    invite = json.loads(texts.get(unit, "invite"))
+    note = backend.read(CHECKPOINT)
+    names = [witness["name"] for witness in invite["witnesses"]]
+    if note is None:
+        return LogView(
+            invite["origin"],
+            0,
+            "",
+            None,
+            [WitnessView(n, False) for n in names],
+            invite["log_vkey"],
+        )
+    tree, _ = read_checkpoint(note)
+    cosigned = policy(unit).check(note)
+    standing = set(cosigned.cosignatures)
+    return LogView(
+        origin=invite["origin"],
+        size=tree.size,
+        checkpoint=note.decode(),
+        published=cosigned.at,
+        witnesses=[WitnessView(name, name in standing) for name in names],
+        vkey=invite["log_vkey"],
+        custody=keyring.endings(unit),
+    )
+
+
+def entries(unit: Unit, start: int, count: int) -> list[EntryView]:
+    """Published entries from ``start`` on, newest of them last."""
+    size = log.size(unit)
+    return [entry(unit, index) for index in range(max(start, 0), min(start + count, size))]
+
+
+def entry(unit: Unit, index: int) -> EntryView:
+    """One published entry, or ``Missing``."""
+    one = log.at_index(unit, index)
+    body = json.loads(one.entry)
+    at = datetime.strptime(body["at"], "%Y-%m-%dT%HZ").replace(tzinfo=one.at.tzinfo)
+    return EntryView(index, one.kind, at, one.leaf, body)
+
+
+def proof(unit: Unit, index: int, backend: Backend) -> str:
+    """The tlog-proof of one published entry."""
+    log.at_index(unit, index)
+    note = backend.read(CHECKPOINT)
+    if note is None:
+        raise NotReady("nothing has been published yet")
+    return prove(backend, index, note)
+
+
+def keys(unit: Unit, epoch: str, backend: Backend) -> dict[str, Evidence | None]:
+    """The newest logged statement of each key of an epoch."""
+    found: dict[str, Evidence | None] = dict.fromkeys(("match", "seal", "mailer", "pepper"))
+    for one in log.of_kind(unit, "key"):
+        opened = one.openings or {}
+        kind = opened.get("kind", {}).get("value")
+        if kind not in ("mailer", "pepper") or one.index is None:
+            continue
+        if kind == "mailer" and not _vouched(unit, opened):
+            continue
+        if opened["epoch"]["value"] == epoch:
+            found[kind] = evidence(unit, one.leaf, backend)
+    for purpose, line in keyring.lines_of(unit, epoch).items():
+        found[purpose] = evidence(unit, line[-1][0], backend) if line else None
+    return found
+
+
+def _vouched(unit: Unit, opened: Mapping[str, Any]) -> bool:
+    """Whether a key of the mailer is its first one, or countersigned; tools judge that again.
+
+    One that is gone is shown to nobody, also when no later one holds: what somebody types would be
+    sealed to it, and never read.
+    """
+    if rotate.is_shut(unit, named(bytes.fromhex(str(opened["public"]["value"])))):
+        return False
+    invite = json.loads(texts.get(unit, "invite"))
+    try:
+        believed(
+            {name: part["value"] for name, part in opened.items()},
+            first=invite.get("mailer_key"),
+            publics={one["id"]: bytes.fromhex(one["public"]) for one in invite["custodians"]},
+            threshold=int(invite["threshold"]),
+        )
+    except StatementRefused:
+        return False
+    return True
+
+
+def mailer_key(unit: Unit, backend: Backend) -> bytes:
+    """The mailer's public key, believed only as the cosigned log has it.
+
+    Raises:
+        NotReady: the log has not published it yet.
+        EvidenceRefused, QuorumRefused: the log's files do not prove it.
+    """
+    found = keys(unit, races.first(unit).epoch, backend)["mailer"]
+    if found is None:
+        raise NotReady("the mail machine's key is not in the log yet; try again in a moment")
+    said = check(found, policy(unit))
+    if said.actor != publics(unit).get("mailer"):
+        raise NotReady("the log has no key that the mail machine itself signed")
+    return bytes.fromhex(str(said.facts["public"]))
+
+
+def key_lines(unit: Unit, epoch: str, backend: Backend) -> dict[str, list[Evidence]]:
+    """Each custodians' key's statements from its first version to its newest."""
+    found = keyring.lines_of(unit, epoch)
+    return {
+        purpose: _shown(unit, [leaf for leaf, _ in line], backend)
+        for purpose, line in found.items()
+    }
+
+
+def destructions(unit: Unit, epoch: str, backend: Backend) -> list[Evidence]:
+    """What custodians logged of destroying their shares of an epoch."""
+    return _shown(unit, keyring.destructions_of(unit, epoch), backend)
+
+
+def _shown(unit: Unit, leaves: Sequence[str], backend: Backend) -> list[Evidence]:
+    found = [evidence(unit, leaf, backend) for leaf in leaves]
+    return [one for one in found if one is not None]
+
+
+def roster_chunks(
+    unit: Unit, backend: Backend, epoch: str | None = None
+) -> tuple[str, list[tuple[int, Evidence]]]:
+    """The epoch, by default the race's, and each published chunk with its proof."""
+    epoch = epoch or races.first(unit).epoch
+    found = []
+    for chunk in roster.chunks(unit, epoch):
+        proof = evidence(unit, chunk.leaf, backend)
+        if proof is not None:
+            found.append((chunk.chunk, proof))
+    return epoch, found
+
+
+def recipient(unit: Unit, capability: str) -> RecipientView:
+    """Why somebody got a letter, for whoever holds its capability.
+
+    Raises:
+        Missing: no letter has that capability, or it has ended.
+    """
+    letter = deliveries.by_capability(unit, capability)
+    one = campaigns.get(unit, letter.campaign)
+    terms = agree.terms(unit, one.race)
+    party = terms.party(letter.partner)
+    bundle = contributions.get(unit, letter.bundle)
+    approved = {a.partner: a.at for a in campaigns.approvals(unit, one.id, "approve")}
+    sent = letter.settled_at or letter.claimed_at or one.at
+    trail = [
+        f"{party.name} states that you are {party.relation} (in the log).",
+        f"It put a sealed list into the consortium on {_day(bundle.at)} (in the log).",
+    ]
+    if letter.partner in approved:
+        trail.append(f"It approved this email on {_day(approved[letter.partner])} (in the log).")
+    trail.append(f"The email was handed to your provider on {_day(sent)}.")
+    return RecipientView(
+        partner_name=party.name,
+        relation=party.relation,
+        race_name=terms.race.name,
+        messenger_name=one.template["messenger"]["name"],
+        sent_on=sent.date(),
+        trail=trail,
+        stopped=suppressions.stopped_scopes(unit, letter),
+        race_closes=terms.closes,
+    )
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%B} {at.day}, {at.year}"
