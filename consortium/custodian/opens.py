@@ -196,6 +196,15 @@ CREATE TABLE IF NOT EXISTS stops (campaign TEXT PRIMARY KEY, by TEXT NOT NULL, a
             raise Refused("not-open", "this campaign has not been opened here", 404)
         return Release(*rows[0])
 
+    def last_windows(self) -> dict[str, list[str]]:
+        """Return, by epoch, until when each campaign that was opened there may be answered."""
+        query = """SELECT o.epoch, r.closes FROM releases r
+            JOIN roster o ON o.lock = substr(r.locks, 1, 32) WHERE r.closed IS NULL"""
+        found: dict[str, list[str]] = {}
+        for epoch, closes in self.rows(query):
+            found.setdefault(str(epoch), []).append(str(closes))
+        return found
+
     def has_release(self, campaign: str, digest: str, root: str) -> bool:
         """Whether exactly this manifest and root were opened before."""
         query = "SELECT 1 FROM releases WHERE campaign=? AND digest=? AND root=?"

@@ -1,7 +1,7 @@
 """A custodian's standing in words that a partner's staff understands, and what it must do now."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from consortium.custodian.standing import Account, Standing
 
@@ -23,8 +23,10 @@ def words(standing: Standing, now: datetime) -> list[str]:
     return [
         f"custodian {standing.id} at {standing.url}, {_running(standing)}",
         *_shares(standing),
+        *_ends(standing),
         *_used(standing),
         *_opened(standing),
+        *_countersigned(standing),
         *_log(standing, now),
         *_what_to_do(standing, now),
     ]
@@ -51,6 +53,37 @@ def _shares(standing: Standing) -> Iterator[str]:
         yield f"  epoch {epoch}: {purpose} ({PURPOSES[purpose]}), {why} here for good"
     for _, _, said in standing.endings:
         yield f"  {said}"
+
+
+PLACES = {"present": "the present one", "next": "the next one", "over": "in the invite no more"}
+
+
+def _ends(standing: Standing) -> Iterator[str]:
+    """An epoch has no date set for its end: it ends when enough custodians destroy their shares."""
+    if standing.ends:
+        yield "when epochs end: once enough of you destroy their shares, and by no date of its own"
+    for one in standing.ends:
+        if one.ended:
+            yield f"  epoch {one.epoch}: ended on {_day(one.ended)}, as custodians said in the log"
+            continue
+        letters = f"letters under it may go until {_day(one.letters)}" if one.letters else ""
+        until = letters or "no letter under it is open"
+        yield f"  epoch {one.epoch}: {PLACES[one.place]}; {until}"
+
+
+def _countersigned(standing: Standing) -> Iterator[str]:
+    given = standing.countersigned
+    if not given.keys:
+        yield "has countersigned no key of the mail machine"
+        return
+    count, (name, day) = len(given.keys), given.keys[-1]
+    keys = "1 key" if count == 1 else f"{count:,} keys"
+    again = f"; another one from {_day(given.again)}" if given.again else ""
+    yield f"has countersigned {keys} of the mail machine, last {name[:16]} on {_day(day)}{again}"
+
+
+def _day(day: str) -> str:
+    return f"{date.fromisoformat(day):%d %b %Y}"
 
 
 def _used(standing: Standing) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """How a custodian stands: what was used, opened, held and seen; read once from its own books."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from consortium.custodian.errors import HomeUnready
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.oddities import odd_about
 from consortium.custodian.settings import Registry, Settings
-from matching.evaluation import BATCH, block_points
+from matching.evaluation import BATCH, block_points, moment
 from matching.statement import Statement
 from provenance.errors import ProvenanceError
 from provenance.quorum import Policy
@@ -61,6 +61,36 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """When an epoch ends, as far as this custodian can know; days as in 2026-11-21.
+
+    Attributes:
+        place: ``present``, ``next``, or ``over`` when the invite names it no more.
+        letters: the last day of a letter that was opened here and is not closed; empty for none.
+        ended: the day from which too few shares of either key are left, as custodians said in the
+            log; empty while they are not.
+    """
+
+    epoch: str
+    place: str
+    letters: str = ""
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Countersigned:
+    """What this custodian countersigned of the mail machine's keys.
+
+    Attributes:
+        keys: name and day of each, the newest last.
+        again: the day from which it countersigns another one; empty when it would now.
+    """
+
+    keys: tuple[tuple[str, str], ...] = ()
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Everything that `trellis custodian status` says.
 
@@ -76,6 +106,7 @@ class Standing:
         restored: the books were put back, and the log has not yet shown what they lack.
         untold: the books were put back, and not enough others have told what they lack.
         endings: purpose, epoch and words for each key of which custodians destroyed shares.
+        ends: when each epoch ends of which a share is, or was, held here.
         told: by whom they were told, and when, the last time that they were put back.
         doubts: openings that only the log knows of; they keep other letters shut.
         over: purpose and epoch of each share that is gone, and why: ``destroyed``, ``given up``.
@@ -103,6 +134,8 @@ class Standing:
     untold: bool = False
     told: str = ""
     endings: tuple[tuple[str, str, str], ...] = ()
+    ends: tuple[Epoch, ...] = ()
+    countersigned: Countersigned = field(default_factory=Countersigned)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it for a machine."""
@@ -145,6 +178,8 @@ def stand(
         untold=counts["untold"],
         told=ledger.caught_up(),
         endings=tuple(_endings(registry, ledger)) if epochs else (),
+        ends=tuple(_ends(registry, ledger, epochs)) if epochs else (),
+        countersigned=_countersigned(settings, ledger, now),
         over=tuple((one["purpose"], one["epoch"], one["why"]) for one in counts["over"]),
     )
 
@@ -194,6 +229,28 @@ def _endings(registry: Registry, ledger: Ledger) -> Iterator[tuple[str, str, str
         found = ledger.ending(one, publics)
         if found.destroyed:
             yield one.purpose, one.epoch, found.words
+
+
+def _ends(registry: Registry, ledger: Ledger, epochs: Sequence[str]) -> Iterator[Epoch]:
+    statements = (*ledger.all_destroyed(), *ledger.shares())
+    publics, windows = registry.custodians(), ledger.last_windows()
+    places = dict(zip(epochs, ("present", "next"), strict=False))
+    for epoch in sorted({*epochs, *(one.epoch for one in statements)}):
+        hours = [ledger.ended(one, publics) for one in statements if one.epoch == epoch]
+        ended = [_day(hour) for hour in hours if hour]
+        letters = max((_day(moment(one)) for one in windows.get(epoch, ())), default="")
+        yield Epoch(epoch, places.get(epoch, "over"), letters, min(ended, default=""))
+
+
+def _countersigned(settings: Settings, ledger: Ledger, now: datetime) -> Countersigned:
+    given = [(name, datetime.fromisoformat(at)) for _, name, at in ledger.given()]
+    again = given[-1][1] + settings.rotation if given else now
+    keys = tuple((name, _day(at)) for name, at in given)
+    return Countersigned(keys, _day(again) if again > now else "")
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()
 
 
 def _seen(registry: Registry, ledger: Ledger) -> datetime | None:

@@ -1,17 +1,22 @@
 """A custodian hears from the log who destroyed its share, shows it, and counts it."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from consortium.custodian.countersign import Given
 from consortium.custodian.destruction import destroy
 from consortium.custodian.errors import HomeUnready, LogUnreachable
 from consortium.custodian.process import check_enough_left
 from consortium.custodian.spoken import to_do, words
 from consortium.custodian.standing import Standing, stand
 from matching.endings import Ending
+from matching.locks import make_entry
 from matching.statement import Statement
+from tests.fakes.campaign import make_campaign, make_rows, put_roster
 from tests.fakes.custodians import EPOCH, World
 
 
@@ -74,6 +79,46 @@ def test_of_an_epoch_that_is_over_its_holder_is_told_that_others_have_done_it(
     end(world, "ann", epoch="2025-season")
     follows(world)
     assert "2 of 3 custodians say" in str(words(standing(world), world.now))
+
+
+def test_an_epoch_ends_in_the_hour_in_which_too_few_shares_are_left(world: World) -> None:
+    world.deal()
+    start = world.now
+    for day, one in enumerate(("bea", "ann", "cyd")):
+        world.now = start + timedelta(days=day)
+        end(world, one)
+        follows(world)
+        # With 2 of 3, the second ends it; a third changes nothing.
+        ended = (start + timedelta(days=1)).date().isoformat() if day else ""
+        assert [each.ended for each in standing(world).ends] == [ended]
+
+
+def test_a_letter_that_is_open_says_until_when_its_epoch_is_needed(world: World) -> None:
+    world.deal("seal")
+    entries = [make_entry(EPOCH, *row) for row in make_rows(2)]
+    put_roster(world, entries)
+    ann = world.hosts["ann"].custodian
+    assert [(one.place, one.letters) for one in standing(world).ends] == [("present", "")]
+    ann.open_release(make_campaign(world, entries).body(world, "ann"))
+    last = (world.now + timedelta(days=3)).date().isoformat()
+    assert [one.letters for one in standing(world).ends] == [last]
+    ann.close_release("c1", world.signed("release-close", "mailer", "ann", {"campaign": "c1"}))
+    assert [one.letters for one in standing(world).ends] == [""]
+
+
+def test_a_countersignature_given_is_counted_and_one_that_others_gave_is_not(world: World) -> None:
+    ledger = world.hosts["ann"].ledger
+    ledger.take_given([("ab" * 32, "other", world.now.isoformat())], world.now)
+    assert standing(world).countersigned.keys == ()
+    given = Given("mine", "5" * 128, world.now + timedelta(days=30))
+    ledger.countersign(b"said", given, every=timedelta(days=20))
+    world.now += timedelta(days=31)
+    found, day = standing(world).countersigned, timedelta(days=1)
+    assert found.keys == (("mine", (world.now - day).date().isoformat()),)
+    assert found.again == (world.now + 19 * day).date().isoformat()
+    world.now += 20 * day
+    assert standing(world).countersigned.again == ""
+    assert json.dumps(standing(world).to_json())
 
 
 def test_a_key_that_too_few_hold_is_not_dealt_again(world: World) -> None:

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consortium.custodian.spoken import PROTECTIONS, to_do, words
-from consortium.custodian.standing import Account, Campaign, Share, Standing
+from consortium.custodian.standing import (
+    Account,
+    Campaign,
+    Countersigned,
+    Epoch,
+    Share,
+    Standing,
+)
 from consortium.custodian.wrapping import KINDS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -28,6 +35,8 @@ GOOD = Standing(
     entries=1234,
     seen=NOW - timedelta(minutes=3),
     splits=(),
+    ends=(Epoch("2026", "present", letters="2026-12-01"),),
+    countersigned=Countersigned((("5d3f" * 16, "2026-11-20"),), again="2026-12-10"),
 )
 
 
@@ -43,11 +52,14 @@ custodian ann at https://ann.example.org, running; uploads at any time
 holds these shares, protected by a passphrase
   epoch 2026: match (scrambled codes), version 1; it takes 2 of 3 custodians
   epoch 2026: seal (sealed rows), version 1; it takes 2 of 3 custodians
+when epochs end: once enough of you destroy their shares, and by no date of its own
+  epoch 2026: the present one; letters under it may go until 01 Dec 2026
 who has used what; a batch is 4,096 scrambled codes, names are never seen here
   union (partner), epoch 2026: has used 3 of its 26 batches (12%); enough for one more full upload
 helped to open 800 rows in the last 7 days, 1,500 since it began; it knows 120,000 locks, 12 of them withdrawn for good
   spring (open): 800 in the last 7 days, 1,000 in all
   autumn (closed): 0 in the last 7 days, 500 in all
+has countersigned 1 key of the mail machine, last 5d3f5d3f5d3f5d3f on 20 Nov 2026; another one from 10 Dec 2026
 last saw the log at 1,234 entries, cosigned 3 minutes ago
 nothing to do now"""  # noqa: E501
     )
@@ -138,3 +150,35 @@ def test_a_machine_is_told_the_same() -> None:
     ]
     assert shown["accounts"][0]["used"] == 3
     assert shown["seen"] == "2026-11-21T11:57:00+00:00"
+
+
+EPOCHS = [
+    (Epoch("2027", "next"), "epoch 2027: the next one; no letter under it is open"),
+    (Epoch("2025", "over", "2026-11-30"), "in the invite no more; letters under it may go until"),
+    (Epoch("2025", "over", ended="2026-02-03"), "ended on 03 Feb 2026, as custodians said"),
+]
+
+
+@pytest.mark.parametrize(("epoch", "words"), EPOCHS)
+def test_when_an_epoch_ends_is_said_as_far_as_it_is_known(epoch: Epoch, words: str) -> None:
+    assert words in said(replace(GOOD, ends=(epoch,)))
+    assert words not in said(GOOD)
+
+
+KEYS = (("11" * 32, "2026-10-01"), ("22" * 32, "2026-10-29"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Countersigned(), "has countersigned no key of the mail machine"),
+        (
+            Countersigned(KEYS),
+            "countersigned 2 keys of the mail machine, last 2222222222222222 on",
+        ),
+    ],
+)
+def test_what_was_countersigned_is_said(given: Countersigned, words: str) -> None:
+    spoken = said(replace(GOOD, countersigned=given))
+    assert words in spoken
+    assert "another one from" not in spoken
