@@ -10,7 +10,8 @@ from pathlib import Path
 
 from consortium.clock import Clock, utc
 from consortium.custodian import destruction
-from consortium.custodian.app import Custodian, create_app
+from consortium.custodian.answers import Custodian
+from consortium.custodian.app import create_app
 from consortium.custodian.ceremony import Ceremony, HttpPeers
 from consortium.custodian.consents import HttpNeighbours
 from consortium.custodian.errors import HomeUnready, LogUnreachable

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from consortium.custodian.app import Custodian
+from consortium.custodian.answers import Custodian
 from consortium.custodian.errors import Refused
 from consortium.custodian.follow import Follower
 from consortium.custodian.ledger import Ledger

@@ -17,7 +17,8 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.cli.tokenise import evaluate_inputs
-from consortium.custodian.app import Custodian, create_app
+from consortium.custodian.answers import Custodian
+from consortium.custodian.app import create_app
 from consortium.custodian.backups import put_back
 from consortium.custodian.ceremony import Ceremony, HttpPeers
 from consortium.custodian.ledger import Key, Ledger

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.cli import auditor
-from consortium.custodian.app import Custodian
+from consortium.custodian.answers import Custodian
 from consortium.custodian.errors import LogUnreachable, Refused
 from consortium.custodian.ledger import Key
 from matching import evaluation, group, locks

@@ -16,7 +16,8 @@ import rfc8785
 from starlette.testclient import TestClient
 
 from consortium.cli import founding
-from consortium.custodian.app import Custodian, create_app
+from consortium.custodian.answers import Custodian
+from consortium.custodian.app import create_app
 from consortium.custodian.errors import Refused
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import ApiLog, Salts
