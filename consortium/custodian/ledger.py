@@ -63,9 +63,11 @@ class Ledger(Quotas, Told, Consents, Protection, Seen):
         """Return campaign, opens since then, opens in all, and `open`, `closed` or `stopped`."""
         query = """
 SELECT r.campaign, coalesce(sum(o.at > ?), 0), count(o.lock),
-    CASE WHEN s.campaign IS NOT NULL THEN 'stopped' WHEN r.closed IS NOT NULL THEN 'closed'
+    CASE WHEN s.campaign IS NOT NULL THEN 'stopped'
+    WHEN coalesce(r.closed, c.at) IS NOT NULL THEN 'closed'
     ELSE 'open' END
 FROM releases r LEFT JOIN opens o ON o.digest = r.digest LEFT JOIN stops s USING (campaign)
+    LEFT JOIN closings c USING (campaign)
 GROUP BY r.campaign ORDER BY r.opens, r.campaign"""
         return list(self.rows(query, int(since.timestamp())))
 

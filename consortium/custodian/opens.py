@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS releases (campaign TEXT PRIMARY KEY, digest TEXT NOT 
     mailer TEXT NOT NULL, closed TEXT);
 CREATE TABLE IF NOT EXISTS opens (lock BLOB, digest TEXT, at INTEGER NOT NULL,
     PRIMARY KEY (lock, digest)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS closings (campaign TEXT PRIMARY KEY, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stops (campaign TEXT PRIMARY KEY, by TEXT NOT NULL, at TEXT NOT NULL);
 """
 
@@ -188,8 +189,8 @@ CREATE TABLE IF NOT EXISTS stops (campaign TEXT PRIMARY KEY, by TEXT NOT NULL, a
             Refused: ``not-open``.
         """
         rows = self.rows(
-            "SELECT campaign, digest, root, opens, closes, locks, mailer, closed"
-            " FROM releases WHERE campaign=?",
+            "SELECT campaign, digest, root, opens, closes, locks, mailer, coalesce(closed, c.at)"
+            " FROM releases LEFT JOIN closings c USING (campaign) WHERE campaign=?",
             campaign,
         )
         if not rows:
@@ -199,7 +200,8 @@ CREATE TABLE IF NOT EXISTS stops (campaign TEXT PRIMARY KEY, by TEXT NOT NULL, a
     def last_windows(self) -> dict[str, list[str]]:
         """Return, by epoch, until when each campaign that was opened there may be answered."""
         query = """SELECT o.epoch, r.closes FROM releases r
-            JOIN roster o ON o.lock = substr(r.locks, 1, 32) WHERE r.closed IS NULL"""
+            JOIN roster o ON o.lock = substr(r.locks, 1, 32)
+            WHERE r.closed IS NULL AND r.campaign NOT IN (SELECT campaign FROM closings)"""
         found: dict[str, list[str]] = {}
         for epoch, closes in self.rows(query):
             found.setdefault(str(epoch), []).append(str(closes))
@@ -224,6 +226,21 @@ CREATE TABLE IF NOT EXISTS stops (campaign TEXT PRIMARY KEY, by TEXT NOT NULL, a
                 (at.isoformat(), campaign),
             )
         return int(self.rows("SELECT count(*) FROM opens WHERE digest=?", digest)[0][0])
+
+    def closings(self) -> list[tuple[str, str]]:
+        """Return each campaign that was closed here, or of which another custodian told, and when.
+
+        Books that were put back forget it otherwise, and would answer it again.
+        """
+        query = """SELECT campaign, closed FROM releases WHERE closed IS NOT NULL
+            UNION SELECT campaign, at FROM closings ORDER BY campaign"""
+        return list(self.rows(query))
+
+    def heard_closed(self, campaigns: Sequence[tuple[str, datetime]]) -> None:
+        """Answer nothing more of campaigns that another custodian has closed."""
+        with self.write() as sql:
+            rows = ((campaign, at.isoformat()) for campaign, at in campaigns)
+            sql.executemany("INSERT OR IGNORE INTO closings VALUES (?, ?)", rows)
 
     def stop(self, campaign: str, by: str, at: datetime) -> None:
         """Stop a campaign for good, whether or not it was opened."""

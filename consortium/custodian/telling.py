@@ -1,8 +1,9 @@
 """Books that were put back are told by the other custodians what partners said since.
 
 A retirement and a stop reach each custodian from the partner directly; the log does not hold them.
-One that keeps rows shut was heard by so many custodians that any ``threshold`` of the others know
-it. So as many are asked, and nothing is opened or countersigned before they have told.
+One that keeps rows shut was heard by n - t + 1 custodians at least: of any t others one knows it.
+So as many are asked, and nothing is opened or countersigned before they have told. With n = t one
+custodian is enough to keep a row shut, and what it alone was told is lost with its books.
 """
 
 import base64
@@ -94,7 +95,7 @@ class Telling:
         self._asking = len(heard) < len(others)
 
     def _needed(self, others: int) -> int:
-        """How many must tell: of so many, each retirement that held is known to one at least."""
+        """How many must tell: as many as a key takes, or all where there are fewer."""
         return max(1, min(int(self._registry.invite["threshold"]), others))
 
     def _hear(self, id: str, public: bytes) -> bool:

@@ -346,3 +346,29 @@ def test_who_holds_no_share_yet_tells_and_does_not_count(season: Season) -> None
     bea.add_key(held)
     season.ask()
     assert season.answer()[0] == SHUT
+
+
+def closed(season: Season, one: str) -> None:
+    call = season.world.signed("release-close", "mailer", one, {"campaign": "c1"})
+    season.world.hosts[one].custodian.close_release("c1", call)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_letter_that_was_closed_in_between_is_not_answered_again(
+    season: Season, known: bool
+) -> None:
+    season.open(at="bea")
+    closed(season, "ann")
+    closed(season, "bea")
+    season.put_back()
+    ann = season.world.hosts["ann"].ledger
+    if not known:  # a copy of before it was opened
+        with ann.write() as sql:
+            sql.execute("DELETE FROM releases")
+            sql.execute("DELETE FROM opens")
+    season.ask()
+    season.open()
+    with pytest.raises(Refused, match="closed"):
+        season.answer()
+    assert [one[3] for one in ann.opened(season.world.now)] == ["closed"]
+    assert ann.last_windows() == {}
