@@ -1,6 +1,7 @@
 """Who agreed to a steward's bulk run or to a larger list: this custodian, and the others."""
 
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -29,9 +30,13 @@ class HttpNeighbours:
     """The other custodians over HTTP; one that is down has said nothing yet."""
 
     def __init__(
-        self, urls: Callable[[], Mapping[str, str]], client: httpx.Client | None = None
+        self,
+        urls: Callable[[], Mapping[str, str]],
+        client: httpx.Client | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._urls, self._client = urls, client or httpx.Client(timeout=10)
+        self._clock = clock
 
     def close(self) -> None:
         """Close the connections."""
@@ -39,21 +44,26 @@ class HttpNeighbours:
 
     def consents(self, id: str) -> Sequence[Mapping[str, Any]]:
         """GET /consents of that custodian."""
-        said = self._ask(MOST_SAID, "GET", id, "/consents").get("consents")
+        said = self._ask(MOST_SAID, 30, "GET", id, "/consents").get("consents")
         return list(said) if isinstance(said, list) else []
 
     def told(self, id: str, asking: Mapping[str, Any]) -> Mapping[str, Any]:
         """POST /told of that custodian."""
-        return self._ask(MOST_TOLD, "POST", id, "/told", json=dict(asking), timeout=120)
+        return self._ask(MOST_TOLD, 120, "POST", id, "/told", json=dict(asking))
 
-    def _ask(self, most: int, method: str, id: str, path: str, **more: Any) -> dict[str, Any]:
-        """Return a JSON object of at most so many bytes; an empty one for anything else."""
-        raw = bytearray()
+    def _ask(
+        self, most: int, seconds: float, method: str, id: str, path: str, **more: Any
+    ) -> dict[str, Any]:
+        """Return a JSON object of at most so many bytes and seconds; an empty one for all else.
+
+        Another custodian answers: neither its length nor its pace may stop what comes after.
+        """
+        raw, until = bytearray(), self._clock() + seconds
         try:
             with self._client.stream(method, self._urls()[id] + path, **more) as answer:
                 for part in answer.iter_bytes():
                     raw += part
-                    if len(raw) > most:
+                    if len(raw) > most or self._clock() > until:
                         return {}
                 said = json.loads(raw) if answer.status_code == 200 else {}
         except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):

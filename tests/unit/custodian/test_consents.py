@@ -1,12 +1,16 @@
 """What other custodians say of consents fills no disk, and counts for its own epoch alone."""
 
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from consortium.custodian.consents import HttpNeighbours
 from tests.fakes.custodians import EPOCH, World, public
 from tests.fakes.memory_log import MemoryLog
 
@@ -112,3 +116,37 @@ def test_who_is_no_custodian_any_more_is_forgotten(world: World) -> None:
     (ann.settings.home / "invite.json").write_text(json.dumps(said))
     ann.registry._read_at = -1.0
     assert heard(world) == []
+
+
+class Dripping(httpx.SyncByteStream):
+    """An answer that never ends."""
+
+    def __init__(self) -> None:
+        self.parts = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self.parts < 10_000:  # so that a test without a limit ends as well
+            self.parts += 1
+            yield b" "
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(5, 1e9), (1e9, 5)])
+def test_neither_length_nor_pace_of_an_answer_stops_what_comes_after(
+    monkeypatch: pytest.MonkeyPatch, most: float, seconds: float
+) -> None:
+    monkeypatch.setattr("consortium.custodian.consents.MOST_SAID", most)
+    stream, beats = Dripping(), itertools.count(0, 30 / seconds)
+    client = httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=stream))
+    )
+    neighbours = HttpNeighbours(lambda: {"bea": "http://bea"}, client, lambda: next(beats))
+    assert neighbours.consents("bea") == []
+    assert stream.parts == 6
+
+
+def test_an_answer_of_ordinary_length_and_pace_is_heard() -> None:
+    said = {"consents": [{"entry": "5"}]}
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=said)))
+    with closing(HttpNeighbours(lambda: {"bea": "http://bea"}, client)) as neighbours:
+        assert neighbours.consents("bea") == said["consents"]
+        assert neighbours.consents("nobody") == []
