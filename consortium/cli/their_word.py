@@ -46,7 +46,7 @@ class Word:
         campaigns: campaign and ``open``, ``closed`` or ``stopped``.
         entries, seen: the newest tree of the log that it believed, and when that was cosigned.
         rewritten: it holds two signed checkpoints that no honest log signs.
-        put_back: its books were put back from a copy, and the log shows more than they do.
+        put_back: its books were put back from a copy, and it does not know yet all that came since.
     """
 
     custodian: str
@@ -163,7 +163,7 @@ def alarms(word: Word, now: datetime) -> Iterator[str]:
     if word.rewritten:
         yield "it was shown a log that contradicts itself, and holds both signed checkpoints"
     if word.put_back:
-        yield "its books were put back from a copy, and the log shows more than they do"
+        yield "its books were put back from a copy, and it does not know yet all that came since"
     if not word.entries:
         yield "it has not seen the log yet"
     elif word.seen is not None and now - word.seen > QUIET:

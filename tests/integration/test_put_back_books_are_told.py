@@ -69,6 +69,12 @@ class Season:
     def ask(self, one: str = "ann") -> None:
         self.world.hosts[one].custodian.telling.ask()
 
+    def partner_hears(self) -> bool:
+        """Whether ann tells a partner that its books were put back."""
+        asked = self.world.signed("standing", "union", "ann", {"nonce": "1"})
+        said = self.world.hosts["ann"].custodian.standing(asked)
+        return bool(said["response"]["body"]["put_back"])
+
     def refuses(self) -> set[str]:
         """By which names ann refuses everything that helps a letter."""
         names = set()
@@ -110,9 +116,11 @@ def test_nothing_is_helped_before_the_others_have_told_and_then_what_was_shut_is
     season.withdraw("ann", "bea", "cyd")
     season.put_back()
     assert season.refuses() == {"untold"}
+    assert season.partner_hears()  # each partner can see it
     season.ask()
     assert season.answer()[0] == SHUT
     assert season.answer()[1] != SHUT
+    assert not season.partner_hears()
     with pytest.raises(Refused, match="stopped"):
         season.open("c2")
     assert "bea, cyd" in season.world.hosts["ann"].ledger.caught_up()
