@@ -55,8 +55,9 @@ def withdraw(home: Path, wait: float, id: str, rows: TextIO | None, yes: bool) -
         f"List {own.id}, begun {own.facts['created']}, {own.facts['rows']:,} rows.",
         *_twins_said(both),
         "Withdrawing removes its rows from the service and stops whatever of them is not sent yet.",
-        "What the custodians answered for them is forgotten here too. To replace a list, upload",
-        "the new one first: else all its rows count against your quota again.",
+        "What the custodians answered for people on no other list of yours is forgotten here.",
+        "To replace a list, upload the new one first: else all its rows count against your",
+        "quota again.",
         *_NOT_UNDONE,
     )
     confirm("Withdraw this list?", yes, asked_for=True)
