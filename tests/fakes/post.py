@@ -144,6 +144,10 @@ def office(server: Server, **more: Any) -> send.PostOffice:
     return send.PostOffice(**{**whole, **more})
 
 
+LONG = 600.0
+"""Seconds of real time for one turn, so that a busy machine ends none early."""
+
+
 class Post:
     """One consortium's mail machine, and everything that it reads."""
 
@@ -289,7 +293,7 @@ class Post:
     # Looking and moving
 
     def go(self, id: str, office: send.PostOffice | None = None) -> None:
-        send.send(office or self.office, id)
+        send.send(office or self.office, id, seconds=LONG)
 
     def later(self, **time: float) -> None:
         self.clock.now += timedelta(**time)
