@@ -120,7 +120,7 @@ def _own_leaves(home: Home, nonce: bytes) -> tuple[dict[bytes, Found], dict[byte
             into = gone if own.withdrawn or row.row in leaving else live
             into[audience_leaf(nonce, row.lock)] = Found(own, row)
         for number, lock in own.gone(home):
-            left = OwnRow(number, b"", b"", lock, "", b"")
+            left = OwnRow(number, b"", b"", lock, "")
             gone[audience_leaf(nonce, lock)] = Found(own, left)
     return live, gone
 

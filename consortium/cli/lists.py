@@ -4,7 +4,7 @@ import json
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 
 from consortium.cli.errors import HomeRefused
@@ -15,11 +15,9 @@ from matching.recipes import RECIPES
 
 FACTS = "list.json"
 ROWS = "rows.enc"
-ADDRESSES = "addresses.enc"
 GONE = "gone.enc"
 NAMES = "names.enc"
 """Under which names the memory has what custodians answer for each row of a list."""
-OUTPUT_BYTES = 64
 _ROW = struct.Struct(">I32s32s10s")
 """Row number, secret, lock, ZIP; the tag is the secret's hash."""
 _NAME_BYTES = 16
@@ -36,7 +34,6 @@ class OwnRow:
     secret: bytes = field(repr=False)
     lock: bytes = field(repr=False)
     zip: str = field(repr=False)
-    address: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +42,7 @@ class OwnList:
 
     The order in which its files appear is the order of the upload; each is written whole:
     ``list.json`` (id), ``plan.enc`` (row order), ``rows.enc`` (row secrets), ``rows.parquet``,
-    ``addresses.enc`` (address tokens), ``outputs.sealed``, ``header.json``, ``entry.json``,
-    ``receipt.json``.
+    ``outputs.sealed``, ``header.json``, ``entry.json``, ``receipt.json``.
     """
 
     folder: Path
@@ -83,14 +79,10 @@ class OwnList:
 
     def each_row(self, home: Home) -> Iterator[OwnRow]:
         """Read the rows behind the uploaded locks one after the other, in the order of the upload."""  # noqa: E501
-        addresses: Iterator[bytes] = repeat(b"")
-        if self.has(ADDRESSES):
-            addresses = _cut(home, self.folder / ADDRESSES, OUTPUT_BYTES)
         for raw in _cut(home, self.folder / ROWS, _ROW.size):
             row, secret, lock, zip = _ROW.unpack(raw)
-            known, address = zip.rstrip(b"\0").decode(), next(addresses)
             if row:  # else it was withdrawn, and is blank
-                yield OwnRow(row, retire_tag(secret), secret, lock, known, address)
+                yield OwnRow(row, retire_tag(secret), secret, lock, zip.rstrip(b"\0").decode())
 
     def gone(self, home: Home) -> list[tuple[int, bytes]]:
         """Rows that were withdrawn singly: number in the own file, and the bare lock."""
@@ -102,20 +94,9 @@ class OwnList:
 
 def blank_rows(home: Home, own: OwnList, numbers: Collection[int]) -> None:
     """Forget withdrawn rows: every record of theirs becomes zeros in its place. Repeatable."""
-    places = set()
-
-    def rows() -> Iterator[bytes]:
-        for place, raw in enumerate(_cut(home, own.folder / ROWS, _ROW.size)):
-            gone = _ROW.unpack(raw)[0] in {0, *numbers}
-            if gone:
-                places.add(place)
-            yield bytes(_ROW.size) if gone else raw
-
-    keep_rows(home, own, rows())
-    if own.has(ADDRESSES):
-        whole = enumerate(_cut(home, own.folder / ADDRESSES, OUTPUT_BYTES))
-        # A crash in between leaves places that are blank above, and are blanked here next time.
-        keep_addresses(home, own, (bytes(len(raw)) if n in places else raw for n, raw in whole))
+    gone = {0, *numbers}
+    rows = _cut(home, own.folder / ROWS, _ROW.size)
+    keep_rows(home, own, (bytes(len(raw)) if _ROW.unpack(raw)[0] in gone else raw for raw in rows))
 
 
 def blank_names(home: Home, own: OwnList, numbers: Collection[int]) -> None:
@@ -131,18 +112,13 @@ def blank_names(home: Home, own: OwnList, numbers: Collection[int]) -> None:
 
 
 def packed(row: OwnRow) -> bytes:
-    """A row's constant number of bytes; its address token is kept elsewhere, once it is known."""
+    """A row's constant number of bytes."""
     return _ROW.pack(row.row, row.secret, row.lock, row.zip.encode())
 
 
 def keep_rows(home: Home, own: OwnList, rows: Iterable[bytes]) -> None:
     """Remember the rows behind the locks, ``packed``, encrypted under the home's key."""
     _keep(home, own.folder / ROWS, rows)
-
-
-def keep_addresses(home: Home, own: OwnList, outputs: Iterable[bytes]) -> None:
-    """Remember each row's address token, 64 bytes, in the order of the upload."""
-    _keep(home, own.folder / ADDRESSES, outputs)
 
 
 def keep_names(home: Home, own: OwnList, rows: Iterable[Sequence[bytes]]) -> None:

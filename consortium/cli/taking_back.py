@@ -12,7 +12,7 @@ from consortium.cli.desk import confirm, json_option, last_line, progress, say, 
 from consortium.cli.errors import ApiRefused, HomeRefused
 from consortium.cli.home import Home
 from consortium.cli.joining import home_option, line, outside, wait_option
-from consortium.cli.lists import ADDRESSES, NAMES, OwnList, blank_names, own_list
+from consortium.cli.lists import NAMES, OwnList, blank_names, own_list
 from consortium.cli.memory import sweep
 
 
@@ -101,7 +101,7 @@ def _let_go(home: Home, own: OwnList) -> None:
     Repeatable, and done again by every later upload as far as the memory goes.
     """
     uploading.tidy(home, own)
-    for name in (NAMES, ADDRESSES, parting.FINDER):
+    for name in (NAMES, parting.FINDER):
         (own.folder / name).unlink(missing_ok=True)
     sweep(home)
 

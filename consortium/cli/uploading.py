@@ -29,7 +29,6 @@ from consortium.cli.lists import (
     FACTS,
     OwnList,
     OwnRow,
-    keep_addresses,
     keep_names,
     keep_rows,
     own_lists,
@@ -163,7 +162,7 @@ def seal_rows(
         for number, member in enumerate(members):
             row, secret = sealed_row(number, member)
             tree.append(leaf_hash(row_commitment(row, secret)))
-            kept.append(packed(OwnRow(member.row, row.tag, secret, row.lock, member.zip, b"")))
+            kept.append(packed(OwnRow(member.row, row.tag, secret, row.lock, member.zip)))
             if not number % EVERY:
                 steps(number, len(members))
             yield row
@@ -237,11 +236,9 @@ def tokenise(
             **about,
         )
         with part_of(own.folder / "outputs.sealed") as part:
-            addresses = Spool(own.folder)
-            triples = _triples(members, memory, addresses)
+            # Once the outputs have their name, nothing looks at the members again.
+            triples = _triples(members, memory)
             bundle.seal_outputs(part, triples, keys.pepper, outputs_info(own.id))
-            # Before the outputs get their name: then nothing looks at the members again.
-            keep_addresses(home, own, (addresses.read(n) for n in range(len(addresses))))
         memory.prune()
     sweep_memory(home)
 
@@ -294,17 +291,14 @@ def inputs_of(member: Member) -> Iterator[bytes]:
     yield member.address
 
 
-def _triples(
-    members: Iterable[Member], memory: Memory, addresses: Spool
-) -> Iterator[tuple[int, int, bytes]]:
-    """Every (row, recipe, output) of a list, each row's address token last and kept aside too."""
+def _triples(members: Iterable[Member], memory: Memory) -> Iterator[tuple[int, int, bytes]]:
+    """Every (row, recipe, output) of a list, each row's address token last."""
     for number, member in enumerate(members):
         named = [(at, one) for at, one in enumerate(member.inputs) if one is not None]
         named.append((ADDRESS_RECIPE, member.address))
         found = memory.outputs([one for _, one in named])
         for (at, _), output in zip(named, found, strict=True):
             yield number, at, output
-        addresses.append(found[-1])
 
 
 def outputs_info(id: str) -> bytes:

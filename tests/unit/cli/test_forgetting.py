@@ -170,7 +170,7 @@ def test_withdrawing_what_never_left_forgets_it_here_too(union: Desk, tmp_path: 
     assert left(union, before) == 0
     assert not (home.path / "state" / id).exists()
     kept = {path.name for path in own_list(home, id).folder.iterdir()}
-    assert not kept & {"names.enc", "addresses.enc", "finder.enc", "outputs.sealed"}
+    assert not kept & {"names.enc", "finder.enc", "outputs.sealed"}
 
 
 def test_a_list_withdrawn_in_the_browser_is_finished_here(union: Desk, tmp_path: Path) -> None:
