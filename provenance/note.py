@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from provenance.errors import NoteRefused, SignatureRefused
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
+MLDSA_COSIGNATURE = 0x06
+PUBLIC_BYTES = {ED25519: 32, COSIGNATURE: 32, MLDSA_COSIGNATURE: 1312}
+SIGNATURE_BYTES = {ED25519: 64, COSIGNATURE: 64, MLDSA_COSIGNATURE: 2420}
 MAX_NOTE = 1 << 20
 MAX_SIGNATURES = 100
 
@@ -37,14 +41,20 @@ def from_base64(text: str) -> bytes:
 
 
 def check_name(name: str) -> None:
-    """A key name is not empty and has no space, no control character, no '+'."""
-    if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 for c in name):
+    """A key name is UTF-8, not empty, and has no space, no control character, no '+'."""
+    if not name or any(
+        c.isspace() or c == "+" or ord(c) < 0x20 or "\ud800" <= c <= "\udfff" for c in name
+    ):
         raise NoteRefused("a key name is not empty and has neither space nor '+'")
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A named Ed25519 public key; ``kind`` says what it signs (``ED25519``, ``COSIGNATURE``)."""
+    """A named public key.
+
+    ``kind`` says what it signs: ``ED25519`` notes, ``COSIGNATURE`` (Ed25519) or
+    ``MLDSA_COSIGNATURE`` (ML-DSA-44, FIPS 204) checkpoints as a witness.
+    """
 
     name: str
     kind: int
@@ -52,8 +62,10 @@ class Verifier:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if self.kind not in (ED25519, COSIGNATURE) or len(self.public) != 32:
-            raise NoteRefused("only Ed25519 keys of type 01 and 04 are known here")
+        if len(self.public) != PUBLIC_BYTES.get(self.kind):
+            raise NoteRefused(
+                "only Ed25519 keys of type 01 and 04, and ML-DSA-44 keys of type 06, are known here"
+            )
 
     @classmethod
     def from_vkey(cls, vkey: str) -> "Verifier":
@@ -81,9 +93,12 @@ class Verifier:
         return f"{self.name}+{self.key_id.hex()}+{to_base64(bytes([self.kind]) + self.public)}"
 
     def check(self, message: bytes, signature: bytes) -> None:
-        """Check a plain Ed25519 signature, or ``SignatureRefused``."""
+        """Check a plain signature over these bytes, or ``SignatureRefused``."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+            if self.kind == MLDSA_COSIGNATURE:
+                MLDSA44PublicKey.from_public_bytes(self.public).verify(signature, message)
+            else:
+                Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError) as refused:
             raise SignatureRefused(f"the signature of {self.name} does not verify") from refused
 
@@ -98,6 +113,9 @@ class Signer:
     @classmethod
     def from_seed(cls, name: str, seed: bytes, kind: int = ED25519) -> "Signer":
         """From the 32-byte seed of ``signing.key``."""
+        if kind == MLDSA_COSIGNATURE:
+            quantum = MLDSA44PrivateKey.from_seed_bytes(seed)
+            return cls(Verifier(name, kind, quantum.public_key().public_bytes_raw()), quantum.sign)
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return cls(Verifier(name, kind, public), private.sign)

@@ -7,8 +7,8 @@ from typing import Any
 
 from provenance.checkpoint import Checkpoint, open_checkpoint
 from provenance.errors import NoteRefused, PolicyRefused, QuorumRefused
-from provenance.note import COSIGNATURE, ED25519, Note, Verifier
-from provenance.witness import Cosignature, check_cosignatures
+from provenance.note import ED25519, Note, Verifier
+from provenance.witness import COSIGNING, Cosignature, check_cosignatures
 
 NOBODY = "none"
 
@@ -168,8 +168,8 @@ def _moment(seconds: int) -> datetime:
 def _check(policy: Policy) -> None:
     if not policy.logs or any(log.kind != ED25519 for log in policy.logs):
         raise PolicyRefused("a policy names at least one log, by a key of type 01")
-    if any(one.verifier.kind != COSIGNATURE for one in policy.witnesses):
-        raise PolicyRefused("a witness is named by a key of type 04")
+    if any(one.verifier.kind not in COSIGNING for one in policy.witnesses):
+        raise PolicyRefused("a witness is named by a key of type 04 or 06")
     keys = [log.public for log in policy.logs] + [one.public for one in policy.verifiers]
     if len(set(keys)) != len(keys):
         # One key under two names would count twice.

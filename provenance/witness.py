@@ -1,10 +1,16 @@
-"""Cosignatures (cosignature/v1), quorum aside, and being a witness, all without the network."""
+"""Cosignatures of both types, quorum aside, and being a witness, all without the network."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provenance.checkpoint import Checkpoint, open_checkpoint, parse_size, read_checkpoint
+from provenance.checkpoint import (
+    Checkpoint,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_size,
+    read_checkpoint,
+)
 from provenance.errors import (
     CheckpointRefused,
     ConsistencyRefused,
@@ -16,6 +22,8 @@ from provenance.errors import (
 from provenance.merkle import EMPTY_ROOT, HASH_BYTES, check_consistency
 from provenance.note import (
     COSIGNATURE,
+    MLDSA_COSIGNATURE,
+    SIGNATURE_BYTES,
     Note,
     SignatureLine,
     Signer,
@@ -26,8 +34,11 @@ from provenance.note import (
 )
 
 MAX_PROOF = 63
+COSIGNING = (COSIGNATURE, MLDSA_COSIGNATURE)
+"""The types of key that a witness may have."""
+
 _STAMP = 8
-_PAYLOAD = _STAMP + 64
+_SUBTREE = b"subtree/v1\n\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +54,52 @@ def cosigned_message(text: bytes, seconds: int) -> bytes:
     return b"cosignature/v1\ntime %d\n" % seconds + text
 
 
+def subtree_message(name: str, checkpoint: Checkpoint, seconds: int) -> bytes:
+    """What a type 06 cosignature signs: who, when, and the tree from 0 to its size.
+
+    Extension lines are not covered.
+
+    Source:
+        c2sp.org/tlog-cosignature, subtree/v1.
+    """
+    return (
+        _SUBTREE
+        + _len8(name)
+        + seconds.to_bytes(_STAMP, "big")
+        + _len8(checkpoint.origin)
+        + (0).to_bytes(8, "big")
+        + checkpoint.size.to_bytes(8, "big")
+        + checkpoint.root
+    )
+
+
+def _len8(text: str) -> bytes:
+    raw = text.encode()
+    if len(raw) > 255:
+        raise SignatureRefused("a name under a cosignature of type 06 has at most 255 bytes")
+    return bytes([len(raw)]) + raw
+
+
+def _message(text: bytes, by: Verifier, seconds: int) -> bytes:
+    if by.kind != MLDSA_COSIGNATURE:
+        return cosigned_message(text, seconds)
+    try:
+        return subtree_message(by.name, parse_checkpoint(text), seconds)
+    except CheckpointRefused as refused:
+        raise SignatureRefused("a key of type 06 cosigns checkpoints only") from refused
+
+
 def cosign(text: bytes, signer: Signer, seconds: int) -> SignatureLine:
     """Cosign a checkpoint's text.
 
     Args:
         text: all its lines, last LF included, no signatures.
-        signer: of kind ``COSIGNATURE``.
+        signer: of a kind in ``COSIGNING``.
         seconds: POSIX time, above 0.
     """
-    if signer.verifier.kind != COSIGNATURE or not 0 < seconds < 2**63:
-        raise SignatureRefused("cosigning needs a key of type 04 and a time above 0")
-    signature = signer.sign(cosigned_message(text, seconds))
+    if signer.verifier.kind not in COSIGNING or not 0 < seconds < 2**63:
+        raise SignatureRefused("cosigning needs a key of type 04 or 06 and a time above 0")
+    signature = signer.sign(_message(text, signer.verifier, seconds))
     stamped = seconds.to_bytes(_STAMP, "big") + signature
     return SignatureLine(signer.verifier.name, signer.verifier.key_id, stamped)
 
@@ -63,9 +109,10 @@ def check_cosignature(text: bytes, line: SignatureLine, witness: Verifier) -> Co
     if (line.name, line.key_id) != (witness.name, witness.key_id):
         raise SignatureRefused(f"this line is not by {witness.name}")
     seconds = int.from_bytes(line.signature[:_STAMP], "big")
-    if len(line.signature) != _PAYLOAD or not 0 < seconds < 2**63:
+    expected = _STAMP + SIGNATURE_BYTES[witness.kind]
+    if len(line.signature) != expected or not 0 < seconds < 2**63:
         raise SignatureRefused(f"the cosignature of {witness.name} has no such form")
-    witness.check(cosigned_message(text, seconds), line.signature[_STAMP:])
+    witness.check(_message(text, witness, seconds), line.signature[_STAMP:])
     return Cosignature(witness.name, seconds)
 
 

@@ -16,16 +16,34 @@ from provenance.merkle import (
     nodes_of,
     tree_root,
 )
-from provenance.note import COSIGNATURE, Signer, Verifier, check_note, parse_note, to_base64
+from provenance.note import (
+    COSIGNATURE,
+    MLDSA_COSIGNATURE,
+    Signer,
+    Verifier,
+    check_note,
+    parse_line,
+    parse_note,
+    to_base64,
+)
 from provenance.quorum import Policy
 from provenance.receipt import check_receipt, make_receipt, parse_receipt
-from provenance.tiles import Tile, pack_entries, pack_hashes, partial_width, tiles_of
+from provenance.tiles import (
+    Tile,
+    pack_entries,
+    pack_hashes,
+    partial_width,
+    tiles_of,
+    unpack_entries,
+)
 from provenance.witness import (
     AddCheckpoint,
+    check_cosignature,
     cosign,
     cosigned_message,
     origin_path,
     parse_add_checkpoint,
+    subtree_message,
 )
 
 TREE = [b"", b"a", b"hello", b"\x00\xff", b"five"]
@@ -74,6 +92,19 @@ aI3GJEsEEZnnq0mQ32NAzj3BTKpc1aDhExrdqhIJ4aY=
 zMKa4OAqd7D0V4wawXST15z0JiEEkprIBPkfxOesWvA=
 
 {CHECKPOINT}"""
+LOG_SIGNATURE = (
+    "52d9b45dd0528ea8d1448fec56fac1d22d1a5ba27600ecc55d19e2572a45fcdd"
+    "d4d56f4121b6bb6adffba38177550f7c886121c22b8b27f69fd8758fdf882103"
+)
+COSIGNATURE_PAYLOAD = (
+    "20324abe000000006ab13b80d48f5d1ecd0b7eadbd316e892c2e2d6b26a8c55609ea68d0eac407b2821ab15c"
+    "82a4e11d4e24e17075b8d0672bc8db956b3af2ff53c4251dcfad3cfdd774cd05"
+)
+SUBTREE_MESSAGE = (
+    "737562747265652f76310a00127769746e6573732e6578616d706c652f7731000000006ab13b80106c6f672e"
+    "6578616d706c652f70726f7600000000000000000000000000000005f0cc5b4b4d40f342b2f98d705732bf7d"
+    "453b99b67c1d1f542b1c9b29e1e304fd"
+)
 NODES = nodes_of([leaf_hash(one) for one in TREE])
 
 
@@ -133,6 +164,37 @@ def test_the_checkpoint_and_its_cosignature() -> None:
     assert cosign(TEXT.encode(), WITNESS, 1790000000).to_line().decode() == WITNESS_LINE
 
 
+def test_the_bytes_inside_the_signature_lines() -> None:
+    log, witness = (parse_line(line.removesuffix("\n")) for line in (LOG_LINE, WITNESS_LINE))
+    assert (log.key_id.hex(), log.signature.hex()) == ("4bac4a4d", LOG_SIGNATURE)
+    payload = witness.key_id + witness.signature
+    assert (payload.hex(), len(payload)) == (COSIGNATURE_PAYLOAD, 76)
+    preimage = bytes.fromhex("6c6f672e6578616d706c652f70726f760a01") + LOG.verifier.public
+    assert hashlib.sha256(preimage).digest()[:4] == LOG.verifier.key_id
+    assert LOG.verifier.public.hex() == (
+        "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"
+    )
+    assert WITNESS.verifier.public.hex() == (
+        "29acbae141bccaf0b22e1a94d34d0bc7361e526d0bfe12c89794bc9322966dd7"
+    )
+
+
+def test_the_key_and_the_message_of_a_cosignature_of_type_06() -> None:
+    witness = Signer.from_seed("witness.example/w1", bytes(range(0x20)), MLDSA_COSIGNATURE)
+    assert len(witness.verifier.public) == 1312
+    assert hashlib.sha256(witness.verifier.public).hexdigest() == (
+        "9f107644c1084526af3bc8098680b05499a2325a644e388fb4f970e058d19d46"
+    )
+    assert witness.verifier.key_id.hex() == "dcccf9ec"
+    assert Verifier.from_vkey(witness.verifier.vkey) == witness.verifier
+    checkpoint, _ = open_checkpoint(CHECKPOINT.encode(), [LOG.verifier])
+    message = subtree_message("witness.example/w1", checkpoint, 1790000000)
+    assert (message.hex(), len(message)) == (SUBTREE_MESSAGE, 104)
+    line = cosign(TEXT.encode(), witness, 1790000000)
+    assert len(line.key_id + line.signature) == 2432
+    assert check_cosignature(TEXT.encode(), line, witness.verifier).at == 1790000000
+
+
 def test_the_proof() -> None:
     policy = Policy.of(LOG.verifier, [WITNESS.verifier], 1)
     index, cosigned = check_receipt(b"hello", PROOF, policy)
@@ -157,6 +219,7 @@ def test_the_bundle_and_the_tile() -> None:
         "421bb78d982f44ee311504bae9e8e82e2916dbbc3c465c295ed1c1c416a2259b"
     )
     assert [one.path for one in tiles_of(5)] == ["tile/entries/000.p/5", "tile/0/000.p/5"]
+    assert unpack_entries(pack_entries(TREE), 5) == TREE  # the first has no bytes, and is one
 
 
 @pytest.mark.parametrize(

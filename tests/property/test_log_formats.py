@@ -4,7 +4,7 @@ import base64
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from provenance.checkpoint import parse_checkpoint
@@ -29,20 +29,31 @@ from provenance.merkle import (
     root_of_hashes,
     tree_root,
 )
-from provenance.note import check_note, from_base64, parse_note, sign_note, to_base64
+from provenance.note import (
+    Signer,
+    Verifier,
+    check_note,
+    from_base64,
+    parse_line,
+    parse_note,
+    sign_note,
+    to_base64,
+)
 from provenance.quorum import Policy
 from provenance.receipt import parse_receipt
 from provenance.tiles import (
     Tile,
     pack_entries,
+    pack_hashes,
     parse_path,
     partial_width,
     tiles_between,
     tiles_of,
     unpack_entries,
+    unpack_hashes,
 )
 from provenance.witness import parse_add_checkpoint
-from tests.fakes.actors import LOG, POLICY
+from tests.fakes.actors import LOG, POLICY, WITNESSES
 from tests.golden.test_tlog import CHECKPOINT, PROOF, REQUEST
 
 GOOD = sign_note(b"one\n\ntwo\xe2\x80\xa8three\n", LOG).to_bytes()
@@ -57,15 +68,50 @@ def test_base64_has_one_spelling(raw: bytes) -> None:
             from_base64(wrong)
 
 
-@given(st.binary(min_size=1, max_size=80).filter(lambda raw: len(raw) % 3 != 0))
-def test_stray_bits_under_the_padding_are_refused(raw: bytes) -> None:
-    text = to_base64(raw)
+def strayed(text: str) -> str:
+    """Another spelling of padded base64, which the standard decoder lets pass."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     body = text.rstrip("=")
     stray = body[:-1] + letters[letters.index(body[-1]) + 1] + "=" * (len(text) - len(body))
-    assert base64.b64decode(stray) == raw  # the standard decoder lets it pass
+    assert base64.b64decode(stray) == base64.b64decode(text)
+    assert stray != text
+    return stray
+
+
+@given(st.binary(min_size=1, max_size=80).filter(lambda raw: len(raw) % 3 != 0))
+def test_stray_bits_under_the_padding_are_refused(raw: bytes) -> None:
     with pytest.raises(NoteRefused):
-        from_base64(stray)
+        from_base64(strayed(to_base64(raw)))
+
+
+@given(st.binary(min_size=5, max_size=90).filter(lambda raw: len(raw) % 3 != 0), st.binary())
+def test_stray_bits_are_refused_wherever_base64_stands(raw: bytes, hash: bytes) -> None:
+    text, root = to_base64(raw), to_base64(hash[:32].ljust(32, b"."))
+    line = f"\u2014 name {text}"
+    assert parse_line(line).to_line().decode() == line + "\n"
+    receipt = f"c2sp.org/tlog-proof@v1\nindex 0\n{root}\n\no\n1\n{root}\n\n{line}\n"
+    parse_receipt(receipt)
+    parse_checkpoint(f"o\n5\n{root}\n".encode())
+    parse_add_checkpoint(f"old 0\n{root}\n\n".encode())
+    for read, wrong in (
+        (parse_line, f"\u2014 name {strayed(text)}"),
+        (parse_receipt, receipt.replace(root, strayed(root), 1)),
+        (lambda one: parse_checkpoint(one.encode()), f"o\n5\n{strayed(root)}\n"),
+        (lambda one: parse_add_checkpoint(one.encode()), f"old 0\n{strayed(root)}\n\n"),
+    ):
+        with pytest.raises(FormatRefused):
+            read(wrong)  # type: ignore[operator]
+
+
+@given(st.sampled_from([LOG, *WITNESSES]), st.integers(0, 200), st.characters())
+def test_a_verifier_key_has_one_spelling(signer: Signer, at: int, letter: str) -> None:
+    vkey = signer.verifier.vkey
+    assert Verifier.from_vkey(vkey) == signer.verifier
+    at %= len(vkey)
+    for wrong in (vkey[:at] + letter + vkey[at:], vkey[:at] + letter + vkey[at + 1 :]):
+        if wrong != vkey:
+            with pytest.raises(NoteRefused):
+                Verifier.from_vkey(wrong)
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1), st.booleans())
@@ -89,6 +135,48 @@ def test_no_altered_note_is_accepted(at: int, bits: int) -> None:
     wrong[at] ^= bits
     with pytest.raises((NoteRefused, SignatureRefused)):
         check_note(parse_note(bytes(wrong)), [LOG.verifier])
+
+
+ODD = ["\r", "\r\n", "\n", "\n\n", "\t", "\x00", "\x0b", "\x0c", "\x1c", "\x85", "\u00a0",
+       "\u2028", "\u2029", "\u3000", "\ufeff", "\u2014", " ", "=", "\n\u2014 "]  # fmt: skip
+"""What some reader somewhere takes for the end of a line, for a space, or for nothing."""
+
+
+@given(st.integers(0, len(GOOD)), st.sampled_from(ODD) | st.text(min_size=1, max_size=6))
+def test_whatever_is_put_into_a_note_it_is_no_longer_the_signed_one(at: int, more: str) -> None:
+    whole = GOOD.decode()
+    at = min(at, len(whole))
+    with pytest.raises((NoteRefused, SignatureRefused)):
+        check_note(parse_note((whole[:at] + more + whole[at:]).encode(errors="surrogatepass")),
+                   [LOG.verifier])  # fmt: skip
+
+
+@given(st.sets(st.integers(0, GOOD.count(b"\n") - 1), min_size=1))
+def test_no_line_of_a_note_ends_with_crlf(which: set[int]) -> None:
+    lines = GOOD.split(b"\n")
+    ended = [one + (b"\r\n" if at in which else b"\n") for at, one in enumerate(lines[:-1])]
+    with pytest.raises(NoteRefused):
+        parse_note(b"".join(ended))
+
+
+@given(st.sampled_from(["\u2028", "\u2029", "\x85"]), st.integers(1, 9))
+def test_only_lf_ends_a_line(odd: str, at: int) -> None:
+    text = "0123456789\n"[:at] + odd + "0123456789\n"[at:]
+    assert len(text.splitlines()) == 2  # what a careless reader would see
+    assert parse_note(sign_note(text.encode(), LOG).to_bytes()).text.decode() == text
+    root = to_base64(bytes(32))
+    assert parse_checkpoint(f"o\n5\n{root}\n{text}".encode()).extensions == (text[:-1],)
+    with pytest.raises(CheckpointRefused):
+        parse_checkpoint(f"o{odd}5\n{root}\n".encode())
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60), st.booleans())
+def test_a_junk_line_among_the_signatures_spoils_the_note(junk: str, last: bool) -> None:
+    line = junk.encode() + b"\n"
+    assume(not junk.startswith("\u2014 "))
+    with pytest.raises((NoteRefused, SignatureRefused)):
+        check_note(parse_note(GOOD + line if last else GOOD.replace(LINE, line + LINE)),
+                   [LOG.verifier])  # fmt: skip
 
 
 LINE = GOOD[GOOD.rindex(b"\n\n") + 2 :]
@@ -154,6 +242,19 @@ def test_a_checkpoint_that_is_nearly_one_is_refused(text: str) -> None:
     assert parse_checkpoint(f"o\n5\n{root}\nextension\n".encode()).extensions == ("extension",)
     with pytest.raises(CheckpointRefused):
         parse_checkpoint(text.replace("{r}", root).encode())
+
+
+@given(
+    st.lists(
+        st.sampled_from(["o", "5", "0", to_base64(bytes(32)), "", "x y", "\u2028"])
+        | st.text(max_size=50),
+        max_size=6,
+    )
+)
+def test_a_checkpoint_that_is_read_prints_as_itself(lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines).encode(errors="replace")
+    with contextlib.suppress(CheckpointRefused):
+        assert parse_checkpoint(text).to_text() == text
 
 
 @given(st.text(max_size=200))
@@ -237,6 +338,28 @@ def test_a_bundle_holds_its_entries_and_nothing_after_them(
         unpack_entries(packed + more, len(entries))
     with pytest.raises(TileRefused):
         unpack_entries(packed, len(entries) + 1)
+
+
+@given(st.binary(max_size=90), st.integers(0, 4))
+def test_bytes_that_are_taken_apart_as_a_bundle_are_that_bundle(raw: bytes, width: int) -> None:
+    with contextlib.suppress(TileRefused):
+        assert pack_entries(unpack_entries(raw, width)) == raw
+
+
+@given(st.binary(max_size=130), st.integers(0, 4))
+def test_a_tile_has_the_bytes_of_its_width_and_no_others(raw: bytes, width: int) -> None:
+    if len(raw) == 32 * width:
+        assert pack_hashes(unpack_hashes(raw, width)) == raw
+        return
+    with pytest.raises(TileRefused):
+        unpack_hashes(raw, width)
+
+
+@given(st.text("tile/0123x.p-entris", max_size=30) | st.text(max_size=12), st.integers(0, 30))
+def test_a_path_that_is_read_is_the_tiles_own(more: str, at: int) -> None:
+    for path in (more, "tile/" + more, "tile/0/" + more, "tile/0/x001/234.p/17"[:at] + more):
+        with contextlib.suppress(TileRefused):
+            assert parse_path(path).path == path
 
 
 @given(st.integers(0, 200_000), st.integers(0, 5_000))
