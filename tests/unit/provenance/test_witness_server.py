@@ -1,10 +1,13 @@
 """The witness answers by the table of c2sp.org/tlog-witness, and remembers before it answers."""
 
 import asyncio
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import httpx
 import pytest
@@ -155,6 +158,72 @@ def test_each_wrong_request_has_its_status_and_changes_nothing(
     assert server.ledger.seen()[0].size == known
 
 
+SECOND_BAD = Note(
+    parse_note(note(5)).text,
+    (*parse_note(note(5)).signatures, *parse_note(note(3)).signatures),
+).to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("known", "body", "status"),
+    [
+        # Each is wrong in two rows of the table, or more: the earlier row answers.
+        pytest.param(0, ask(5, 3, signer=STRANGER), 400, id="old too large, log unknown"),
+        pytest.param(3, b"old 03\n\n" + note(5, signer=STRANGER), 400, id="malformed, unknown"),
+        pytest.param(3, ask(0, 5, signer=STRANGER), 404, id="unknown, size, proof"),
+        pytest.param(3, ask(0, 5, signer=IMPOSTOR), 403, id="signature, size"),
+        pytest.param(3, AddCheckpoint(3, (), FORGED).to_bytes(), 403, id="signature, proof"),
+        pytest.param(3, AddCheckpoint(3, proof(3, 5), SECOND_BAD).to_bytes(), 403, id="one of two"),
+        pytest.param(3, AddCheckpoint(2, (), note(5)).to_bytes(), 409, id="size, proof"),
+        pytest.param(3, ask(0, 3, OTHERS), 409, id="size, root"),
+        pytest.param(3, b"old 0\n\n" + WRONG_ROOT_AT_0, 409, id="size, empty root"),
+    ],
+)
+def test_a_request_that_is_wrong_twice_has_the_status_of_the_earlier_check(
+    server: Server, known: int, body: bytes, status: int
+) -> None:
+    if known:
+        server.post(ask(0, known))
+    assert server.post(body).status_code == status
+    assert server.ledger.seen()[0].size == known
+
+
+def test_each_answer_has_the_form_of_the_table(server: Server) -> None:
+    good = server.post(ask(0, 3))
+    assert (good.text[0], good.text[-1], good.text.count("\n")) == ("\u2014", "\n", 1)
+    other = server.post(ask(0, 5))
+    assert (other.status_code, other.text) == (409, "3\n")
+    assert other.headers["content-type"] == "text/x.tlog.size"
+    for body in (b"", ask(3, 5, OTHERS), ask(0, 3, signer=STRANGER), ask(3, 5, signer=IMPOSTOR)):
+        refused = server.post(body)
+        assert refused.status_code >= 400
+        assert "\u2014" not in refused.text
+    assert server.get("add-checkpoint").status_code == 405
+
+
+def test_nothing_is_answered_before_it_is_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.post(ask(0, 3))
+    told: list[str] = []
+
+    class Full(sqlite3.Connection):
+        def execute(self, statement: str, *more: Any) -> sqlite3.Cursor:
+            if statement.startswith("UPDATE"):
+                told.append(statement)
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(statement, *more)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, factory=Full, **k))
+    with pytest.raises(sqlite3.OperationalError):
+        server.post(ask(3, 5))
+    assert len(told) == 1
+    monkeypatch.undo()
+    assert server.ledger.seen()[0].size == 3
+    assert server.post(ask(3, 5)).status_code == 200
+
+
 def test_an_empty_tree_is_cosigned(server: Server) -> None:
     assert server.post(ask(0, 0)).status_code == 200
 
@@ -201,6 +270,67 @@ def test_of_two_histories_at_the_same_instant_one_is_cosigned(tmp_path: Path) ->
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(post, [ENTRIES, OTHERS])) == [200, 409]
+
+
+class Meeting:
+    """A signer at whom requests meet: all have been checked, and none is stored yet."""
+
+    def __init__(self, parties: int) -> None:
+        self._barrier = Barrier(parties)
+        self.met = 0
+        self.signer = Signer(WITNESS.verifier, self._sign)
+
+    def _sign(self, message: bytes) -> bytes:
+        with contextlib.suppress(BrokenBarrierError):
+            self._barrier.wait(timeout=10)
+            self.met += 1
+        return WITNESS.sign(message)
+
+
+def raced(server: Server, bodies: list[bytes]) -> list[httpx.Response]:
+    """Submit over HTTP at once; every request passes its checks before any is stored."""
+    meeting = Meeting(len(bodies))
+    server.app = make_app(server.ledger, meeting.signer, server.clock)
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        answers = list(pool.map(server.post, bodies))
+    assert meeting.met == len(bodies)  # the race took place
+    return answers
+
+
+def test_of_two_submissions_from_one_size_the_slower_is_told_the_new_size(server: Server) -> None:
+    server.post(ask(0, 1))
+    answers = raced(server, [ask(1, 3), ask(1, 7)])
+    assert sorted(one.status_code for one in answers) == [200, 409]
+    won = 3 if answers[0].status_code == 200 else 7
+    [lost] = [one for one in answers if one.status_code == 409]
+    assert (lost.text, lost.headers["content-type"]) == (f"{won}\n", "text/x.tlog.size")
+    assert server.ledger.seen()[0].size == won
+
+
+def test_of_many_submissions_one_is_cosigned_and_no_signature_of_the_others_leaves(
+    server: Server,
+) -> None:
+    answers = raced(server, [ask(0, size) for size in (1, 2, 3, 5, 6, 7)])
+    assert sorted(one.status_code for one in answers) == [200, 409, 409, 409, 409, 409]
+    assert [one for one in answers if "\u2014" in one.text] == [
+        one for one in answers if one.status_code == 200
+    ]
+
+
+def test_without_the_comparison_the_race_would_roll_the_witness_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Careless(sqlite3.Connection):
+        def execute(self, statement: str, *more: Any) -> sqlite3.Cursor:
+            if statement.startswith("UPDATE"):
+                statement = statement.replace("AND size = ? AND root = ?", "AND (? + length(?))")
+            return super().execute(statement, *more)
+
+    connect = sqlite3.connect
+    server.post(ask(0, 1))
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, factory=Careless, **k))
+    answers = raced(server, [ask(1, 3), ask(1, 3, [ENTRIES[0], *OTHERS])])
+    assert [one.status_code for one in answers] == [200, 200]  # two trees of one size, both signed
 
 
 def test_another_key_for_a_trusted_log_is_refused(tmp_path: Path) -> None:
