@@ -25,20 +25,28 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The leaf hash of each entry."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
+
+
 def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
     """Root of the tree over leaf hashes, or over the roots of equally high perfect subtrees."""
-    level = list(hashes)
-    if not level:
+    if not hashes:
         return EMPTY_ROOT
+    # Written out instead of calling ``node_hash``: a call costs as much as the hash.
+    level, sha256 = list(hashes), hashlib.sha256
     while len(level) > 1:
-        odd = [level[-1]] if len(level) & 1 else []
-        level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)] + odd
+        odd = level[-1:] if len(level) & 1 else []
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [sha256(b"\x01" + left + right).digest() for left, right in pairs] + odd
     return level[0]
 
 
 def tree_root(entries: Iterable[bytes]) -> bytes:
     """Root of the tree over these entries' own bytes."""
-    return root_of_hashes([leaf_hash(entry) for entry in entries])
+    return root_of_hashes(leaf_hashes(entries))
 
 
 class CompactRange:
@@ -57,13 +65,27 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
-        self.roots.append(leaf)
-        carry = self.size
+        self._push(leaf, 0)
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add these leaf hashes, the largest aligned subtrees at once."""
+        at = 0
+        while at < len(leaves):
+            height = (len(leaves) - at).bit_length() - 1
+            if self.size:
+                # No subtree may be higher than its place is aligned.
+                height = min(height, (self.size & -self.size).bit_length() - 1)
+            self._push(root_of_hashes(leaves[at : at + (1 << height)]), height)
+            at += 1 << height
+
+    def _push(self, root: bytes, height: int) -> None:
+        self.roots.append(root)
+        carry = self.size >> height
         while carry & 1:
             right = self.roots.pop()
             self.roots.append(node_hash(self.roots.pop(), right))
             carry >>= 1
-        self.size += 1
+        self.size += 1 << height
 
     def root(self) -> bytes:
         """Root of the tree so far."""
