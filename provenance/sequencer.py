@@ -27,6 +27,7 @@ from provenance.merkle import (
     consistency_path,
     inclusion_path,
     leaf_hash,
+    leaf_hashes,
     perfect_subtrees,
     root_of_hashes,
     tree_root_at,
@@ -89,6 +90,8 @@ class Sequencer:
         self._policy = policy
         self._cosign = cosign
         self._complete: bytes | None = None  # the lock's note, once its tiles are known written
+        self._opened: tuple[bytes, Checkpoint] | None = None  # a note whose signature was checked
+        self._right: tuple[Checkpoint, TileReader, CompactRange] | None = None  # a checked edge
 
     @property
     def origin(self) -> str:
@@ -165,13 +168,13 @@ class Sequencer:
             #    anywhere before 3, leaves a file that nothing refers to.
             name = _stage_name(after)
             self._backend.stage(name, _pack(files))
-            self._reread(name, here, after)
+            files = self._reread(name, here, after)
             # 3. The commit point. Before it nothing was promised, after it everything is.
             note = sign_checkpoint(after, self._signer)
             self._lock.swap(self.origin, before, note)
             # 4. A crash between any two of these is completed from the staging file, perhaps by
             #    another process, which may by now have finished and tidied up before us.
-            self._finish(note, after)
+            self._finish(note, after, files)
         # 5., 6. Publish and tidy up. What fails here is tried again by the next publish.
         self.publish(now)
         return range(here.size, here.size + len(entries))
@@ -240,21 +243,32 @@ class Sequencer:
         return Checkpoint(self.origin, 0, EMPTY_ROOT)
 
     def _open(self, note: bytes, where: str) -> Checkpoint:
+        if self._opened is not None and self._opened[0] == note:
+            return self._opened[1]
         try:
-            return open_checkpoint(note, [self._signer.verifier])[0]
+            self._opened = note, open_checkpoint(note, [self._signer.verifier])[0]
         except (NoteRefused, CheckpointRefused, SignatureRefused) as refused:
             raise RecoveryRefused(
                 f"{where} does not hold a checkpoint of {self.origin} signed by this log's key "
                 f"({refused}). Was the key or the origin changed? Put back what belongs together."
             ) from refused
+        return self._opened[1]
 
-    def _finish(self, note: bytes, here: Checkpoint) -> None:
-        """Complete what the lock committed to: write staged tiles, check the right edge."""
+    def _finish(
+        self, note: bytes, here: Checkpoint, files: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Complete what the lock committed to: write staged tiles, check the right edge.
+
+        Args:
+            files: the staging file's, if they were just read back from it.
+        """
         if self._complete == note:
             return
-        name = _stage_name(here)
-        if self._backend.staged(name) is not None:
-            self._write(name)
+        if files is None:
+            raw = self._backend.staged(_stage_name(here))
+            files = {} if raw is None else _unpack(raw)
+        for path, data in files.items():
+            self._backend.put(path, data)
         try:
             self._edge(here)
         except TileRefused as refused:
@@ -265,7 +279,12 @@ class Sequencer:
         self._complete = note
 
     def _edge(self, here: Checkpoint) -> tuple[TileReader, CompactRange]:
-        """Check right-edge tiles and last bundle against a checkpoint of our own."""
+        """Check right-edge tiles and last bundle against a checkpoint of our own.
+
+        What was checked once is kept: published tiles never change.
+        """
+        if self._right is not None and self._right[0] == here:
+            return self._right[1], CompactRange(here.size, self._right[2].roots)
         reader = TileReader(self._backend.read, here.size)
         edge = CompactRange(
             here.size, [reader.node(*place) for place in perfect_subtrees(here.size)]
@@ -274,10 +293,10 @@ class Sequencer:
             raise TileRefused(f"the tiles of {here.size} entries do not have the promised root")
         if here.size:
             last = (here.size - 1) // WIDTH
-            leaves = [leaf_hash(entry) for entry in reader.entries(last)]
-            if leaves != reader.hashes(0, last):
+            if leaf_hashes(reader.entries(last)) != reader.hashes(0, last):
                 raise TileRefused(f"the entries of bundle {last} are not those of its tile")
-        return reader, edge
+        self._right = here, reader, edge
+        return reader, CompactRange(here.size, edge.roots)
 
     def _check_growth(self, there: Checkpoint, here: Checkpoint) -> None:
         nodes = TileReader(self._backend.read, here.size).node
@@ -293,9 +312,8 @@ class Sequencer:
         """The new files, and the new tree."""
         reader, edge = self._edge(here)
         size = here.size + len(entries)
-        fresh = [leaf_hash(entry) for entry in entries]
-        for leaf in fresh:
-            edge.append(leaf)
+        fresh = leaf_hashes(entries)
+        edge.extend(fresh)
         files: dict[str, bytes] = {}
         # Per level: the index of the first hash at hand, and the hashes from there on.
         start, hashes = here.size - here.size % WIDTH, list(fresh)
@@ -329,8 +347,8 @@ class Sequencer:
         kept = reader.hashes(level + 1, had // WIDTH) if up and had % WIDTH else []
         return had - had % WIDTH, kept + up if up else [], level + 1
 
-    def _reread(self, name: str, here: Checkpoint, after: Checkpoint) -> None:
-        """Read back what was staged, and recompute the root from it alone."""
+    def _reread(self, name: str, here: Checkpoint, after: Checkpoint) -> dict[str, bytes]:
+        """The files read back from what was staged; the root is recomputed from them alone."""
         raw = self._backend.staged(name)
         if raw is None:
             raise OSError("the staging file cannot be read back")
@@ -339,15 +357,9 @@ class Sequencer:
         if tree_root_at(after.size, reader.node) != after.root:
             raise OSError("the staging file read back has another root")
         for number in range(here.size // WIDTH, -(-after.size // WIDTH)):
-            if [leaf_hash(one) for one in reader.entries(number)] != reader.hashes(0, number):
+            if leaf_hashes(reader.entries(number)) != reader.hashes(0, number):
                 raise OSError("the staging file read back has other entries")
-
-    def _write(self, name: str) -> None:
-        raw = self._backend.staged(name)
-        if raw is None:
-            raise OSError("the staging file is gone")
-        for path, data in _unpack(raw).items():
-            self._backend.put(path, data)
+        return files
 
     def _gather(self, note: bytes, here: Checkpoint, now: datetime) -> bytes:
         """The log's note with every good cosignature: newly gathered, or already published."""
