@@ -12,7 +12,7 @@ from provenance.backend import CHECKPOINT
 from provenance.checkpoint import Checkpoint, open_checkpoint
 from provenance.entry import ENTRY_BYTES, parse
 from provenance.errors import AuditRefused, ProvenanceError, TileRefused
-from provenance.merkle import EMPTY_ROOT, CompactRange, leaf_hash, root_of_hashes
+from provenance.merkle import EMPTY_ROOT, CompactRange, leaf_hashes, root_of_hashes
 from provenance.note import Note
 from provenance.quorum import Cosigned, Policy
 from provenance.tiles import (
@@ -25,7 +25,7 @@ from provenance.tiles import (
     unpack_entries,
 )
 
-BESIDE = ("log.vkey", "witness-*.vkey", "policy", "index.html")
+BESIDE = ("log.vkey", "witness-*.vkey", "policy", "index.html", "*.tlog-proof")
 """Files that may lie beside the tree in a folder; an audit does not read them."""
 
 OLD = "--old"
@@ -95,6 +95,23 @@ def audit(source: Source, policy: Policy, *, old: bytes | None = None) -> Report
     return _report(walk, cosigned, policy)
 
 
+def check_tree(source: Source, here: Checkpoint) -> int:
+    """The Merkle part of an audit alone: what the entries say is not looked at.
+
+    Args:
+        here: a checkpoint whose signatures were checked.
+
+    Returns:
+        How many files were read.
+
+    Raises:
+        AuditRefused: with the path at fault.
+    """
+    walk = _Walk(source, here, None, forms=False)
+    walk.run()
+    return walk.files
+
+
 def _checkpoint(source: Source, policy: Policy) -> Cosigned:
     raw = source.read(CHECKPOINT)
     if raw is None:
@@ -142,10 +159,11 @@ class _Walk:
     source: Source
     here: Checkpoint
     before: Checkpoint | None
+    forms: bool = True
     kinds: Counter[str] = field(default_factory=Counter)
     files: int = 1
     listed: dict[tuple[int, int], set[int]] | None = None
-    levels: list[list[bytes]] = field(default_factory=list)
+    levels: list[list[bytes]] = field(default_factory=lambda: [[]])
     done: Counter[int] = field(default_factory=Counter)
     earlier: CompactRange = field(default_factory=CompactRange)
     differs: list[Tile] = field(default_factory=list)
@@ -166,7 +184,7 @@ class _Walk:
             return
         self.listed = {}
         for path in sorted(paths):
-            if path == CHECKPOINT or any(fnmatch.fnmatchcase(path, one) for one in BESIDE):
+            if path == CHECKPOINT or _beside(path):
                 continue
             try:
                 tile = parse_path(path)
@@ -186,18 +204,26 @@ class _Walk:
             entries = unpack_entries(raw, found.width)[: tile.width]
         except TileRefused as refused:
             raise AuditRefused(found.path, str(refused)) from refused
+        if self.forms:
+            self._look(found, number, entries)
+        self._others(tile, found, lambda width: pack_entries(entries[:width]))
+        leaves = leaf_hashes(entries)
+        if self.before is not None:
+            self.earlier.extend(leaves[: self.before.size - self.earlier.size])
+        if len(leaves) == WIDTH:
+            self._tile(0, leaves)
+            self._push(1, root_of_hashes(leaves))
+        else:
+            self.levels[0] = leaves
+
+    def _look(self, found: Tile, number: int, entries: list[bytes]) -> None:
+        """The form of each entry."""
         for place, entry in enumerate(entries):
             try:
                 self.kinds[parse(entry).kind] += 1
             except ProvenanceError as refused:
                 index = number * WIDTH + place
                 raise AuditRefused(found.path, f"entry {index}: {refused}") from refused
-        self._others(tile, found, lambda width: pack_entries(entries[:width]))
-        for entry in entries:
-            leaf = leaf_hash(entry)
-            if self.before is not None and self.earlier.size < self.before.size:
-                self.earlier.append(leaf)
-            self._push(0, leaf)
 
     def _push(self, level: int, value: bytes) -> None:
         if level == len(self.levels):
@@ -285,6 +311,10 @@ class _Walk:
                 f"the log's first {self.before.size} entries are not those of the checkpoint that "
                 "was kept: history was rewritten",
             )
+
+
+def _beside(path: str) -> bool:
+    return "/" not in path and any(fnmatch.fnmatchcase(path, one) for one in BESIDE)
 
 
 class _Prefix(Protocol):

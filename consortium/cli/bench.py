@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,27 @@ def measured(bench: str) -> list[Mapping[str, Any]]:
         if error.name == path:
             raise click.ClickException(f"this build has no bench '{bench}'") from None
         raise
-    rows = list(module.rows())
+    return _whole(bench, module.rows())
+
+
+def kept(folder: Path, entries: int) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+    """Make a log to be kept, measure what can be measured on it, and say what lies there."""
+    from consortium.cli import bench_log, kept_log
+
+    made = kept_log.keep(folder, entries)
+    said = {
+        "folder": str(folder),
+        "origin": made.origin,
+        "size": made.size,
+        "root": made.root.hex(),
+        "witnesses": list(made.witnesses),
+        "proofs": {str(index): name for index, name in made.proofs.items()},
+    }
+    return _whole("log", bench_log.kept_rows(folder, made.policy, made.size)), said
+
+
+def _whole(bench: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    rows = list(rows)
     for row in rows:
         lacking = [field for field in FIELDS if field not in row]
         if lacking:
@@ -94,12 +114,32 @@ def written(page: str, bench: str, rows: Sequence[Mapping[str, Any]], now: datet
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A page whose table between this bench's two marks is to hold the new figures.",
 )
-def command(bench: str, as_json: bool, update: Path | None) -> None:
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="For log: make a log in this new folder, with keys and proofs, and measure on it.",
+)
+@click.option(
+    "--entries",
+    type=click.IntRange(min=256),
+    default=70_000,
+    show_default=True,
+    help="With --keep: how many.",
+)
+def command(
+    bench: str, as_json: bool, update: Path | None, keep: Path | None, entries: int
+) -> None:
     """Measure one part, ours and its floor in the same run, on this machine, now."""
-    rows = measured(bench)
+    said = {}
+    if keep is None:
+        rows = measured(bench)
+    elif bench == "log" and update is None:
+        rows, said["kept"] = kept(keep, entries)
+    else:
+        raise click.UsageError("--keep is for the bench log, without --update")
     if update is not None:
         page = written(update.read_text(), bench, rows, datetime.now(UTC))
         update.write_text(page)
     Console(stderr=as_json).print(table(bench, rows))
     if as_json:
-        click.echo(json.dumps({"bench": bench, "rows": rows}))
+        click.echo(json.dumps({"bench": bench, "rows": rows, **said}))

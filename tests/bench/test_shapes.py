@@ -21,10 +21,10 @@ SMALL: Mapping[str, Callable[[], Sequence[Mapping[str, Any]]]] = {
         count=4, rounds=1, lists=((300, "hash"), (60, "custodians"))
     ),
     "match": lambda: bench_match.rows(2000, 500, repeats=1),
-    "log": lambda: bench_log.rows(batch=20, tree=512),
+    "log": lambda: bench_log.rows(batches=((1, 2), (20, 2)), tree=600, checks=20),
     "send": lambda: bench_send.rows(letters=20, rounds=3),
 }
-ROWS = {"tokens": 10, "match": 1, "log": 4, "send": 3}
+ROWS = {"tokens": 10, "match": 1, "log": 7, "send": 3}
 
 
 @pytest.mark.parametrize("bench", sorted(SMALL))
