@@ -14,14 +14,20 @@ ProvenanceError
 ├── CommitmentRefused        an opening does not open its commitment
 ├── InclusionRefused         an entry is not in the tree at that place
 ├── ConsistencyRefused       a newer tree does not extend an older one
+├── ForkRefused              evidence, or two checkpoints, from which no fork can be told
 ├── QuorumRefused            too few witnesses cosigned
 ├── StoryRefused             something happened that what came before does not allow
 ├── AuditRefused             the public bytes of a log do not hold together; names the file
+├── LogForked                a log signed two histories; carries the evidence
+├── LogWentBack              a log shows fewer entries than it did; carries both checkpoints
 ├── WitnessRefused           a witness will not cosign; carries the HTTP status
 ├── ImmutableRefused         other bytes are already stored under that path
 ├── LockLost                 somebody else moved the log's lock first
 └── RecoveryRefused          the log's own state contradicts itself; a person must act
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class ProvenanceError(Exception):
@@ -80,6 +86,10 @@ class ConsistencyRefused(ProvenanceError):
     """A newer tree does not extend the older one."""
 
 
+class ForkRefused(ProvenanceError):
+    """Evidence that does not show a fork, or checkpoints from which none can be told."""
+
+
 class QuorumRefused(ProvenanceError):
     """Too few of the policy's witnesses cosigned."""
 
@@ -98,6 +108,28 @@ class AuditRefused(ProvenanceError):
         super().__init__(f"{file}: {why}")
         self.file = file
         self.why = why
+
+
+class LogForked(ProvenanceError):
+    """A log signed two trees that contradict each other.
+
+    ``evidence`` is the JSON of `provenance.fork.Fork`: anybody can check it offline.
+    """
+
+    def __init__(self, why: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(why)
+        self.evidence = evidence
+
+
+class LogWentBack(ProvenanceError):
+    """A log shows a smaller tree than it once did, and the two agree as far as that goes.
+
+    ``evidence`` holds both checkpoints. It may be an old copy; nobody is convicted by it.
+    """
+
+    def __init__(self, why: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(why)
+        self.evidence = evidence
 
 
 class WitnessRefused(ProvenanceError):
