@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -76,13 +76,21 @@ class Report:
     unchecked: tuple[str, ...]
 
 
-def audit(source: Source, policy: Policy, *, old: bytes | None = None) -> Report:
+def audit(
+    source: Source,
+    policy: Policy,
+    *,
+    old: bytes | None = None,
+    each: Callable[[bytes, str], None] | None = None,
+) -> Report:
     """Recompute a log from its entries and compare every public byte with that.
 
     Args:
         source: the log's public bytes.
         policy: whose signatures count, from somewhere other than the log.
         old: a checkpoint note that somebody kept from an earlier day.
+        each: is shown every entry and its type, oldest first. Nothing of it may be believed before
+            this function has returned.
 
     Raises:
         AuditRefused: with the path at fault, at the first thing that does not hold.
@@ -90,7 +98,7 @@ def audit(source: Source, policy: Policy, *, old: bytes | None = None) -> Report
     cosigned = _checkpoint(source, policy)
     here = cosigned.checkpoint
     before = None if old is None else _older(old, policy, here)
-    walk = _Walk(source, here, before)
+    walk = _Walk(source, here, before, each or _nobody)
     walk.run()
     return _report(walk, cosigned, policy)
 
@@ -152,6 +160,10 @@ def _older(raw: bytes, policy: Policy, here: Checkpoint) -> Checkpoint:
     return old
 
 
+def _nobody(entry: bytes, kind: str) -> None:
+    """Nobody looks on."""
+
+
 @dataclass(slots=True)
 class _Walk:
     """One pass over the bundles, from the oldest, that rebuilds every tile on the way."""
@@ -159,6 +171,7 @@ class _Walk:
     source: Source
     here: Checkpoint
     before: Checkpoint | None
+    each: Callable[[bytes, str], None] = _nobody
     forms: bool = True
     kinds: Counter[str] = field(default_factory=Counter)
     files: int = 1
@@ -220,10 +233,12 @@ class _Walk:
         """The form of each entry."""
         for place, entry in enumerate(entries):
             try:
-                self.kinds[parse(entry).kind] += 1
+                kind = parse(entry).kind
             except ProvenanceError as refused:
                 index = number * WIDTH + place
                 raise AuditRefused(found.path, f"entry {index}: {refused}") from refused
+            self.kinds[kind] += 1
+            self.each(entry, kind)
 
     def _push(self, level: int, value: bytes) -> None:
         if level == len(self.levels):

@@ -92,11 +92,15 @@ def check(evidence: Evidence, policy: Policy, *, partial: bool = False) -> Check
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """What a receipt file holds: evidence, and optionally the policy and who is who."""
+    """What a receipt file holds: evidence, and optionally the policy and who is who.
+
+    ``browser_keys`` are partners' keys in browsers, as `provenance.people.browsers` checks them.
+    """
 
     evidences: tuple[Evidence, ...]
     policy: Policy | None = None
     actors: dict[str, bytes] = field(default_factory=dict)
+    browser_keys: tuple[JSON, ...] = ()
 
 
 def write_file(
@@ -119,9 +123,10 @@ def read_file(value: JSON) -> EvidenceFile:
     if "proof" in value:
         return EvidenceFile((Evidence.from_json(value),))
     evidences, actors = value.get("evidence"), value.get("actors", {})
-    policy = value.get("policy")
+    policy, vouched = value.get("policy"), value.get("browser_keys", [])
     if (
         not isinstance(evidences, list)
+        or not isinstance(vouched, list)
         or not isinstance(actors, dict)
         or not isinstance(policy, str | None)
     ):
@@ -134,6 +139,7 @@ def read_file(value: JSON) -> EvidenceFile:
         tuple(Evidence.from_json(one) for one in evidences),
         None if policy is None else Policy.from_text(policy),
         publics,
+        tuple(vouched),
     )
 
 

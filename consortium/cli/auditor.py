@@ -1,65 +1,34 @@
 """Anyone's: check a receipt, check the whole log, from public bytes only."""
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
-import httpx
 
+from consortium.cli.comparing import diff
 from consortium.cli.judging import evidence
 from consortium.cli.keyring import keys
-from provenance.audit import FolderSource, Report, Source, audit
-from provenance.errors import AuditRefused, NoteRefused, PolicyRefused, ProvenanceError
+from consortium.cli.log_source import (
+    FILE,
+    fail,
+    json_option,
+    moment,
+    needed_policy,
+    opened,
+    read_json,
+    show_json,
+    whose_keys,
+)
+from consortium.cli.replaying import Replayed, read_given, replay_given
+from consortium.cli.tracing import trace
+from consortium.cli.watching import watch
+from provenance.audit import Report, audit
+from provenance.errors import AuditRefused, PolicyRefused, ProvenanceError
 from provenance.evidence import read_file
-from provenance.note import Verifier
+from provenance.openings import Walked
 from provenance.quorum import Policy
 from provenance.story import Story, replay
-
-MAX_FILE = 1 << 25
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSource:
-    """A log served over HTTP."""
-
-    client: httpx.Client
-    base: str
-
-    def read(self, path: str) -> bytes | None:
-        """See ``provenance.audit.Source``."""
-        try:
-            answer = self.client.get(f"{self.base}/{path}")
-        except httpx.HTTPError as refused:
-            raise AuditRefused(path, f"cannot be fetched ({type(refused).__name__})") from refused
-        if answer.status_code == 404:
-            return None
-        if answer.status_code != 200 or len(answer.content) > MAX_FILE:
-            raise AuditRefused(path, f"cannot be fetched (status {answer.status_code})")
-        return answer.content
-
-    def list(self) -> Iterable[str] | None:
-        """Nothing can be listed over HTTP."""
-        return None
-
-
-_witness = click.option(
-    "--witness",
-    "witnesses",
-    multiple=True,
-    metavar="VKEY|FILE",
-    help="A witness's verifier key; repeat for each.",
-)
-_quorum = click.option(
-    "--quorum",
-    type=click.IntRange(min=0),
-    help="How many of the witnesses must have cosigned; all of them by default.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
 @click.group()
@@ -69,121 +38,77 @@ def command() -> None:
 
 @command.command()
 @click.argument("log", metavar="DIR|URL")
-@click.option("--vkey", required=True, metavar="VKEY|FILE", help="The log's verifier key.")
-@_witness
-@_quorum
+@whose_keys
+@click.option("--old", type=FILE, help="A checkpoint that you kept.")
 @click.option(
-    "--old",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A checkpoint that you kept.",
+    "--openings",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="Receipts, or a folder with them: what they open is replayed against the log.",
 )
-@_json
+@click.option("--agreement", "agreements", type=FILE, multiple=True, help="An agreement's bytes.")
+@click.option("--strict", is_flag=True, help="Fail also where the openings leave a rule open.")
+@json_option
 def verify(
     log: str,
-    vkey: str,
-    witnesses: Sequence[str],
-    quorum: int | None,
+    policy: Policy | None,
+    invite: Path | None,
     old: Path | None,
+    openings: Sequence[Path],
+    agreements: Sequence[Path],
+    strict: bool,
     as_json: bool,
 ) -> None:
-    """Recompute a whole log from its public bytes."""
-    policy = _policy(vkey, witnesses, quorum)
+    """Recompute a whole log from its public bytes, and replay what openings say of it."""
     kept = None if old is None else old.read_bytes()
+    told = None
     try:
-        if log.startswith(("http://", "https://")):
-            with httpx.Client(timeout=30, follow_redirects=True) as client:
-                report = audit(HttpSource(client, log.rstrip("/")), policy, old=kept)
-        else:
-            report = audit(_folder(log), policy, old=kept)
+        given = read_given(openings, agreements, None if invite is None else read_json(invite))
+        entries = given.check(needed_policy(policy))
+        walked = Walked({one.size for one in entries})
+        with opened(log) as source:
+            report = audit(source, needed_policy(policy), old=kept, each=walked.add)
+        if openings:
+            told = replay_given(given, entries, walked.closed(entries))
     except AuditRefused as refused:
-        _fail(as_json, str(refused), file=refused.file)
+        fail(as_json, str(refused), file=refused.file)
+    except ProvenanceError as refused:
+        fail(as_json, f"what the openings tell does not hold: {refused}", file="--openings")
+    if strict and told is not None and told.open:
+        fail(as_json, f"the openings leave open: {'; '.join(told.open)}", file="--openings")
     if as_json:
-        click.echo(json.dumps(_report_json(report), indent=1, sort_keys=True))
+        show_json(_report_json(report, told))
     else:
-        _say_report(report)
+        _say_report(report, told)
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--vkey", metavar="VKEY|FILE", help="The log's verifier key.")
-@_witness
-@_quorum
-@click.option(
-    "--policy",
-    "policy_file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A tlog-policy file, instead of --vkey, --witness and --quorum.",
-)
-@_json
-def receipt(
-    file: Path,
-    vkey: str | None,
-    witnesses: Sequence[str],
-    quorum: int | None,
-    policy_file: Path | None,
-    as_json: bool,
-) -> None:
+@click.argument("file", type=FILE)
+@whose_keys
+@json_option
+def receipt(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
     """Check a receipt offline: each entry, and whether the story they tell was allowed."""
     try:
         read = read_file(json.loads(file.read_bytes()))
-        trusted = True
-        if policy_file is not None:
-            policy = Policy.from_text(policy_file.read_text("utf-8"))
-        elif vkey is not None:
-            policy = _policy(vkey, witnesses, quorum)
-        elif read.policy is not None:
-            policy, trusted = read.policy, False
-        else:
+        believed = policy or read.policy
+        if believed is None:
             raise PolicyRefused("the receipt names no keys: give --vkey and --witness, or --policy")
         if not read.evidences:
             raise PolicyRefused("the receipt holds no evidence")
-        story = replay(read.evidences, policy, actors=read.actors or None)
+        story = replay(read.evidences, believed, actors=read.actors or None)
     except (ProvenanceError, ValueError) as refused:
-        _fail(as_json, f"{file}: {refused}", file=str(file))
+        fail(as_json, f"{file}: {refused}", file=str(file))
     if as_json:
-        click.echo(json.dumps(_story_json(story, trusted), indent=1, sort_keys=True))
+        show_json(_story_json(story, policy is not None))
     else:
-        _say_story(story, policy, trusted)
+        _say_story(story, believed, policy is not None)
 
 
-command.add_command(evidence)
-command.add_command(keys)
+for _verb in (diff, evidence, keys, trace, watch):
+    command.add_command(_verb)
 
 
-def _folder(log: str) -> Source:
-    if not Path(log).is_dir():
-        raise AuditRefused(log, "is no folder")
-    return FolderSource(Path(log))
-
-
-def _policy(vkey: str, witnesses: Sequence[str], quorum: int | None) -> Policy:
-    try:
-        keys = [_verifier(one) for one in witnesses]
-        return Policy.of(_verifier(vkey), keys, len(keys) if quorum is None else quorum)
-    except (NoteRefused, PolicyRefused) as refused:
-        raise click.ClickException(str(refused)) from refused
-
-
-def _verifier(words: str) -> Verifier:
-    """From a verifier key, or from a file that holds one."""
-    try:
-        return Verifier.from_vkey(words)
-    except NoteRefused as refused:
-        path = Path(words)
-        if not path.is_file():
-            raise NoteRefused(f"{words!r} is neither a verifier key nor a file") from refused
-        return Verifier.from_vkey(path.read_text("utf-8").strip("\n"))
-
-
-def _fail(as_json: bool, why: str, *, file: str) -> NoReturn:
-    if as_json:
-        click.echo(json.dumps({"ok": False, "file": file, "why": why}, indent=1))
-    else:
-        click.echo(f"FAILED  {why}", err=True)
-    sys.exit(1)
-
-
-def _say_report(report: Report) -> None:
+def _say_report(report: Report, told: Replayed | None) -> None:
     click.echo(f"The log {report.origin} holds together.\n\nChecked:")
     for line in report.checked:
         click.echo(f"  - {line}")
@@ -191,24 +116,31 @@ def _say_report(report: Report) -> None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
         click.echo(f"  - by type: {kinds}")
     if report.witnesses:
-        click.echo(f"  - a quorum had seen it by {_time(report.cosigned_at)}")
+        click.echo(f"  - a quorum had seen it by {moment(report.cosigned_at)}")
+    for line in () if told is None else told.checked:
+        click.echo(f"  - {line}")
     click.echo("\nNot checked, because public bytes cannot show it:")
     for line in report.unchecked:
         click.echo(f"  - {line}")
+    if told is not None:
+        click.echo("\nNot checked, because the openings do not show it:")
+        for line in (*told.open, *told.closed_words):
+            click.echo(f"  - {line}")
 
 
-def _report_json(report: Report) -> dict[str, object]:
+def _report_json(report: Report, told: Replayed | None) -> dict[str, object]:
     return {
         "ok": True,
         "origin": report.origin,
         "size": report.size,
         "root": report.root.hex(),
-        "cosigned_at": _time(report.cosigned_at),
+        "cosigned_at": moment(report.cosigned_at),
         "witnesses": list(report.witnesses),
         "kinds": report.kinds,
         "files": report.files,
         "checked": list(report.checked),
         "unchecked": list(report.unchecked),
+        **({} if told is None else {"story": told.to_json()}),
     }
 
 
@@ -218,7 +150,7 @@ def _say_story(story: Story, policy: Policy, trusted: bool) -> None:
         click.echo(f"  {line}")
     seen = max(one.cosigned_at for one in story.entries)
     if policy.quorum:
-        click.echo(f"Cosigned by at least {policy.quorum} witnesses, by {_time(seen)}.")
+        click.echo(f"Cosigned by at least {policy.quorum} witnesses, by {moment(seen)}.")
     click.echo("\nNot checked:")
     if not trusted:
         click.echo(
@@ -241,17 +173,13 @@ def _story_json(story: Story, trusted: bool) -> dict[str, object]:
             {
                 "index": one.index,
                 "type": one.kind,
-                "at": _time(one.at),
+                "at": moment(one.at),
                 "actor": one.actor.hex(),
                 "facts": one.facts,
                 "size": one.size,
                 "root": one.root.hex(),
-                "cosigned_at": _time(one.cosigned_at),
+                "cosigned_at": moment(one.cosigned_at),
             }
             for one in story.entries
         ],
     }
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

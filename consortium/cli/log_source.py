@@ -1,0 +1,174 @@
+"""What the auditor's verbs share: where a log's bytes are, whose keys count, how one fails."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import httpx
+
+from provenance.audit import FolderSource, Source
+from provenance.errors import AuditRefused, NoteRefused, PolicyRefused
+from provenance.note import Verifier
+from provenance.quorum import Policy
+
+MAX_FILE = 1 << 25
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+class Unreachable(AuditRefused):
+    """Nobody answered: nothing is said about the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSource:
+    """A log served over HTTP."""
+
+    client: httpx.Client
+    base: str
+
+    def read(self, path: str) -> bytes | None:
+        """See ``provenance.audit.Source``."""
+        try:
+            answer = self.client.get(f"{self.base}/{path}")
+        except httpx.HTTPError as refused:
+            raise Unreachable(path, f"cannot be fetched ({type(refused).__name__})") from refused
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200 or len(answer.content) > MAX_FILE:
+            raise Unreachable(path, f"cannot be fetched (status {answer.status_code})")
+        return answer.content
+
+    def list(self) -> Iterable[str] | None:
+        """Nothing can be listed over HTTP."""
+        return None
+
+
+@contextmanager
+def opened(log: str) -> Iterator[Source]:
+    """The log in a folder or at an address.
+
+    Raises:
+        AuditRefused: it is no folder.
+    """
+    if log.startswith(("http://", "https://")):
+        with httpx.Client(timeout=30, follow_redirects=True) as client:
+            yield HttpSource(client, log.rstrip("/"))
+    elif Path(log).is_dir():
+        yield FolderSource(Path(log))
+    else:
+        raise AuditRefused(log, "is no folder")
+
+
+def whose_keys(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say whose signatures count; the verb gets ``policy`` and ``invite``."""
+
+    @functools.wraps(command)
+    def called(
+        vkey: str | None,
+        witnesses: Sequence[str],
+        quorum: int | None,
+        policy_file: Path | None,
+        invite: Path | None,
+        **rest: Any,
+    ) -> Any:
+        policy = _trusted(vkey, witnesses, quorum, policy_file, invite)
+        return command(policy=policy, invite=invite, **rest)
+
+    for option in _KEYS:
+        called = option(called)
+    return called
+
+
+_KEYS = (
+    click.option("--invite", type=FILE, help="An invite that you trust: log, witnesses, people."),
+    click.option("--policy", "policy_file", type=FILE, help="A tlog-policy file instead of keys."),
+    click.option(
+        "--quorum",
+        type=click.IntRange(min=0),
+        help="How many of the witnesses must have cosigned; all of them by default.",
+    ),
+    click.option(
+        "--witness",
+        "witnesses",
+        multiple=True,
+        metavar="VKEY|FILE",
+        help="A witness's verifier key; repeat for each.",
+    ),
+    click.option("--vkey", metavar="VKEY|FILE", help="The log's verifier key."),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+def _trusted(
+    vkey: str | None,
+    witnesses: Sequence[str],
+    quorum: int | None,
+    policy_file: Path | None,
+    invite: Path | None,
+) -> Policy | None:
+    """Whose signatures count, from what the person gave; None when that is nothing."""
+    try:
+        if policy_file is not None:
+            return Policy.from_text(policy_file.read_text("utf-8"))
+        if vkey is not None:
+            keys = [_verifier(one) for one in witnesses]
+            return Policy.of(_verifier(vkey), keys, len(keys) if quorum is None else quorum)
+        return None if invite is None else Policy.from_invite(read_json(invite))
+    except (NoteRefused, PolicyRefused, UnicodeDecodeError) as refused:
+        raise click.ClickException(str(refused)) from refused
+
+
+def needed_policy(policy: Policy | None) -> Policy:
+    """The policy, or words that say how to give one."""
+    if policy is None:
+        raise click.UsageError("whose log is it? Give --vkey and --witness, --policy or --invite")
+    return policy
+
+
+def _verifier(words: str) -> Verifier:
+    """From a verifier key, or from a file that holds one."""
+    try:
+        return Verifier.from_vkey(words)
+    except NoteRefused as refused:
+        path = Path(words)
+        if not path.is_file():
+            raise NoteRefused(f"{words!r} is neither a verifier key nor a file") from refused
+        return Verifier.from_vkey(path.read_text("utf-8").strip("\n"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{path} holds no JSON object")
+    return found
+
+
+def fail(as_json: bool, why: str, *, file: str, code: int = 1, **more: Any) -> NoReturn:
+    """End with the reason, on stderr or as JSON."""
+    if as_json:
+        click.echo(json.dumps({"ok": False, "file": file, "why": why, **more}, indent=1))
+    else:
+        click.echo(f"FAILED  {why}", err=True)
+    sys.exit(code)
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    click.echo(json.dumps(value, indent=1, sort_keys=True))
+
+
+def moment(at: datetime) -> str:
+    """A time as people and machines read it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,225 @@
+"""What openings say of a log that was checked: whose they are, which rules they keep, the rest."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from matching.crypto_errors import StatementRefused
+from matching.lineage import Signed, check_next
+from matching.statement import Statement, check_statement
+from policies import agreement as agreements
+from policies.errors import AgreementRefused
+from provenance.canonical import JSON
+from provenance.errors import StoryRefused
+from provenance.evidence import Checked, Evidence, read_file
+from provenance.openings import Closed
+from provenance.people import People, Terms, browsers
+from provenance.quorum import Policy
+from provenance.story import Story, in_order, tell
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody gave to replay: evidence, agreements, and whom to believe.
+
+    Attributes:
+        people: from the invite, else partners as the files themselves name them.
+        trusted: whether the people are the invite's.
+        statements: custodians' keys, former ones too, for key statements; empty without an invite.
+    """
+
+    evidences: tuple[Evidence, ...]
+    terms: tuple[Terms, ...]
+    people: People
+    trusted: bool
+    statements: Mapping[str, bytes]
+
+    def check(self, policy: Policy) -> tuple[Checked, ...]:
+        """Check each piece by itself; oldest first.
+
+        Raises:
+            ProvenanceError: a piece does not hold.
+        """
+        return in_order(self.evidences, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was replayed, and in words what it showed and what not."""
+
+    story: Story
+    checked: tuple[str, ...]
+    open: tuple[str, ...]
+    closed: Closed
+
+    @property
+    def closed_words(self) -> list[str]:
+        """By type, how many entries nobody opened."""
+        return [
+            f"{count} {kind}: nobody gave openings of these entries, and no rule was held to them"
+            for kind, count in self.closed.counts().items()
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """For machines."""
+        return {
+            "opened": len(self.story.entries),
+            "lines": list(self.story.lines),
+            "checked": list(self.checked),
+            "open": list(self.open),
+            "closed": self.closed.counts(),
+        }
+
+
+def read_given(
+    openings: Sequence[Path], documents: Sequence[Path], invite: Mapping[str, Any] | None
+) -> Given:
+    """Read receipts (files, or folders of them), agreements' bytes, and an invite.
+
+    Raises:
+        ProvenanceError: a file is no evidence.
+        click.ClickException: a file cannot be read as what it should be.
+    """
+    evidences: list[Evidence] = []
+    actors: dict[str, bytes] = {}
+    vouched: list[JSON] = []
+    for path in _files(openings):
+        try:
+            read = read_file(json.loads(path.read_bytes()))
+        except ValueError as refused:
+            raise click.ClickException(f"{path} is no receipt: {refused}") from refused
+        for name, public in read.actors.items():
+            if actors.setdefault(name, public) != public:
+                raise StoryRefused(f"{path}: {name} has another key here than in another file")
+        evidences += read.evidences
+        vouched += read.browser_keys
+    people = _people(invite, actors, vouched)
+    terms = tuple(_terms(path) for path in documents)
+    return Given(tuple(evidences), terms, people, invite is not None, _statements(invite))
+
+
+def _files(openings: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for one in openings:
+        found += sorted(one.rglob("*receipt.json")) if one.is_dir() else [one]
+    if openings and not found:
+        raise click.ClickException("no receipt (*receipt.json) is in these folders")
+    return found
+
+
+def _people(
+    invite: Mapping[str, Any] | None, actors: Mapping[str, bytes], vouched: Sequence[JSON]
+) -> People:
+    if invite is None:
+        return People(partners=actors or None, browsers=browsers(vouched, actors))
+    partners = _of_role(invite, "partner")
+    return People(
+        partners=partners,
+        custodians=_statements(invite),
+        operators=frozenset(_of_role(invite, "operator").values()),
+        mailers=frozenset(_of_role(invite, "mailer").values()),
+        threshold=int(invite["threshold"]),
+        browsers=browsers(vouched, partners),
+    )
+
+
+def _of_role(invite: Mapping[str, Any], role: str) -> dict[str, bytes]:
+    listed = [one for one in invite["actors"] if one["role"] == role]
+    return {str(one["id"]): bytes.fromhex(one["public"]) for one in listed}
+
+
+def _statements(invite: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Custodians' keys by id, also of those who left: they signed what is in the log."""
+    if invite is None:
+        return {}
+    listed = (*invite.get("former", ()), *invite["custodians"])
+    return {str(one["id"]): bytes.fromhex(one["public"]) for one in listed}
+
+
+def _terms(path: Path) -> Terms:
+    document = path.read_bytes()
+    try:
+        read = agreements.parse(document)
+    except AgreementRefused as refused:
+        raise click.ClickException(f"{path} is no agreement: {refused}") from refused
+    return Terms(
+        digest=agreements.digest(document),
+        race=read.race.id,
+        opens=read.opens,
+        closes=read.closes,
+        parties={one.id: bytes.fromhex(one.public) for one in read.parties},
+        approvals=None if read.approval.rule == "all" else read.approval.k,
+        size_class=read.size_class_max,
+    )
+
+
+def replay_given(given: Given, entries: Sequence[Checked], closed: Closed) -> Replayed:
+    """Hold what was opened to every rule.
+
+    Args:
+        entries: of ``given``, checked, and known to stand in the log that was walked.
+        closed: what of that log nobody opened.
+
+    Raises:
+        StoryRefused: naming the rule that was broken.
+    """
+    story = tell(entries, given.people, terms=given.terms, closed=closed)
+    held, unshown = _key_statements(entries, given.statements, closed)
+    checked = [f"{len(entries)} entries opened, each at its place in this log, signed by its actor"]
+    checked += [f"{rule} ({count})" for rule, count in (*story.held, *held)]
+    left = [*story.unshown, *unshown]
+    if not given.trusted:
+        left.append(
+            "Which key is whose: that is what the receipts say; give --invite with one you trust. "
+            "Roles of operator, mail machine and custodians were not checked."
+        )
+    return Replayed(story, tuple(checked), tuple(left), closed)
+
+
+def _key_statements(
+    entries: Sequence[Checked], publics: Mapping[str, bytes], closed: Closed
+) -> tuple[list[tuple[str, int]], list[str]]:
+    """Custodians' keys: points that fit, all signatures, each version after the one before."""
+    stated = [one for one in entries if (one.kind, one.facts.get("kind")) == ("key", "statement")]
+    if not stated or not publics:
+        return [], ["Key statements: custodians' keys are in the invite"] if stated else []
+    known: dict[tuple[str, int], Statement] = {}
+    unshown: list[str] = []
+    for one in stated:
+        try:
+            _next_statement(one, known, publics, closed, unshown)
+        except StatementRefused as refused:
+            raise StoryRefused(f"entry {one.index} (key statement): {refused}") from refused
+    rule = "key statements: share commitments fit, all signed, each follows the one before"
+    return [(rule, len(stated))], unshown
+
+
+def _next_statement(
+    one: Checked,
+    known: dict[tuple[str, int], Statement],
+    publics: Mapping[str, bytes],
+    closed: Closed,
+    unshown: list[str],
+) -> None:
+    signed = Signed.from_facts(one.facts)
+    now = signed.statement
+    check_statement(now, signed.signatures, publics)
+    again = known.setdefault((now.sid, now.version), now)
+    if again.digest != now.digest:
+        raise StatementRefused(f"a second statement of version {now.version} of one key")
+    if now.version == 1:
+        return
+    before = known.get((now.sid, now.version - 1))
+    if before is not None:
+        check_next(before, signed, publics)
+    elif closed.before(("key",), one.index):
+        unshown.append(
+            f"key {now.sid[:16]}: version {now.version} follows one that nobody opened; "
+            "trellis audit keys asks the server for the whole line"
+        )
+    else:
+        raise StatementRefused(f"version {now.version} stands before any other of its key")

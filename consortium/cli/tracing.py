@@ -1,0 +1,160 @@
+"""Anyone's: what a receipt says of one list, campaign or row, step by step, each with its proof."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consortium.cli.log_source import (
+    FILE,
+    fail,
+    json_option,
+    moment,
+    read_json,
+    show_json,
+    whose_keys,
+)
+from provenance.errors import PolicyRefused, ProvenanceError, StoryRefused
+from provenance.evidence import Checked, read_file
+from provenance.people import People, browsers
+from provenance.quorum import Policy
+from provenance.receipt import parse_receipt
+from provenance.story import in_order, tell
+
+WORDS: Mapping[tuple[str, str], str] = {
+    ("agreement", "sign"): "{actor} signed the agreement {digest} for the race {race}.",
+    ("approval", "approve"): "{actor} approved campaign {campaign}, exactly the manifest {digest}.",
+    ("approval", "attest"): "{actor} checked its own rows under the audience {root} of campaign "
+    "{campaign}.",
+    ("contribution", "bundle"): "{actor} put a sealed list, {bundle}, into the consortium: at most "
+    "{size_class} rows, whose commitments have the root {root}.",
+    ("contribution", "roster"): "{actor} published chunk {chunk} of the roster of {epoch}.",
+    ("contribution", "thaw"): "{actor} let the frozen list of {partner} go on, by {by}: {why}.",
+    (
+        "intent",
+        "send",
+    ): "{actor} promised campaign {campaign} before any row of it was opened: from "
+    "{opens} to {closes}, at most {size_class} rows, the audience {root}, lists of {sources}.",
+    ("ledger", "block"): "{actor} reserved points up to {ends} for {whose}.",
+    ("ledger", "consent"): "{actor} consented to what {whose} asked for in {epoch}.",
+    ("ledger", "head"): "{actor} stated that {spent} units of the privacy budget were spent.",
+    ("ledger", "opening"): "{actor} said that it opens campaign {campaign}, the audience {root}.",
+    ("match", "run"): "{actor} stated that list {bundle} met the roll {roll}, by the parameters "
+    "{parameters_digest}.",
+    ("roll", "slice"): "{actor} put in a slice of the voter roll, {roll}, of {source_digest}.",
+    ("sent", "closed"): "{actor} stated that campaign {campaign} was over.",
+    ("sent", "released"): "{actor} stated that it opened {released} rows for campaign {campaign}.",
+    ("withdrawal", "bundle"): "{actor} took back list {bundle}.",
+    ("withdrawal", "rows"): "{actor} took rows of list {bundle} back.",
+    ("withdrawal", "shredded"): "{actor} stated that list {bundle} has files without those rows.",
+}
+"""By type and kind; in braces the facts. Whatever is not here is told by its type alone."""
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@whose_keys
+@json_option
+def trace(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
+    """Tell what a receipt shows, step by step in the order of the log, each with its proof."""
+    try:
+        read = read_file(json.loads(file.read_bytes()))
+        believed = policy or read.policy
+        if believed is None or not read.evidences:
+            raise PolicyRefused("there is no evidence in it, or no keys: give --vkey or --invite")
+        entries = in_order(read.evidences, believed)
+    except (ProvenanceError, ValueError) as refused:
+        fail(as_json, f"{file}: {refused}", file=str(file))
+    proofs = {parse_receipt(one.proof).index: one.proof for one in read.evidences}
+    names = {public: name for name, public in read.actors.items()}
+    if invite is not None:
+        names = _names(read_json(invite))
+    missing = _missing(entries, read.actors, browsers(read.browser_keys, read.actors))
+    if as_json:
+        steps = [_json(one, names, proofs[one.index]) for one in entries]
+        whose = "from the file itself" if policy is None else "yours"
+        show_json({"ok": True, "keys": whose, "steps": steps, "missing": missing})
+        return
+    for number, one in enumerate(entries, 1):
+        _say(number, one, names, proofs[one.index])
+    _say_limits(policy is None, missing)
+
+
+def _missing(
+    entries: tuple[Checked, ...],
+    actors: Mapping[str, bytes],
+    vouched: Mapping[str, frozenset[bytes]],
+) -> str | None:
+    """What the steps together lack of a whole story, or that nothing."""
+    try:
+        tell(entries, People(partners=actors or None, browsers=vouched))
+    except StoryRefused as refused:
+        return str(refused)
+    return None
+
+
+def _names(invite: Mapping[str, Any]) -> dict[bytes, str]:
+    listed = (*invite["actors"], *invite.get("former", ()), *invite["custodians"])
+    return {bytes.fromhex(one["public"]): str(one["id"]) for one in listed}
+
+
+def sentence(one: Checked, names: Mapping[bytes, str]) -> str:
+    """An entry in words, with whatever it says kept to one line of printable text."""
+    facts = {name: _short(value) for name, value in one.facts.items()}
+    facts["actor"] = _short(names.get(one.actor, f"somebody ({one.actor.hex()[:16]})"))
+    words = WORDS.get((one.kind, str(one.facts.get("kind"))))
+    try:
+        return words.format_map(facts) if words else f"{facts['actor']} made an entry: {one.kind}."
+    except KeyError:
+        return f"{facts['actor']} made an entry: {one.kind} ({facts.get('kind', '')})."
+
+
+def _short(value: object) -> str:
+    """A fact on one line: digests cut, lists joined, nothing that a terminal would obey."""
+    if isinstance(value, list):
+        return ", ".join(_short(one) for one in value)
+    text = str(value)
+    cut = text[:16] if len(text) == 64 and set(text) <= set("0123456789abcdef") else text[:200]
+    return "".join(c if c.isprintable() else "?" for c in cut)
+
+
+def _say(number: int, one: Checked, names: Mapping[bytes, str], proof: str) -> None:
+    click.echo(f"{number}. {one.at:%Y-%m-%d %H}h  {sentence(one, names)}")
+    path = len(parse_receipt(proof).path)
+    click.echo(
+        f"   Proof: entry {one.index}, signed by its actor; {path} hashes lead to the tree of "
+        f"{one.size} entries {one.root.hex()[:16]}"
+        + (
+            f", which a quorum had seen by {moment(one.cosigned_at)}."
+            if one.cosigned_at.year > 1970
+            else "."
+        )
+    )
+
+
+def _say_limits(own_keys: bool, missing: str | None) -> None:
+    click.echo("\nNot shown:")
+    if own_keys:
+        click.echo("  - Whose keys these are: they came with the file. Give --invite or --vkey.")
+    if missing:
+        click.echo(
+            f"  - Each step holds by itself; the whole story is not in this file: {missing}."
+        )
+    click.echo("  - That what was stated is true, and that nothing was done outside the log.")
+
+
+def _json(one: Checked, names: Mapping[bytes, str], proof: str) -> dict[str, Any]:
+    return {
+        "index": one.index,
+        "type": one.kind,
+        "at": moment(one.at),
+        "says": sentence(one, names),
+        "actor": one.actor.hex(),
+        "facts": one.facts,
+        "size": one.size,
+        "root": one.root.hex(),
+        "cosigned_at": moment(one.cosigned_at),
+        "proof": proof,
+    }

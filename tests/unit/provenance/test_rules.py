@@ -1,0 +1,218 @@
+"""Each rule of a replay: the story that keeps it is believed, the one that breaks it is refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from provenance.entry import BROWSER_KEY, Drafted
+from provenance.errors import StoryRefused
+from provenance.openings import Closed, Walked
+from provenance.people import People, Terms, browsers
+from provenance.story import Story, in_order, tell
+from tests.fakes.actors import NOON, POLICY, made, private, public
+from tests.fakes.stories import ACTORS, BOTH, A, D, R, approve, attest, intent, logged, sign
+
+CUSTODIANS = ("c1", "c2", "c3")
+PEOPLE = People(
+    partners=ACTORS,
+    custodians={one: public(one) for one in CUSTODIANS},
+    operators=frozenset({public("operator")}),
+    mailers=frozenset({public("mailer")}),
+    threshold=2,
+)
+DAY = timedelta(days=1)
+TERMS = Terms(A, "council", NOON - 30 * DAY, NOON + 30 * DAY, ACTORS, None, 64)
+WINDOW = {"opens": "2026-11-21T12:30:00Z", "closes": "2026-11-24T12:00:00Z", "size_class": 64}
+BEFORE = [*map(sign, BOTH), *map(approve, BOTH), *map(attest, BOTH)]
+
+
+def opening(who: str = "c1", **other: Any) -> Drafted:
+    facts = {"kind": "opening", "campaign": "c1", "digest": D, "root": R, **other}
+    return made(who, "ledger", facts.pop("at", NOON), **facts)
+
+
+def released(who: str = "c1", total: int = 40) -> Drafted:
+    return made(who, "sent", kind="released", campaign="c1", released=total)
+
+
+def closed(letters: int = 37, who: str = "mailer") -> Drafted:
+    return made(who, "sent", kind="closed", campaign="c1", letters=letters)
+
+
+def head(spent: int, digest: str, who: str = "operator") -> Drafted:
+    return made(who, "ledger", kind="head", race="council", head=digest * 64, spent=spent)
+
+
+OPENED = [*BEFORE, intent(**WINDOW), opening("c1"), opening("c2")]
+ENDED = [*OPENED, released("c1"), released("c2", 41), closed()]
+
+
+def told(
+    drafts: Sequence[Drafted],
+    people: People = PEOPLE,
+    terms: Terms | None = TERMS,
+    hidden: Closed | None = None,
+) -> Story:
+    entries = in_order(logged(drafts), POLICY)
+    return tell(entries, people, terms=[terms] if terms else [], closed=hidden)
+
+
+def test_a_campaign_from_its_agreement_to_its_end_is_believed_and_nothing_is_left_open() -> None:
+    story = told([*ENDED, head(5, "1"), head(9, "2"), head(9, "2")])
+    assert story.unshown == ()
+    assert dict(story.held) == {
+        "intent: signed agreement, enough approvals, every source's attestation": 1,
+        "intent: within the agreement's dates, parties and size": 1,
+        "ledger: what was spent of the privacy budget never falls": 3,
+        "opening: of what the intent names, inside its window": 2,
+        "sent: an intent before it": 3,
+        "sent: custodians' totals cover the letters": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("drafts", "why"),
+    [
+        pytest.param([*BEFORE, closed()], "without an intent", id="sent without intent"),
+        pytest.param([*BEFORE, opening()], "without an intent", id="opened without intent"),
+        pytest.param(
+            [*BEFORE[:3], *BEFORE[4:], intent(**WINDOW)], "1 approvals, 2", id="an approval short"
+        ),
+        pytest.param([*BEFORE[:5], intent(**WINDOW)], "birch did not attest", id="no attestation"),
+        pytest.param([*BEFORE[1:], intent(**WINDOW)], "did not sign", id="a party did not sign"),
+        pytest.param(
+            [*BEFORE, intent(**{**WINDOW, "closes": "2026-12-22T00:00:00Z"})],
+            "outside the agreement's dates",
+            id="closes after the agreement",
+        ),
+        pytest.param(
+            [*BEFORE, intent(**{**WINDOW, "opens": "2026-10-01T00:00:00Z"})],
+            "outside the agreement's dates",
+            id="opens before the agreement",
+        ),
+        pytest.param([*BEFORE, intent()], "does not say its opens", id="no window"),
+        pytest.param(
+            [*BEFORE, intent(**{**WINDOW, "opens": "soon"})], "without times", id="no times"
+        ),
+        pytest.param(
+            [*BEFORE, intent(**{**WINDOW, "size_class": 128})], "size class", id="too large"
+        ),
+        pytest.param(
+            [*BEFORE, made("alder", "intent", kind="send", campaign="c1", sources=["alder"])],
+            "not signed by the operator",
+            id="a partner's intent",
+        ),
+        pytest.param([*OPENED, opening("cedar")], "by a custodian", id="a stranger opens"),
+        pytest.param(
+            [*OPENED, opening("c3", root="f" * 64)], "other rows", id="opens another audience"
+        ),
+        pytest.param(
+            [*OPENED, opening("c3", at=NOON - 2 * DAY)], "outside its window", id="opens early"
+        ),
+        pytest.param(
+            [*OPENED, opening("c3", at=NOON + 4 * DAY)], "outside its window", id="opens late"
+        ),
+        pytest.param([*OPENED, released("c3")], "its own opening", id="a total without opening"),
+        pytest.param([*OPENED, released("mailer")], "by a custodian", id="a total by another"),
+        pytest.param([*OPENED, released("c1", 65)], "its size class", id="more than the class"),
+        pytest.param(
+            [*OPENED, released("c1", 40), released("c1", 41)], "two totals", id="two totals"
+        ),
+        pytest.param([*OPENED, closed(who="alder")], "by the mail machine", id="a partner's end"),
+        pytest.param([*ENDED, closed(38)], "two numbers", id="two ends"),
+        pytest.param(
+            [*OPENED, released("c1"), released("c2"), closed(41)],
+            "more letters",
+            id="more letters than rows opened",
+        ),
+        pytest.param([head(9, "1"), head(5, "2")], "went back", id="less is spent"),
+        pytest.param([head(5, "1"), head(5, "2")], "went back", id="another past"),
+        pytest.param([head(5, "1"), head(6, "1")], "went back", id="a head for two sums"),
+        pytest.param([head(5, "1", "alder")], "not signed by the operator", id="a strange head"),
+    ],
+)
+def test_a_story_that_breaks_a_rule_is_refused_and_the_rule_is_named(
+    drafts: list[Drafted], why: str
+) -> None:
+    with pytest.raises(StoryRefused, match=why):
+        told(drafts)
+
+
+def test_what_only_roles_and_the_document_show_passes_where_nobody_knows_them() -> None:
+    """The control of half of the table above: the same stories, believed when less is known."""
+    nobody = People(partners=ACTORS)
+    late = [*BEFORE, intent(**{**WINDOW, "closes": "2027-12-22T00:00:00Z"})]
+    story = told(late, nobody, None)
+    assert any("the document" in line for line in story.unshown)
+    told([*OPENED, opening("cedar")], nobody, None)
+    told([head(5, "1", "alder")], nobody, None)
+
+
+def test_the_agreement_says_how_many_must_approve_and_whose_keys_count() -> None:
+    one_short = [*BEFORE[:3], *BEFORE[4:], intent(**WINDOW)]
+    told(one_short, terms=replace(TERMS, approvals=1))
+    strange = {**ACTORS, "alder": public("cedar")}
+    with pytest.raises(StoryRefused, match="other keys than you know"):
+        told([*BEFORE, intent(**WINDOW)], terms=replace(TERMS, parties=strange))
+    third = replace(TERMS, parties={**ACTORS, "cedar": public("cedar")})
+    with pytest.raises(StoryRefused, match=r"1 of 3 parties did not sign"):
+        told([*BEFORE, intent(**WINDOW)], replace(PEOPLE, partners=third.parties), third)
+    told([sign("cedar"), *BEFORE, intent(**WINDOW)], replace(PEOPLE, partners=third.parties), third)
+
+
+def test_a_key_in_a_browser_speaks_for_the_partner_that_vouches_for_it_alone() -> None:
+    by_browser = [*BEFORE[:3], approve("browser"), *BEFORE[4:], intent(**WINDOW)]
+
+    def vouch(who: str, by: str) -> dict[str, Any]:
+        signature = private(by).sign(BROWSER_KEY + public("browser"))
+        named = {"partner": who, "public": public("browser").hex()}
+        return {**named, "signature": signature.hex()}
+
+    told(by_browser, replace(PEOPLE, browsers=browsers([vouch("birch", "birch")], ACTORS)))
+    for stated in ([], [vouch("birch", "operator")], [vouch("alder", "alder")], [5, {}]):
+        with pytest.raises(StoryRefused, match="1 approvals"):
+            told(by_browser, replace(PEOPLE, browsers=browsers(stated, ACTORS)))
+
+
+def test_what_a_closed_entry_could_be_is_told_as_not_shown_and_what_none_could_be_is_refused() -> (
+    None
+):
+    short = [*BEFORE[:3], *BEFORE[4:], intent(**WINDOW)]
+    story = told(short, hidden=Closed({"approval": [2]}))
+    assert any(
+        "1 approvals, 2 are needed" in line and "stay closed" in line for line in story.unshown
+    )
+    for hidden in ({"approval": [6]}, {"agreement": [2]}, {}):
+        with pytest.raises(StoryRefused, match="1 approvals"):
+            told(short, hidden=Closed(hidden))
+    without = told([sign("alder"), closed()], hidden=Closed({"intent": [0]}))
+    assert any("without an intent" in line for line in without.unshown)
+
+
+def test_totals_that_nothing_can_be_compared_with_are_said_to_be_unchecked() -> None:
+    story = told([*OPENED, released("c1"), released("c2")])
+    assert any("2 custodians' totals" in line for line in story.unshown)
+    story = told([*OPENED, released("c1"), closed()])
+    assert any("1 custodians state what they opened, of 2" in line for line in story.unshown)
+
+
+def test_openings_belong_to_the_log_that_was_walked_or_are_refused() -> None:
+    entries = in_order(logged(OPENED)[:4], POLICY)
+
+    def walked(drafts: Sequence[Drafted]) -> Walked:
+        made = Walked({one.size for one in entries})
+        for one in drafts:
+            made.add(one.entry, "ledger" if one in OPENED[7:] else "approval")
+        return made
+
+    closed_now = walked(OPENED).closed(entries)
+    assert closed_now.counts() == {"approval": 3, "ledger": 2}
+    assert closed_now.before(("approval", "ledger"), 8) == 4
+    assert walked([*OPENED, closed()]).closed(entries).counts()["approval"] == 4
+    with pytest.raises(StoryRefused, match="went back"):
+        walked(OPENED[:-1]).closed(entries)
+    with pytest.raises(StoryRefused, match="forked"):
+        walked([*OPENED[:-1], opening("c3")]).closed(entries)
