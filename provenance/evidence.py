@@ -2,14 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from provenance.canonical import JSON, Opening, openings_from_json, openings_to_json
 from provenance.entry import opened
 from provenance.errors import ReceiptRefused
-from provenance.quorum import Policy
+from provenance.quorum import Cosigned, Policy
 from provenance.receipt import check_receipt
 
 
@@ -66,16 +66,23 @@ class Checked:
     cosigned_at: datetime
 
 
-def check(evidence: Evidence, policy: Policy, *, partial: bool = False) -> Checked:
+def check(
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    partial: bool = False,
+    seen: MutableMapping[bytes, Cosigned] | None = None,
+) -> Checked:
     """Check one piece of evidence: place in the log, openings, the actor's signature.
 
     Args:
         partial: allow facts other than ``kind`` to stay closed.
+        seen: see ``check_receipt``.
 
     Raises:
         ProvenanceError: one of its kinds, always, when anything at all is wrong.
     """
-    index, cosigned = check_receipt(evidence.entry, evidence.proof, policy)
+    index, cosigned = check_receipt(evidence.entry, evidence.proof, policy, seen)
     found = opened(evidence.entry, evidence.openings, partial=partial)
     here = cosigned.checkpoint
     return Checked(

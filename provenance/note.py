@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ MAX_NOTE = 1 << 20
 MAX_SIGNATURES = 100
 
 _DASH = "\u2014"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 def to_base64(raw: bytes) -> str:
@@ -181,7 +183,7 @@ def parse_note(raw: bytes) -> Note:
         whole = raw.decode("utf-8")
     except UnicodeDecodeError as refused:
         raise NoteRefused("a note is UTF-8") from refused
-    if any(ord(c) < 0x20 and c != "\n" for c in whole):
+    if _CONTROL.search(whole):
         raise NoteRefused("a note has no control characters but LF")
     at = whole.rfind("\n\n")
     if at < 0 or not whole.endswith("\n") or at + 2 == len(whole):

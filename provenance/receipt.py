@@ -1,6 +1,6 @@
 """Entry, index, proof, cosigned checkpoint (c2sp.org/tlog-proof); checked offline."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from provenance.checkpoint import parse_size
@@ -65,8 +65,14 @@ def make_receipt(index: int, path: Sequence[bytes], checkpoint: bytes) -> str:
     return Receipt(index, tuple(path), checkpoint).to_text()
 
 
-def check_receipt(entry: bytes, text: str, policy: Policy) -> tuple[int, Cosigned]:
+def check_receipt(
+    entry: bytes, text: str, policy: Policy, seen: MutableMapping[bytes, Cosigned] | None = None
+) -> tuple[int, Cosigned]:
     """Check a receipt for these entry bytes.
+
+    Args:
+        seen: checkpoints that were checked under this policy, by their bytes; whoever checks many
+            receipts keeps it, so that each signature on a checkpoint is checked once.
 
     Returns:
         The entry's index and the checkpoint it was proved under.
@@ -77,7 +83,9 @@ def check_receipt(entry: bytes, text: str, policy: Policy) -> tuple[int, Cosigne
         InclusionRefused: the entry is not there.
     """
     receipt = parse_receipt(text)
-    cosigned = policy.check(receipt.checkpoint)
+    known = {} if seen is None else seen
+    cosigned = known.get(receipt.checkpoint) or policy.check(receipt.checkpoint)
+    known[receipt.checkpoint] = cosigned
     here = cosigned.checkpoint
     check_inclusion(entry, receipt.index, here.size, receipt.path, here.root)
     return receipt.index, cosigned

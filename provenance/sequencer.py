@@ -426,7 +426,9 @@ def _stage_name(tree: Checkpoint) -> str:
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
     """All new files in one: for each a line ``path length``, then its bytes."""
-    return b"".join(f"{path} {len(data)}\n".encode() + data for path, data in files.items())
+    # Path and bytes apart, so that a bundle is copied once.
+    heads = ((f"{path} {len(data)}\n".encode(), data) for path, data in files.items())
+    return b"".join(part for pair in heads for part in pair)
 
 
 def _unpack(raw: bytes) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from provenance.errors import StoryRefused
 from provenance.evidence import Checked, Evidence, check
 from provenance.openings import Closed
 from provenance.people import People, Terms
-from provenance.quorum import Policy
+from provenance.quorum import Cosigned, Policy
 from provenance.totals import Totals
 
 
@@ -117,8 +117,9 @@ def in_order(evidences: Sequence[Evidence], policy: Policy) -> tuple[Checked, ..
     """
     found: dict[int, tuple[bytes, Checked]] = {}
     roots: dict[int, bytes] = {}
+    seen: dict[bytes, Cosigned] = {}
     for one in evidences:
-        checked = check(one, policy)
+        checked = check(one, policy, seen=seen)
         if roots.setdefault(checked.size, checked.root) != checked.root:
             raise StoryRefused(f"two different trees of {checked.size} entries: the log forked")
         entry, _ = found.setdefault(checked.index, (one.entry, checked))
