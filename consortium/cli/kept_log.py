@@ -1,6 +1,7 @@
 """A log of any length made to be kept: its folder, three witnesses' word, keys and proofs."""
 
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,7 +114,7 @@ def keep(folder: Path, entries: int) -> Kept:
     for at in range(0, entries, AT_ONCE):
         batch = [next(made) for _ in range(min(AT_ONCE, entries - at))]
         log.append(batch, datetime.now(UTC))
-    staging.rmdir()
+    shutil.rmtree(staging)
     _keys(folder, policy)
     here = log.published()
     return Kept(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from consortium.cli.auditor import command
-from provenance.audit import FolderSource, Report, audit
+from provenance.audit import FolderSource, Report, audit, check_tree
 from provenance.backend import FolderBackend
 from provenance.checkpoint import Checkpoint, sign_checkpoint
 from provenance.errors import AuditRefused
@@ -188,6 +188,41 @@ def test_a_partial_tile_may_go_once_the_full_one_is_there(
     shutil.rmtree(folder / "tile/0/000.p")
     shutil.rmtree(folder / "tile/entries/000.p")
     audited(folder)
+
+
+def test_the_merkle_part_alone_looks_at_every_tile_and_at_no_entrys_form(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    log = Sequencer(FolderBackend(folder), MemoryLock(), LOG, POLICY, trusting())
+    log.append([b"%d" % n for n in range(300)], NOON)
+    here = POLICY.check((folder / "checkpoint").read_bytes()).checkpoint
+    source = FolderSource(folder)
+    assert check_tree(source, here) == len(files(folder))
+    with pytest.raises(AuditRefused, match="entry 0"):
+        audited(folder)
+    for name in files(folder):
+        good = (folder / name).read_bytes()
+        (folder / name).write_bytes(bytes([*good[:-1], good[-1] ^ 1]))
+        if name != "checkpoint":
+            with pytest.raises(AuditRefused):
+                check_tree(source, here)
+        (folder / name).write_bytes(good)
+    with pytest.raises(AuditRefused, match="its root is not"):
+        check_tree(source, Checkpoint(here.origin, here.size, bytes(32)))
+
+
+def test_a_proof_may_lie_beside_the_tree_and_nowhere_inside(
+    small: Path, copy: Callable[[Path], Path]
+) -> None:
+    folder = copy(small)
+    (folder / "7.tlog-proof").write_text("x")
+    audited(folder)
+    for name in ("tile/7.tlog-proof", "tile/log.vkey", "witness-/1.vkey"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+        with pytest.raises(AuditRefused) as refused:
+            audited(folder)
+        assert refused.value.file == name
+        (folder / name).unlink()
 
 
 def test_history_is_compared_with_a_checkpoint_that_was_kept(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A receipt is believed when its entries hold and each of them was allowed by those before it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from provenance.errors import (
     StoryRefused,
 )
 from provenance.evidence import Evidence, check, read_file, write_file
-from provenance.quorum import Policy
+from provenance.quorum import Cosigned, Policy
 from provenance.sequencer import Sequencer
 from provenance.story import replay
 from tests.fakes.actors import LOG, NOON, POLICY, WITNESSES, public
@@ -100,6 +101,22 @@ def test_two_histories_in_one_receipt_are_refused() -> None:
         replay([one[1], other[0]], POLICY)
     with pytest.raises(StoryRefused, match="forked"):
         replay([one[0], logged([sign("cedar"), sign("alder")])[0]], POLICY)
+
+
+def test_a_checkpoint_that_many_receipts_share_is_checked_once_and_another_one_too() -> None:
+    first, second = logged(WHOLE)[:2]
+    seen: dict[bytes, Cosigned] = {}
+    for one in (first, second, first):
+        assert check(one, POLICY, seen=seen) == check(one, POLICY)
+    assert len(seen) == 1
+    bare = second.proof[: second.proof.index("\u2014 witness")]
+    for _ in range(2):
+        with pytest.raises(QuorumRefused):
+            check(replace(second, proof=bare), POLICY, seen=seen)
+    moved = second.proof.replace("index 1\n", "index 0\n")
+    with pytest.raises(InclusionRefused):
+        check(replace(second, proof=moved), POLICY, seen=seen)
+    assert len(seen) == 1
 
 
 def test_checked_evidence_says_who_when_and_under_what() -> None:
