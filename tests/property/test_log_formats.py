@@ -30,6 +30,7 @@ from provenance.merkle import (
     tree_root,
 )
 from provenance.note import (
+    SignatureLine,
     Signer,
     Verifier,
     check_note,
@@ -218,6 +219,23 @@ def test_lines_of_unknown_keys_are_ignored_and_one_known_bad_line_spoils_all() -
             check_note(parse_note(order), [LOG.verifier])
     with pytest.raises(SignatureRefused):
         check_note(parse_note(GOOD.replace(LINE, stranger)), [LOG.verifier])
+
+
+def test_a_line_that_shares_only_name_or_only_id_with_a_known_key_is_ignored() -> None:
+    known = parse_line(LINE.decode().removesuffix("\n"))
+    for name, id in ((known.name, b"\x00\x01\x02\x03"), ("somebody.else", known.key_id)):
+        half = SignatureLine(name, id, known.signature).to_line()
+        assert check_note(parse_note(GOOD + half), [LOG.verifier]) == [LOG.verifier]
+        with pytest.raises(SignatureRefused):
+            check_note(parse_note(GOOD.replace(LINE, half)), [LOG.verifier])
+
+
+def test_sixteen_signatures_as_long_as_the_longest_known_ones_are_read() -> None:
+    long = [SignatureLine(f"w{n}", bytes([n] * 4), bytes(2428)).to_line() for n in range(15)]
+    assert len(long[0]) > 3200
+    note = parse_note(GOOD + b"".join(long))
+    assert len(note.signatures) == 16
+    assert check_note(note, [LOG.verifier]) == [LOG.verifier]
 
 
 @pytest.mark.parametrize(

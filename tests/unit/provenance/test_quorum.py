@@ -3,7 +3,7 @@
 import pytest
 
 from provenance.errors import PolicyRefused
-from provenance.note import COSIGNATURE, Signer
+from provenance.note import COSIGNATURE, ED25519, Signer
 from provenance.quorum import Policy
 from tests.fakes.actors import LOG, POLICY, WITNESSES
 
@@ -100,6 +100,21 @@ def test_one_key_under_two_names_counts_once() -> None:
     twin = Signer.from_seed("witness.example/twin", bytes([1]) * 32, COSIGNATURE)
     with pytest.raises(PolicyRefused, match="twice"):
         Policy.of(LOG.verifier, [WITNESSES[0].verifier, twin.verifier], 2)
+
+
+def test_a_policy_may_name_many_logs_witnesses_and_groups() -> None:
+    def vkey(name: str, number: int, kind: int) -> str:
+        return Signer.from_seed(name, number.to_bytes(32, "big"), kind).verifier.vkey
+
+    lines = [f"log {vkey(f'log{n}', n, ED25519)}" for n in range(32)]
+    lines += [f"witness w{n} {vkey(f'w{n}', 100 + n, COSIGNATURE)}" for n in range(32)]
+    lines += ["group g0 any w0 w1"]
+    lines += [f"group g{n} all g{n - 1} w{n + 1}" for n in range(1, 31)]
+    lines += ["group g31 1 g30", "quorum g31"]
+    policy = Policy.from_text("\n".join(lines))
+    assert (len(policy.logs), len(policy.witnesses), len(policy.groups)) == (32, 32, 32)
+    assert policy.quorum == 31
+    assert Policy.from_text(policy.to_text()) == policy
 
 
 def test_no_quorum_is_said_as_none() -> None:
