@@ -34,6 +34,13 @@ class Settings(BaseSettings):
     publish_seconds: float = Field(
         3600.0, gt=0, description="Seconds between two publications of the log."
     )
+    publish_cover: int = Field(
+        4,
+        ge=0,
+        le=256,
+        description="Entries of each form that a publication shows at least, dummies included;"
+        " more are shown in doublings of it. 0: none, and no waiting for an interval's end.",
+    )
     match_seconds: float = Field(
         86400.0, gt=0, description="Seconds between two match runs; the demo uses seconds."
     )

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from consortium import clock as clocks
 from consortium import witness_client
+from consortium.service.cover import Cover
 from consortium.service.enter import Pen
 from consortium.service.match import Bench, MatchKeys
 from consortium.service.sunset import Reach
@@ -146,20 +147,32 @@ class Process:
         return pen("operator", read_key(self.settings.home / "signing.key"))
 
     @cached_property
+    def asker(self) -> witness_client.Asker:
+        """Asks the witnesses, and knows who was missing."""
+        return witness_client.asker(Policy.from_invite(self.invite()), WITNESS_SECONDS)
+
+    @cached_property
     def sequencer(self) -> Sequencer:
         """The one writer of the log; only the worker asks for it."""
         invite = self.invite()
-        policy = Policy.from_invite(invite)
         signer = Signer.from_seed(str(invite["origin"]), read_key(self.settings.home / "log.key"))
         made = Sequencer(
             self.log_files,
             SqlLock(self.units),
             signer,
-            policy,
-            witness_client.asker(policy, WITNESS_SECONDS),
+            self.asker.policy,
+            self.asker,
         )
         made.recover()
         return made
+
+    @cached_property
+    def cover(self) -> Cover | None:
+        """Among how many dummies the log is published; None: among none, at once."""
+        knobs = self.settings
+        if knobs.publish_cover == 0:
+            return None
+        return Cover(knobs.publish_seconds, knobs.publish_cover, self.operator_pen)
 
     @cached_property
     def bench(self) -> Bench:

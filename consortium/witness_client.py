@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import httpx
 
 from provenance.checkpoint import parse_size, read_checkpoint
 from provenance.errors import ProvenanceError
 from provenance.quorum import Policy, Witness
-from provenance.sequencer import Cosign, ProofFor
+from provenance.sequencer import ProofFor
 from provenance.witness import AddCheckpoint, parse_answer
 
 log = logging.getLogger("trellis.witnesses")
@@ -73,24 +74,41 @@ def gather(
     )
 
 
-def asker(
-    policy: Policy, timeout: float = 5.0, *, transport: httpx.BaseTransport | None = None
-) -> Cosign:
-    """What a ``Sequencer`` asks its policy's witnesses with; who is missing is logged.
+@dataclass(slots=True)
+class Asker:
+    """What a ``Sequencer`` asks its policy's witnesses with; it is a ``Cosign``.
 
-    It remembers between calls what each witness has seen.
+    Attributes:
+        missing: ``name: reason`` of each that did not cosign when last asked; logged as well.
+        sizes: what each witness has seen, remembered between calls.
     """
-    sizes: dict[str, int] = {}
 
-    def ask(checkpoint: bytes, proof_for: ProofFor) -> list[bytes]:
-        lines, missing = gather(
-            checkpoint, policy.witnesses, proof_for, timeout, sizes=sizes, transport=transport
+    policy: Policy
+    timeout: float
+    transport: httpx.BaseTransport | None = None
+    missing: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, checkpoint: bytes, proof_for: ProofFor) -> list[bytes]:
+        """Ask all of them at once; the lines of those that cosigned."""
+        lines, self.missing = gather(
+            checkpoint,
+            self.policy.witnesses,
+            proof_for,
+            self.timeout,
+            sizes=self.sizes,
+            transport=self.transport,
         )
-        for one in missing:
+        for one in self.missing:
             log.warning("no cosignature by %s", one)
         return lines
 
-    return ask
+
+def asker(
+    policy: Policy, timeout: float = 5.0, *, transport: httpx.BaseTransport | None = None
+) -> Asker:
+    """What a ``Sequencer`` asks its policy's witnesses with."""
+    return Asker(policy, timeout, transport)
 
 
 def _answer(

@@ -44,6 +44,9 @@ KINDS = (
     "witness",
 )
 
+DUMMY = "dummy"
+"""The opened ``kind`` of an entry that says nothing; its other facts are null."""
+
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _HOUR = "%Y-%m-%dT%HZ"
 _KEYS = {"actor", "at", "commitments", "pad", "signature", "type"}
@@ -220,6 +223,7 @@ def _hour(text: JSON) -> datetime:
 
 
 __all__ = [
+    "DUMMY",
     "ENTRY_BYTES",
     "KINDS",
     "Drafted",

@@ -13,6 +13,15 @@ from provenance.witness import COSIGNING, Cosignature, check_cosignatures
 NOBODY = "none"
 
 
+def overlap(witnesses: int, quorum: int) -> int:
+    """How many witnesses any two quorums have in common: ``2k - n``.
+
+    Two histories of one log need a quorum each, so at least so many witnesses that sign both. The
+    log holds against fewer liars than that; at 0 nobody need lie at all.
+    """
+    return max(0, 2 * quorum - witnesses)
+
+
 @dataclass(frozen=True, slots=True)
 class Witness:
     """A witness as a policy names it."""

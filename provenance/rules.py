@@ -74,6 +74,13 @@ def intent(telling: Telling, one: Checked) -> None:
     telling.held["intent: signed agreement, enough approvals, every source's attestation"] += 1
 
 
+def dummy(telling: Telling, one: Checked) -> None:
+    """What is called a dummy says nothing, or ``StoryRefused``."""
+    if any(value is not None for name, value in one.facts.items() if name != "kind"):
+        raise StoryRefused(f"entry {one.index} is called a dummy, but it says something")
+    telling.held["dummy: all its fields are null"] += 1
+
+
 def _sources(one: Checked) -> list[str]:
     stated = one.facts.get("sources")
     sources = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from provenance import rules
+from provenance.entry import DUMMY
 from provenance.errors import StoryRefused
 from provenance.evidence import Checked, Evidence, check
 from provenance.openings import Closed
@@ -73,6 +74,7 @@ def tell(
     4. A custodian states one total for a campaign, after an opening of its own, within the size
        class, and not below the letters that the mail machine says it handed over.
     5. The privacy ledger's heads never go back.
+    6. A dummy, of whatever type, says nothing.
 
     Args:
         entries: oldest first, from `in_order`.
@@ -90,6 +92,8 @@ def tell(
     totals = Totals()
     for one in entries:
         match (one.kind, one.facts.get("kind")):
+            case (_, kind) if kind == DUMMY:
+                rules.dummy(telling, one)
             case ("intent", _):
                 rules.intent(telling, one)
             case ("sent", _):

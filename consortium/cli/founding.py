@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.jobs import key_files
@@ -22,7 +23,7 @@ from mailer import dkim, keys
 from matching.countersigning import named
 from policies import agreement
 from provenance.note import ED25519, Signer
-from provenance.quorum import Policy
+from provenance.quorum import Policy, overlap
 
 SELECTOR = "trellis"
 EPOCH_FORMAT = "{year}-season"
@@ -266,6 +267,37 @@ def found(
     for number, one in enumerate(invite["witnesses"], 1):
         (folder / f"witness-{number}.vkey").write_text(one["vkey"] + "\n")
     (folder / "policy").write_text(Policy.from_invite(invite).to_text())
+
+
+def cover_of(seconds: float) -> int:
+    """How many entries of each form a publication shows at least, unless somebody says.
+
+    Dummies by the second would fill the disk and hide nothing from who looks by the second.
+    """
+    return 4 if seconds >= 60 else 0
+
+
+def quorum_words(people: Sequence[Mapping[str, Any]], quorum: int) -> str:
+    """What a quorum means: who may be away, and how many would have to lie.
+
+    Raises:
+        click.ClickException: it cannot be met, or two histories could have one without a lie.
+    """
+    count = sum(one["role"] == "witness" for one in people)
+    if not 1 <= quorum <= count:
+        raise click.ClickException(f"a quorum of {quorum} cannot come of {count} witnesses")
+    liars = overlap(count, quorum)
+    if liars == 0:
+        raise click.ClickException(
+            f"with {quorum} of {count} witnesses two histories could each have a quorum, and no "
+            f"witness would have lied; ask for {count // 2 + 1} at least"
+        )
+    return (
+        f"The log goes on while {count - quorum} of its {count} witnesses are away, and no more.\n"
+        f"Two histories would need {liars} that sign both (2 x {quorum} - {count}): "
+        f"it holds while at most {liars - 1} lie."
+        + ("" if liars > 1 else " One liar is enough; with 4 of 5 it would take three.")
+    )
 
 
 def write_invite(home: Path, invite: Mapping[str, Any]) -> None:

@@ -42,6 +42,9 @@ command.add_command(epochs.command)
 @click.option("--broker", default="")
 @click.option("--artefacts", default="")
 @click.option("--publish-seconds", type=float, default=None)
+@click.option("--publish-cover", type=click.IntRange(0, 256), default=None,
+              help="Entries of each form a publication shows at least, dummies included; "
+              "4, or 0 where the log publishes more than once a minute.")  # fmt: skip
 @click.option("--match-seconds", type=float, default=None)
 @click.option("--hold-seconds", type=float, default=60.0)
 @click.option("--letters-per-second", type=float, default=50.0)
@@ -65,6 +68,7 @@ def init(
     broker: str,
     artefacts: str,
     publish_seconds: float | None,
+    publish_cover: int | None,
     match_seconds: float | None,
     hold_seconds: float,
     letters_per_second: float,
@@ -85,6 +89,8 @@ def init(
     (mailer_home / "dns.json").write_text(json.dumps(records, indent=1) + "\n")
     people = [founding.identity(path) for path in identities]
     people += [founding.identity(home), founding.identity(mailer_home)]
+    kept_by = founding.quorum_words(people, quorum)
+    seconds = publish_seconds or world.intervals.publish_seconds
     founding.write_settings(
         {
             "database": database,
@@ -95,7 +101,8 @@ def init(
             "public_url": f"https://{tls_listen or listen}",
             "listen": listen,
             "tls_listen": tls_listen,
-            "publish_seconds": publish_seconds or world.intervals.publish_seconds,
+            "publish_seconds": seconds,
+            "publish_cover": founding.cover_of(seconds) if publish_cover is None else publish_cover,
             "match_seconds": match_seconds or world.intervals.match_seconds,
             "smtp": smtp,
             # A server on this machine (the sink, or a Postfix beside us) is reached over loopback.
@@ -124,8 +131,7 @@ def init(
         )
     founding.found(Process(settings_of(home)), world, invite, agreed.read_bytes())
     click.echo(f"{len(people)} actors, quorum {quorum}; invite: {home / 'invite.json'}")
-    missing = len(invite["witnesses"]) - quorum
-    click.echo(f"The log goes on while {missing} of its witnesses are away, and no more.")
+    click.echo(kept_by)
 
 
 @command.command()
@@ -187,7 +193,7 @@ def worker(home: Path) -> None:
 
     knobs = process().settings
     every = {
-        publishing.run.name: knobs.publish_seconds,
+        publishing.run.name: publishing.every(knobs.publish_seconds, knobs.publish_cover),
         publishing.refresh.name: publishing.REFRESH_SECONDS,
         matching.run.name: knobs.match_seconds,
         matching.tidy.name: matching.TIDY_SECONDS,
@@ -213,6 +219,27 @@ def mailer(home: Path) -> None:
     rotating.rotation().advance()
     every = {mailing.run.name: 1.0, returns.run.name: 2.0, rotating.run.name: rotating.SECONDS}
     _work(home, "mailing", every, relays=False)
+
+
+@command.command()
+@_home
+@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="From entry.")
+@click.option("--end", type=click.IntRange(0), default=None, help="Up to, without, entry.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def dummies(home: Path, first: int, end: int | None, file: Path) -> None:
+    """Write what opens the log's dummies, for an auditor: trellis audit receipt FILE."""
+    from consortium.service import show
+    from consortium.wiring import Process, settings_of
+
+    process = Process(settings_of(home))
+    last = end if end is not None else 1 << 62
+    found = process.units.read(
+        "dummies", lambda unit: show.dummies(unit, process.log_files, first, last)
+    )
+    if not found["evidence"]:
+        raise click.ClickException("there is no dummy among these entries; nothing was written")
+    file.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    click.echo(f"{len(found['evidence']):,} dummies opened in {file}")
 
 
 @command.command()

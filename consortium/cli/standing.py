@@ -1,7 +1,7 @@
 """Who answers and what waits: the operator's one look at an installation."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,8 @@ class Standing:
     threshold: int
     campaigns: dict[str, str]
     frozen: list[str]
+    uncosigned: int = 0
+    missing: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """For a person: what stands, who is missing, what that stops."""
@@ -37,6 +39,12 @@ class Standing:
         return [
             f"log: {self.log_size:,} entries, last cosigned {at}; {self.promised:,} promised",
             _roll("witnesses", self.witnesses, self.quorum, "nothing is published or sent"),
+            *(
+                [f"{self.uncosigned:,} entries are written and wait for a quorum of witnesses:"]
+                if self.uncosigned
+                else []
+            ),
+            *(f"  no cosignature by {one}" for one in self.missing),
             _roll("custodians", self.custodians, self.threshold, "no list goes in, no row opens"),
             *(f"campaign {id} waits for {why}" for id, why in self.campaigns.items()),
             *(f"the list of {partner} is frozen: {thaw.WHY}" for partner in self.frozen),
@@ -80,6 +88,8 @@ def standing(process: Process) -> Standing:
         threshold=invite["threshold"],
         campaigns=waiting,
         frozen=cold,
+        uncosigned=head.waits.entries if head.waits else 0,
+        missing=list(head.waits.missing) if head.waits else [],
     )
 
 

@@ -2,18 +2,30 @@
 
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
-from consortium.service import anchor, publish
+from consortium.service import absence, anchor, publish
 
 REFRESH_SECONDS = 1200.0
 """Custodians want a checkpoint cosigned within the hour, however seldom the log is published."""
+
+LOOK_SECONDS = 60.0
+"""How soon an interval's end is noticed, and that a witness is back."""
+
+
+def every(seconds: float, cover: int) -> float:
+    """Seconds between two calls of ``publish``; with cover it finds itself what is due."""
+    return min(seconds, LOOK_SECONDS) if cover else seconds
 
 
 @app.task(name="publish")  # type: ignore[untyped-decorator]
 def run() -> None:
     """Publish what is pending. Delivered at least once; publishing is repeatable."""
     here = process()
-    here.units.run("anchor", lambda unit: anchor.anchor(unit, here.operator_pen, now=here.clock()))
-    publish.publish(here.units, here.sequencer, here.clock)
+    now = here.clock()
+    if here.units.read("publish-due", lambda unit: publish.due(unit, here.cover, now)):
+        # Once an interval: more heads than that would tell how often somebody looked.
+        here.units.run("anchor", lambda unit: anchor.anchor(unit, here.operator_pen, now=now))
+    publish.publish(here.units, here.sequencer, here.clock, here.cover)
+    absence.note(here.units, here.sequencer, here.asker.missing, now)
     relay.answered("publish")
 
 
@@ -22,4 +34,5 @@ def refresh() -> None:
     """Have the published head cosigned anew; nothing that is pending gets in. Repeatable."""
     here = process()
     publish.refresh(here.sequencer, here.clock)
+    absence.note(here.units, here.sequencer, here.asker.missing, here.clock())
     relay.answered("refresh")

@@ -1,28 +1,51 @@
 """Promised entries are put into the log, and what waited for them goes on."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 
-from consortium.store import campaigns, log
+from consortium.service.cover import Cover, covered, hours
+from consortium.store import campaigns, log, texts
 from consortium.store.unit import Unit, Units
 from provenance.sequencer import Sequencer
 
 AT_ONCE = 1024
+INTERVAL = "log-interval"
 
 
-def publish(units: Units, sequencer: Sequencer, clock: Callable[[], datetime]) -> int:
+def due(unit: Unit, cover: Cover | None, now: datetime) -> bool:
+    """Whether a publication is due: the next interval is over, or there are no intervals."""
+    until = _last(unit)[0]
+    return cover is None or until is None or cover.until(now) > until
+
+
+def publish(
+    units: Units,
+    sequencer: Sequencer,
+    clock: Callable[[], datetime],
+    cover: Cover | None = None,
+) -> int:
     """Append what is pending, gather cosignatures, and note where each entry came to stand.
 
     Entries get their index only after the checkpoint that covers them was published with quorum,
     so nobody is told of an entry that witnesses have not seen. A crash before the note is made is
     mended by the next run: the sequencer finds entries again by their leaf hash.
 
+    Args:
+        cover: publishes once an interval, among dummies, whenever it is called; without it all
+            that is pending is published at once, as demos want it.
+
     Returns:
-        How many entries were placed; 0 while witnesses are missing.
+        How many entries were placed, dummies among them; 0 while witnesses are missing.
     """
-    waiting, known = units.read(
-        "publish-look", lambda unit: (log.pending(unit, AT_ONCE), log.size(unit))
-    )
+    if cover is None:
+        waiting, known = units.read(
+            "publish-look", lambda unit: (log.pending(unit, AT_ONCE), log.size(unit))
+        )
+    else:
+        waiting, known = units.run(
+            "publish-look", lambda unit: (_interval(unit, cover, clock()), log.size(unit))
+        )
     if waiting:
         indices = sequencer.append_once([one.entry for one in waiting], known, clock())
     else:
@@ -46,6 +69,36 @@ def publish(units: Units, sequencer: Sequencer, clock: Callable[[], datetime]) -
         return placed
 
     return units.run("publish", record)
+
+
+def _interval(unit: Unit, cover: Cover, now: datetime) -> list[log.Promised]:
+    """What is published now, in its order, fixed before any of it is shown.
+
+    The list is kept with its dummies in one transaction, so that a crash before, while or after
+    the sequencer appends it leads to the same entries; what is said meanwhile waits for the next
+    interval and does not show by coming alone.
+    """
+    since, leaves = _last(unit)
+    waiting = log.unplaced(unit, leaves)
+    if not due(unit, cover, now):
+        return waiting
+    until, held = cover.until(now), {one.leaf for one in waiting}
+    said = log.said_before(unit, until, AT_ONCE, held)
+    fresh = covered(said, hours(since, until, cover.least), cover)
+    for one in fresh:
+        log.promise(unit, one)
+    waiting += fresh
+    kept = {"until": until.isoformat(), "leaves": [one.leaf for one in waiting]}
+    texts.put(unit, INTERVAL, json.dumps(kept))
+    return waiting
+
+
+def _last(unit: Unit) -> tuple[datetime | None, list[str]]:
+    """The end of the interval last prepared, and the leaves of its publication."""
+    if not texts.named(unit, INTERVAL):
+        return None, []
+    kept = json.loads(texts.get(unit, INTERVAL))
+    return datetime.fromisoformat(kept["until"]), kept["leaves"]
 
 
 def refresh(sequencer: Sequencer, clock: Callable[[], datetime]) -> None:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from consortium.service import agree, keyring, rotate
+from consortium.service.absence import Absence, absence
 from consortium.service.errors import NotReady
 from consortium.store import (
     actors,
@@ -26,7 +27,7 @@ from matching.crypto_errors import StatementRefused
 from provenance.backend import CHECKPOINT, Backend
 from provenance.canonical import openings_from_json
 from provenance.checkpoint import read_checkpoint
-from provenance.evidence import Evidence, check
+from provenance.evidence import Evidence, check, write_file
 from provenance.quorum import Policy
 from provenance.sequencer import prove
 
@@ -37,6 +38,7 @@ class WitnessView:
 
     name: str
     cosigned: bool
+    vkey: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class LogView:
     witnesses: list[WitnessView]
     vkey: str
     custody: list[str] = field(default_factory=list)
+    quorum: int = 0
+    waits: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,12 @@ def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:
     )
 
 
+def dummies(unit: Unit, backend: Backend, first: int, end: int) -> dict[str, Any]:
+    """A receipt file of the published dummies at these indices; opens nothing else."""
+    proved = [evidence(unit, one.leaf, backend) for one in log.dummies(unit, first, end)]
+    return write_file([one for one in proved if one], policy(unit), publics(unit))
+
+
 def policy(unit: Unit) -> Policy:
     """Whose signatures on the log count here."""
     return Policy.from_invite(json.loads(texts.get(unit, "invite")))
@@ -106,15 +116,17 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
     """The newest published checkpoint and who stands under it."""
     invite = json.loads(texts.get(unit, "invite"))
     note = backend.read(CHECKPOINT)
-    names = [witness["name"] for witness in invite["witnesses"]]
+    vkeys = {witness["name"]: witness["vkey"] for witness in invite["witnesses"]}
     if note is None:
         return LogView(
             invite["origin"],
             0,
             "",
             None,
-            [WitnessView(n, False) for n in names],
+            [WitnessView(name, False, vkey) for name, vkey in vkeys.items()],
             invite["log_vkey"],
+            quorum=invite["quorum"],
+            waits=absence(unit),
         )
     tree, _ = read_checkpoint(note)
     cosigned = policy(unit).check(note)
@@ -124,9 +136,11 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
         size=tree.size,
         checkpoint=note.decode(),
         published=cosigned.at,
-        witnesses=[WitnessView(name, name in standing) for name in names],
+        witnesses=[WitnessView(name, name in standing, vkey) for name, vkey in vkeys.items()],
         vkey=invite["log_vkey"],
         custody=keyring.endings(unit),
+        quorum=invite["quorum"],
+        waits=absence(unit),
     )
 
 
@@ -142,6 +156,11 @@ def entry(unit: Unit, index: int) -> EntryView:
     body = json.loads(one.entry)
     at = datetime.strptime(body["at"], "%Y-%m-%dT%HZ").replace(tzinfo=one.at.tzinfo)
     return EntryView(index, one.kind, at, one.leaf, body)
+
+
+def by_code(unit: Unit, code: str) -> int:
+    """Where the entry stands whose receipt code this is, or ``Missing``."""
+    return log.by_code(unit, code)
 
 
 def proof(unit: Unit, index: int, backend: Backend) -> str:

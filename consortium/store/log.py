@@ -1,5 +1,6 @@
 """Entries promised to the log, their openings, and the lock on which the log turns."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,10 @@ from consortium.store.rows import frozen
 from consortium.store.tables import EntryRow, LogLockRow
 from consortium.store.unit import Unit, Units
 from provenance.errors import LockLost
+
+NOBODY = "-"
+"""In place of an actor: a dummy, which nobody said."""
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,55 @@ def at_index(unit: Unit, index: int) -> Promised:
     return frozen(Promised, row)
 
 
+def by_code(unit: Unit, code: str) -> int:
+    """The index of the one published entry whose leaf hash begins so, or ``Missing``."""
+    query = (
+        select(EntryRow.index)
+        .where(EntryRow.leaf.startswith(code, autoescape=True), EntryRow.index.is_not(None))
+        .limit(2)
+    )
+    found = [index for index in unit.session.scalars(query) if index is not None]
+    if len(found) != 1:
+        raise Missing("no published entry, or more than one, has that code")
+    return found[0]
+
+
 def pending(unit: Unit, most: int) -> list[Promised]:
     """The oldest entries that have no index yet."""
     query = select(EntryRow).where(EntryRow.index.is_(None)).order_by(EntryRow.seq).limit(most)
+    return [frozen(Promised, row) for row in unit.session.scalars(query)]
+
+
+def said_before(unit: Unit, before: datetime, most: int, leaves: Collection[str]) -> list[Promised]:
+    """The oldest entries without an index that somebody said before then, but for these leaves."""
+    query = (
+        select(EntryRow)
+        .where(EntryRow.index.is_(None), EntryRow.at < before, EntryRow.actor != NOBODY)
+        .order_by(EntryRow.seq)
+        .limit(most + len(leaves))
+    )
+    found = [frozen(Promised, row) for row in unit.session.scalars(query)]
+    return [one for one in found if one.leaf not in leaves][:most]
+
+
+def unplaced(unit: Unit, leaves: Sequence[str]) -> list[Promised]:
+    """Those of these entries that have no index yet, in the order given."""
+    found: dict[str, Promised] = {}
+    for at in range(0, len(leaves), CHUNK):
+        query = select(EntryRow).where(
+            EntryRow.leaf.in_(leaves[at : at + CHUNK]), EntryRow.index.is_(None)
+        )
+        found.update({row.leaf: frozen(Promised, row) for row in unit.session.scalars(query)})
+    return [found[leaf] for leaf in leaves if leaf in found]
+
+
+def dummies(unit: Unit, first: int, end: int) -> list[Promised]:
+    """The published dummies at indices from ``first`` up to, without, ``end``."""
+    query = (
+        select(EntryRow)
+        .where(EntryRow.actor == NOBODY, EntryRow.index >= first, EntryRow.index < end)
+        .order_by(EntryRow.index)
+    )
     return [frozen(Promised, row) for row in unit.session.scalars(query)]
 
 
@@ -71,8 +122,12 @@ def placed(unit: Unit, leaf: str, index: int) -> None:
 
 
 def of_kind(unit: Unit, kind: str, actor: str | None = None) -> list[Promised]:
-    """Entries of one type, oldest first."""
-    query = select(EntryRow).where(EntryRow.kind == kind).order_by(EntryRow.seq)
+    """Entries of one type that somebody said, oldest first."""
+    query = (
+        select(EntryRow)
+        .where(EntryRow.kind == kind, EntryRow.actor != NOBODY)
+        .order_by(EntryRow.seq)
+    )
     if actor is not None:
         query = query.where(EntryRow.actor == actor)
     return [frozen(Promised, row) for row in unit.session.scalars(query)]

@@ -31,6 +31,28 @@ def invite(caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
     return found
 
 
+@router.get("/log")
+def head(all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """The newest published state, who stands under it, and who is missing while the log waits.
+
+    While it waits nothing new has a receipt, and nothing is sent.
+    """
+    found = all_units.run("log", lambda unit: show.log_head(unit, files))
+    waits = found.waits and {
+        "entries": found.waits.entries,
+        "since": found.waits.since.isoformat(),
+        "missing": found.waits.names,
+    }
+    return {
+        "origin": found.origin,
+        "size": found.size,
+        "published": found.published and found.published.isoformat(),
+        "quorum": found.quorum,
+        "witnesses": {one.name: one.cosigned for one in found.witnesses},
+        "waits": waits,
+    }
+
+
 @router.post("/log/entries", status_code=202)
 def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
     """Promise an entry whose own signature is its authority. The same again answers the same."""

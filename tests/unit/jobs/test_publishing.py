@@ -36,7 +36,12 @@ def test_a_refresh_makes_cosignatures_young_and_lets_nothing_pending_in(
     publish.publish(server.units, sequencer, server.clock)
     size, before = sequencer.published().size, server.backend.read("checkpoint")
     server.sign_agreement(["parks"])
-    here = SimpleNamespace(sequencer=sequencer, clock=server.clock)
+    here = SimpleNamespace(
+        sequencer=sequencer,
+        clock=server.clock,
+        units=server.units,
+        asker=SimpleNamespace(missing=[]),
+    )
     monkeypatch.setattr(publishing, "process", lambda: here)
     answered: list[str] = []
     monkeypatch.setattr(relay, "answered", answered.append)
@@ -63,6 +68,5 @@ def test_the_worker_asks_for_it_well_within_the_hour(
     assert operator.worker.callback is not None
     operator.worker.callback(tmp_path)
     celery.process.cache_clear()
-    hourly = {"publish": 3600.0, "broom": 3600.0}
-    assert rung == {**hourly, "match": 86400.0, "refresh": 1200.0}
+    assert rung == {"publish": 60.0, "broom": 3600.0, "match": 86400.0, "refresh": 1200.0}
     assert set(rung) <= set(QUEUES)
