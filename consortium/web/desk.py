@@ -254,6 +254,10 @@ class Desk:
         """One entry."""
         return self._units.run("entry", lambda unit: show.entry(unit, index))
 
+    def by_code(self, code: str) -> int:
+        """The index of the entry with this receipt code, or ``Missing``."""
+        return self._units.run("by-code", lambda unit: show.by_code(unit, code))
+
     def proof(self, index: int) -> str:
         """Its proof as text."""
         backend = self._state.log_files

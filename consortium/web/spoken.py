@@ -165,6 +165,11 @@ def band(low: int, estimate: int, high: int) -> list[tuple[float, float]]:
     ]
 
 
+def code(leaf: str) -> str:
+    """A leaf hash as a receipt code: its first 16 hex digits in groups of four."""
+    return " ".join(leaf[at : at + 4] for at in range(0, 16, 4))
+
+
 def fingerprint(checkpoint: str) -> str:
     """The root hash in a checkpoint's third line, as hex; empty when there is none yet."""
     lines = checkpoint.split("\n")

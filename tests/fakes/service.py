@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
+from consortium.service.absence import Absence
 from consortium.service.choose import Counted, Place
 from consortium.service.errors import NotReady, NotSignedIn, WrongState
 from consortium.service.lend import Asked, Lending
@@ -35,8 +36,11 @@ from mailer.errors import Problem, TemplateRefused
 from policies.authorise import Caller
 from policies.errors import BudgetSpent, DefinitionRefused, Denied
 from provenance.canonical import canonical, commitment
+from provenance.checkpoint import Checkpoint, sign_checkpoint
 from provenance.entry import ENTRY_LABEL, draft
 from provenance.merkle import leaf_hash
+from provenance.note import COSIGNATURE, Signer, parse_note
+from provenance.witness import cosign
 
 NOW = datetime(2026, 10, 20, 16, 30, tzinfo=UTC)
 COORDINATOR = Caller("cora", "coordinator", None)
@@ -45,6 +49,11 @@ GROWERS = Caller("growers", "partner", "growers")
 AUDITOR = Caller("ada", "auditor", None)
 LINKS = {"to-cora": COORDINATOR, "to-teachers": TEACHERS, "to-growers": GROWERS, "to-ada": AUDITOR}
 CAPABILITY = "k7m2-right"
+LOG = Signer.from_seed("log.example/pueblo", b"l" * 32)
+SEERS = ("Riverside Public Library", "Open Ballot Lab", "State University")
+WITNESSES = [
+    Signer.from_seed(f"witness.example/{n}", bytes([n]) * 32, COSIGNATURE) for n in (1, 2, 3)
+]
 BUNDLE = "6f0f8f6a-4a35-4a52-9f0e-0d8f3c1f2a11"
 SUBMITTED = "11111111-1111-4111-8111-111111111111"
 SENDING = "22222222-2222-4222-8222-222222222222"
@@ -322,6 +331,7 @@ class FakeDesk:
         self.told[id] = [Figure("handed to providers", "About 1,150", 1100, 1200)]
 
     backup_days = 30
+    waits: Absence | None = None
 
     def contributions(self, caller: Caller) -> list[ContributionView]:
         return self.lists
@@ -335,19 +345,32 @@ class FakeDesk:
     def log(self) -> LogView:
         size = len(self.log_entries)
         root = self._tree(0, size)[0] if size else hashlib.sha256(b"").digest()
-        note = f"log.example/pueblo\n{size}\n{base64.b64encode(root).decode()}\n\n— sig\n"
+        note = sign_checkpoint(Checkpoint(LOG.verifier.name, size, root), LOG).decode()
+        seen = int(NOW.timestamp())
+        note += "".join(
+            cosign(parse_note(note.encode()).text, one, seen).to_line().decode()
+            for one in WITNESSES[:2]
+        )
         return LogView(
-            "log.example/pueblo",
+            LOG.verifier.name,
             size,
             note if size else "",
             NOW - timedelta(minutes=1) if size else None,
             [
-                WitnessView("Riverside Public Library", True),
-                WitnessView("Open Ballot Lab", True),
-                WitnessView("State University", False),
+                WitnessView(name, place < 2, WITNESSES[place].verifier.vkey)
+                for place, name in enumerate(SEERS)
             ],
-            "log.example/pueblo+a1b2c3d4+" + "A" * 44,
+            LOG.verifier.vkey,
+            quorum=2,
+            waits=self.waits,
         )
+
+    def by_code(self, code: str) -> int:
+        leaves = [leaf_hash(raw).hex() for raw in self.log_entries]
+        found = [place for place, leaf in enumerate(leaves) if leaf.startswith(code)]
+        if len(found) != 1:
+            raise Missing("no published entry, or more than one, has that code")
+        return found[0]
 
     def entries(self, start: int, count: int) -> list[EntryView]:
         end = min(start + count, len(self.log_entries))

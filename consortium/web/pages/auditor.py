@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -25,10 +26,9 @@ def entries(
 ) -> Response:
     """Everything recorded, in order, newest first, twenty at a time."""
     found = desk(request).log()
-    if number.strip():
-        wanted = number.replace(",", "").strip()
-        if wanted.isascii() and wanted.isdigit() and int(wanted) < found.size:
-            return go(f"/audit/{int(wanted)}")
+    place = _sought(request, number, found.size)
+    if place is not None:
+        return go(f"/audit/{place}")
     end = found.size if before is None else max(0, min(before, found.size))
     start = max(0, end - PAGE)
     shown = desk(request).entries(start, end - start)
@@ -76,8 +76,8 @@ def checkpoint(request: Request) -> Response:
 @router.get("/{index}")
 def entry(request: Request, index: int, session: Anyone) -> Response:
     """One entry: its bytes, its proof, what they prove and what not."""
-    size = desk(request).log().size
-    if not 0 <= index < size:
+    log = desk(request).log()
+    if not 0 <= index < log.size:
         raise Missing("the log has no such entry yet")
     found = desk(request).entry(index)
     return render(
@@ -88,7 +88,8 @@ def entry(request: Request, index: int, session: Anyone) -> Response:
         entry_text=json.dumps(_readable(found.entry_json), indent=1, sort_keys=True),
         entry_bytes=_canonical(found.entry_json),
         proof=desk(request).proof(index),
-        size=size,
+        log=log,
+        code=spoken.code(found.leaf),
     )
 
 
@@ -104,6 +105,19 @@ def entry_bytes(request: Request, index: int) -> Response:
     """The entry's own bytes, as the log hashed them."""
     found = desk(request).entry(index)
     return _download(_canonical(found.entry_json), "application/json", f"entry-{index}.json")
+
+
+def _sought(request: Request, words: str, size: int) -> int | None:
+    """Which entry is meant: by its number, or by its receipt code (12 hex digits or more)."""
+    wanted = re.sub(r"[\s,]", "", words).lower()
+    if re.fullmatch(r"[0-9]{1,11}", wanted):
+        return int(wanted) if int(wanted) < size else None
+    if not re.fullmatch(r"[0-9a-f]{12,64}", wanted):
+        return None
+    try:
+        return desk(request).by_code(wanted)
+    except Missing:
+        return None
 
 
 def _all(request: Request) -> list[Any]:

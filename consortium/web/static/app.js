@@ -261,6 +261,47 @@ if (withdrawing) {
   });
 }
 
+/* Signed notes: the log's own signature (type 1) and witnesses' cosignatures (type 4), c2sp.org */
+async function readKey(vkey) {
+  const first = vkey.indexOf('+');
+  const second = vkey.indexOf('+', first + 1);
+  const name = vkey.slice(0, first);
+  const id = vkey.slice(first + 1, second);
+  const bytes = unbase64(vkey.slice(second + 1));
+  const told = hex((await sha256(join(utf8.encode(name + '\n'), bytes))).slice(0, 4));
+  if (told !== id || bytes.length !== 33) throw new Error('A key on this page is damaged.');
+  const key = await crypto.subtle.importKey('raw', bytes.slice(1), { name: 'Ed25519' }, false, ['verify']);
+  return { name, id, type: bytes[0], key };
+}
+async function signedBy(note, vkey) {
+  const known = await readKey(vkey);
+  const end = note.lastIndexOf('\n\n');
+  const text = note.slice(0, end + 1);
+  for (const line of note.slice(end + 2).split('\n')) {
+    const [dash, name, payload, more] = line.split(' ');
+    if (dash !== '\u2014' || name !== known.name || !payload || more !== undefined) continue;
+    const bytes = unbase64(payload);
+    if (hex(bytes.slice(0, 4)) !== known.id) continue;
+    const stamped = known.type === 4;
+    const time = stamped ? new DataView(bytes.buffer).getBigUint64(4) : 0n;
+    const message = stamped ? 'cosignature/v1\ntime ' + time + '\n' + text : text;
+    const good = await crypto.subtle.verify({ name: 'Ed25519' }, known.key, bytes.slice(stamped ? 12 : 4), utf8.encode(message));
+    if (!good) throw new Error('The signature of ' + name + ' does not fit.');
+    return true;
+  }
+  return false;
+}
+/* Throws when the log's signature or a quorum is missing, or a known signature is bad */
+async function cosigned(note, keys) {
+  const origin = keys.log.slice(0, keys.log.indexOf('+'));
+  if (note.split('\n')[0] !== origin) throw new Error('That is the signed note of another log.');
+  if (!await signedBy(note, keys.log)) throw new Error('The log’s own signature is missing.');
+  const all = await Promise.all(keys.witnesses.split(' ').filter(Boolean).map((vkey) => signedBy(note, vkey)));
+  const count = all.filter(Boolean).length;
+  if (!Number(keys.quorum) || count < Number(keys.quorum)) throw new Error('Only ' + count + ' witnesses signed; ' + keys.quorum + ' are needed.');
+  return count;
+}
+
 /* Checking an entry: RFC 9162, 2.1.3.2, over the bytes on this page */
 const checking = one('[data-verify]');
 if (checking) {
@@ -290,9 +331,123 @@ if (checking) {
     }
     fits = fits && last === 0 && hex(here) === hex(unbase64(root));
     steps[1].className = fits ? 'done' : 'bad';
-    checking.dataset.verified = String(same && fits);
-    one('[data-out]', checking).textContent = same && fits
-      ? 'Yes. This entry is in the log. Computed on your device; nothing was sent.'
-      : 'No. The proof does not match. Please report this.';
+    let why = 'No. The proof does not match. Please report this.';
+    let signed = 'false';
+    try {
+      const count = await cosigned(note, checking.dataset);
+      signed = 'true';
+      why = 'Yes. This entry is in the log, and ' + count + ' witnesses saw it there. Computed on your device; nothing was sent.';
+    } catch (refused) {
+      if (refused.name === 'NotSupportedError') {
+        signed = 'unknown';
+        why = 'This entry leads to the fingerprint on this page. Who signed that, this browser cannot check; the tool can.';
+      } else if (same && fits) why = 'No. ' + refused.message + ' Please report this.';
+    }
+    steps[2].className = { true: 'done', false: 'bad', unknown: '' }[signed];
+    checking.dataset.signed = signed;
+    checking.dataset.verified = String(same && fits && signed !== 'false');
+    one('[data-out]', checking).textContent = same && fits ? why : 'No. The proof does not match. Please report this.';
+  });
+}
+
+/* Checking the whole log: every leaf hash from its tiles (c2sp.org/tlog-tiles) up to the signed root */
+const parent = (left, right) => sha256(join([1], left, right));
+async function push(stack, width, hash) {
+  while (stack.length && stack[stack.length - 1].width === width) {
+    hash = await parent(stack.pop().hash, hash);
+    width *= 2;
+  }
+  stack.push({ width, hash });
+}
+async function folded(stack) {
+  if (!stack.length) return sha256(new Uint8Array());
+  let root = stack[stack.length - 1].hash;
+  for (let at = stack.length - 2; at >= 0; at -= 1) root = await parent(stack[at].hash, root);
+  return root;
+}
+async function fetched(path) {
+  const answer = await fetch('/log/' + path, { credentials: 'omit', cache: path === 'checkpoint' ? 'no-store' : 'default' });
+  if (answer.status === 404) return null;
+  if (!answer.ok) throw new Error('The log’s files cannot be read now.');
+  return new Uint8Array(await answer.arrayBuffer());
+}
+function tilePath(number) {
+  let path = String(number % 1000).padStart(3, '0');
+  for (let rest = Math.floor(number / 1000); rest; rest = Math.floor(rest / 1000)) {
+    path = 'x' + String(rest % 1000).padStart(3, '0') + '/' + path;
+  }
+  return 'tile/0/' + path;
+}
+async function tile(number, width) {
+  const path = tilePath(number);
+  const bytes = (width < 256 ? await fetched(path + '.p/' + width) : null) || await fetched(path);
+  if (!bytes || bytes.length < 32 * width) throw new Error('Entries are missing: ' + path + ' is not there.');
+  return Array.from({ length: width }, (unused, at) => bytes.slice(32 * at, 32 * at + 32));
+}
+async function rootOf(size, marks, tell) {
+  const stack = [];
+  const roots = {};
+  for (let start = 0; start < size; start += 256) {
+    const width = Math.min(256, size - start);
+    const leaves = await tile(start / 256, width);
+    for (const mark of marks.filter((each) => each > start && each <= start + width)) {
+      const copy = stack.slice();
+      for (const leaf of leaves.slice(0, mark - start)) await push(copy, 1, leaf);
+      roots[mark] = hex(await folded(copy));
+    }
+    if (width === 256) {
+      let row = leaves;
+      while (row.length > 1) {
+        row = await Promise.all(Array.from({ length: row.length / 2 }, (unused, at) => parent(row[2 * at], row[2 * at + 1])));
+      }
+      await push(stack, 256, row[0]);
+    }
+    tell(start + width);
+  }
+  return roots;
+}
+const wholeLog = one('[data-check-log]');
+if (wholeLog && window.crypto && crypto.subtle) {
+  const go = one('[data-go]', wholeLog);
+  const out = one('[data-out]', wholeLog);
+  const steps = all('li', wholeLog);
+  const step = (number, good, why) => {
+    steps[number].className = good ? 'done' : 'bad';
+    if (!good) throw new Error(why);
+  };
+  go.hidden = false;
+  go.addEventListener('click', async () => {
+    go.disabled = true;
+    steps.forEach((item) => { item.className = ''; });
+    let at = 0;
+    try {
+      const raw = await fetched('checkpoint');
+      if (!raw) throw new Error('Nothing has been recorded yet.');
+      const note = new TextDecoder('utf-8', { fatal: true }).decode(raw);
+      const [origin, shown, root] = note.split('\n');
+      const size = Number(shown);
+      const count = await cosigned(note, wholeLog.dataset);
+      step(0, true);
+      at = 1;
+      let before = null;
+      try { before = JSON.parse(localStorage.getItem('log ' + origin)); } catch (refused) { /* nothing is kept here */ }
+      const roots = await rootOf(size, [size, before ? before.size : 0], (done) => {
+        out.textContent = done.toLocaleString() + ' of ' + size.toLocaleString() + ' entries';
+      });
+      const empty = hex(await sha256(new Uint8Array()));
+      step(1, (size ? roots[size] : empty) === hex(unbase64(root)), 'The entries do not lead to the fingerprint that was signed.');
+      at = 2;
+      const kept = !before || !before.size || (before.size <= size && roots[before.size] === before.root);
+      step(2, kept, 'This browser was shown another history before: ' + (before ? before.size + ' entries, ' + before.root : '') + '.');
+      try { localStorage.setItem('log ' + origin, JSON.stringify({ size, root: hex(unbase64(root)) })); } catch (refused) { /* nothing is kept here */ }
+      out.textContent = 'Yes. ' + size.toLocaleString() + ' entries in one order, signed by the log and ' + count + ' witnesses'
+        + (before && before.size ? '; the first ' + before.size.toLocaleString() + ' are those this browser saw before.' : '. This browser remembers it for next time.');
+      wholeLog.dataset.checked = 'true';
+    } catch (refused) {
+      steps[at].className = 'bad';
+      wholeLog.dataset.checked = 'false';
+      out.textContent = refused.name === 'NotSupportedError'
+        ? 'This browser cannot check signatures. Use the tool below.' : 'No. ' + refused.message + ' Please report this.';
+    } finally { go.disabled = false; }
   });
 }

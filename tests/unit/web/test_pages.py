@@ -9,15 +9,18 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+from consortium.service.absence import Absence
 from consortium.web.assets import FOLDER, asset
 from consortium.web.security import LETTER_POLICY, POLICY
 from policies.authorise import Caller
+from provenance.merkle import leaf_hash
 from tests.fakes.service import (
     AUDITOR,
     BUNDLE,
     CAPABILITY,
     COORDINATOR,
     MJML,
+    NOW,
     SENDING,
     SUBMITTED,
     TEACHERS,
@@ -509,7 +512,9 @@ def test_what_is_not_there_is_said_plainly(browser: TestClient, enter: Enter, pa
     assert "Nothing is here" in answer.text
 
 
-def test_the_log_pages_back_and_forth_and_finds_an_entry(browser: TestClient) -> None:
+def test_the_log_pages_back_and_forth_and_finds_an_entry(
+    desk: FakeDesk, browser: TestClient
+) -> None:
     first = browser.get("/audit").text
     assert 'href="/audit/46"' in first
     assert 'href="/audit/26"' not in first
@@ -519,11 +524,28 @@ def test_the_log_pages_back_and_forth_and_finds_an_entry(browser: TestClient) ->
     assert 'href="/audit?before=47"' in second
     assert browser.get("/audit?number=12").headers["location"] == "/audit/12"
     assert "No entry has that number" in browser.get("/audit?number=99").text
+    leaf = leaf_hash(desk.log_entries[33]).hex()
+    for code in (leaf, leaf[:12], leaf[:16].upper(), f"{leaf[:4]} {leaf[4:8]} {leaf[8:12]}"):
+        assert browser.get("/audit", params={"number": code}).headers["location"] == "/audit/33"
+    assert leaf[:4] + " " + leaf[4:8] in browser.get("/audit/33").text
+    for code in (leaf[:11], leaf[:12] + "%", "0" * 64, "nobody's"):
+        assert "No entry has that" in browser.get("/audit", params={"number": code}).text
     assert browser.get("/audit/47").status_code == 404
     assert browser.get("/audit/-1").status_code == 404
     assert "State University" in first
     assert "missing" in first
     assert "2 of 3" in first
+
+
+def test_the_page_says_since_when_the_log_waits_and_for_whom(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    assert "none of it counts" not in browser.get("/audit").text
+    desk.waits = Absence(3, NOW, ("State University: cannot be reached (ConnectError)",))
+    page = browser.get("/audit").text
+    assert "3 entries wait for witnesses" in page
+    assert "Missing: State University." in page
+    assert "ConnectError" not in page  # why, is the operator's to know
 
 
 def test_an_empty_log_has_a_page(desk: FakeDesk, browser: TestClient) -> None:
