@@ -31,7 +31,7 @@ from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
-from consortium.wiring import read_key
+from consortium.wiring import pen, read_key
 from mailer import doubts, keys, stops, unseal
 from mailer.dkim import Signer, from_pem
 from mailer.errors import UnsealRefused
@@ -340,6 +340,7 @@ def office() -> send.PostOffice:
         name=name,
         settled_after=timedelta(seconds=here.settings.settled_seconds),
         dead=succeed(home, name),
+        pen=pen("mailer", read_key(home / "signing.key")),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from consortium.custodians import Shown
+from consortium.service import enter
 from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
@@ -87,6 +88,7 @@ class PostOffice:
     Args:
         settled_after: how long after a worker's end the MTA has surely logged what it took.
         dead: names of earlier workers that are proven to have ended; their leases are void.
+        pen: signs what the mail machine says in the log; without it, it says nothing there.
     """
 
     units: Units
@@ -105,6 +107,7 @@ class PostOffice:
     sleep: Callable[[float], None] = time.sleep
     settled_after: timedelta = timedelta(seconds=60)
     dead: frozenset[str] = frozenset()
+    pen: enter.Pen | None = None
     points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     rest: dict[str, datetime] = field(default_factory=dict)

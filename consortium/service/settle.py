@@ -7,6 +7,7 @@ sends.
 import math
 from datetime import datetime, timedelta
 
+from consortium.service import enter
 from consortium.service.post_office import PostOffice, hold
 from consortium.store import campaigns, deliveries
 from consortium.store.deliveries import UNSENT, Delivery
@@ -155,8 +156,22 @@ def close_at_custodians(office: PostOffice, one: campaigns.Campaign) -> None:
         return
     office.asked[one.id] = office.clock() + ASK_AGAIN
     if office.custodians.close(one.id):
-        office.units.run("mail-closed", lambda unit: deliveries.closed_at_custodians(unit, one.id))
+        office.units.run("mail-closed", lambda unit: _closed(office, unit, one.id))
         office.asked.pop(one.id, None)
+
+
+def _closed(office: PostOffice, unit: Unit, campaign: str) -> None:
+    """No custodian opens it again: the log is told how many letters left at most.
+
+    In one transaction with the note that it is closed, so it is said once. Custodians stated how
+    many rows they opened before; who opens these entries can compare.
+    """
+    deliveries.closed_at_custodians(unit, campaign)
+    if office.pen is not None:
+        done = deliveries.count(unit, campaign)
+        letters = sum(done.get(state, 0) for state in ("sent", "in_doubt", "claimed"))
+        facts = {"kind": "closed", "campaign": campaign, "letters": letters}
+        enter.write(unit, office.pen, "sent", facts, now=office.clock())
 
 
 def asks_again(office: PostOffice, campaign: str) -> bool:

@@ -64,7 +64,7 @@ def test_the_transport_is_given_what_the_settings_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str
 ) -> None:
     (tmp_path / "dkim").mkdir()
-    for name in ("delivery", "stop", "choice"):
+    for name in ("delivery", "stop", "choice", "signing"):
         (tmp_path / f"{name}.key").write_text("ab" * 32)
     (tmp_path / "hpke.key").write_text(keys.generate().private.hex())
     (tmp_path / "smtp.login").write_text("us\na word: with colons\n")

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
+from consortium import wiring
 from consortium.custodians import CustodianLied, TooFewCustodians
 from consortium.service import decide, hand_over, hear_back, release, send
-from consortium.store import campaigns, contributions, deliveries, suppressions
+from consortium.store import campaigns, contributions, deliveries, log, suppressions
 from consortium.store.errors import LeaseLost
 from mailer import stops
 from mailer.errors import LetterRefused
 from mailer.transports import Deferred, Failed, InDoubt
 from policies import agreement
+from provenance import entry
 from tests.fakes import server as fake_server
 from tests.fakes.post import Mta, Post, refused
 
@@ -822,14 +824,20 @@ def test_custodians_are_asked_to_close_until_enough_have(post: Post, how: str) -
         post.go(id)  # at once again: they are left alone for a while
         post.later(seconds=31)
     assert post.custodians.closed == [id] * 3
-    heir = post.new_office("heir", dead=frozenset({"first"}))
+    pen = wiring.pen("mailer", b"m" * 32)
+    heir = post.new_office("heir", dead=frozenset({"first"}), pen=pen)
     post.custodians.answering = 2
     assert id in send.due(heir), "it is remembered beyond a death"
+    assert post.units.run("said", lambda unit: log.of_kind(unit, "sent")) == []
     post.go(id, heir)
     assert id not in send.due(heir)
     post.later(minutes=5)
     post.go(id, heir)
     assert post.custodians.closed == [id] * 4
+    (said,) = post.units.run("said", lambda unit: log.of_kind(unit, "sent", "mailer"))
+    opened = entry.opened(said.entry, entry.openings_from_json(said.openings or {}))
+    assert opened.facts == {"kind": "closed", "campaign": id, "letters": 5}
+    assert opened.actor == pen.public
 
 
 def test_a_campaign_stopped_before_it_was_opened_asks_no_custodian(post: Post) -> None:
