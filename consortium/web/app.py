@@ -3,32 +3,9 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from consortium.web import limits, pages, problems, routes, security
-
-CHECKPOINT_SECONDS = 2
-A_YEAR = 31_536_000
-
-
-class LogFiles(StaticFiles):
-    """The public log's tree as static files, with the headers of c2sp.org/tlog-tiles."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Serve one file: tiles are immutable, the checkpoint is not."""
-        answer = await super().get_response(path, scope)
-        if answer.status_code != 200:
-            return answer
-        if path.startswith("tile/"):
-            answer.headers["Content-Type"] = "application/octet-stream"
-            answer.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
-        else:
-            answer.headers["Content-Type"] = "text/plain; charset=utf-8"
-            answer.headers["Cache-Control"] = f"public, max-age={CHECKPOINT_SECONDS}"
-        answer.headers["Access-Control-Allow-Origin"] = "*"
-        return answer
+from consortium.web.log_files import LogFiles
 
 
 def create_app(process: Any) -> FastAPI:

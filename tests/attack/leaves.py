@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -15,7 +14,7 @@ from provenance.tiles import WIDTH, TileReader
 
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s")
 SHORTEST = 8
-"""Bytes: a shorter piece stands somewhere in a thousand random commitments by chance."""
+"""Bytes: a shorter piece would stand in some of many random commitments by chance."""
 
 
 class Readable(Protocol):
@@ -74,16 +73,21 @@ def spellings(value: Any) -> Iterator[bytes]:
 
 
 def traces(values: Iterable[Any], entries: Iterable[bytes]) -> set[str]:
-    """Which values can be seen in these entries: as they are or digested, in hex or base64."""
-    whole = b"\n".join(entries)
+    """Which values can be seen in these entries: as they are, in hex, or digested by anybody."""
+    kept = list(entries)
+    whole, pieces = b"\n".join(kept), {piece for one in kept for piece in _pieces(one)}
     found = set()
     for value in values:
         for raw in spellings(value):
-            if len(raw) < SHORTEST:
-                continue
-            seen = (raw, raw.hex().encode(), base64.b64encode(raw)[:-4])
-            # The beginning of a digest is a digest too.
-            short = raw[:SHORTEST].hex().encode() if len(raw) > SHORTEST else raw
-            if any(one in whole for one in (*seen, short)):
+            if len(raw) >= SHORTEST and (raw in whole or raw[:SHORTEST] in pieces):
                 found.add(str(value))
     return found
+
+
+def _pieces(entry: bytes) -> Iterator[bytes]:
+    """Every run of ``SHORTEST`` bytes in an entry's numbers; the beginning of a digest is one."""
+    said = json.loads(entry)
+    for text in (said["actor"], said["signature"], *said["commitments"].values()):
+        raw = bytes.fromhex(text)
+        for at in range(len(raw) - SHORTEST + 1):
+            yield raw[at : at + SHORTEST]

@@ -9,6 +9,7 @@ Builds that drop such rows before release are found out by the same comparison.
 """
 
 import itertools
+import json
 import math
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import pytest
 from policies import disclosure
 from policies.disclosure import GHOST_DELTA, GHOST_EPSILON, ghost_shift
 from policies.parts import OUTCOME
+from tests.attack.leaves import masked, strict, traces
 from tests.attack.two_worlds import (
     CAPPED,
     ME,
@@ -79,6 +81,21 @@ def test_its_custodian_receives_the_same_once_the_noise_makes_up_for_how_many_th
     assert plain.custodians() == other.custodians()
     assert len(plain.roster) == 1
     assert [own for own, *_ in plain.released] == [[], list(range(24))]
+
+
+@pytest.mark.parametrize("name", ["everything", *SOAKED])
+def test_the_public_logs_differ_in_commitments_and_signatures_alone(
+    lived: Lived, name: str
+) -> None:
+    """docs/threat-model.md#T9; test_10_counts_of_entries_tell_nothing.py is about how many."""
+    plain, other = lived("plain"), lived(name)
+    assert [masked(one) for one in plain.log] == [masked(one) for one in other.log]
+    for world in (plain, other):
+        for one in world.log:
+            strict(one)
+        assert traces(world.named, world.log) == set()
+    assert {json.loads(one)["type"] for one in plain.log} >= {"contribution", "match", "intent"}
+    assert len(plain.named) > 1000
 
 
 @pytest.mark.parametrize(

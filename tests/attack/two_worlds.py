@@ -30,16 +30,17 @@ import tests.fakes.server
 from consortium.clock import Standing
 from consortium.custodian.ledger import Ledger
 from consortium.service import freeze, ghosts, match, send, sign_in
-from consortium.store import campaigns, frames, roster
+from consortium.store import campaigns, frames, log, roster
 from consortium.store.unit import Units, engine
 from matching import engine as matcher
 from matching.locks import RosterEntry, audience_leaves
 from policies import agreement, disclosure, holdout
+from tests.attack.leaves import entries_of
 from tests.databases import NOON
 from tests.fakes import season as seasons
 from tests.fakes.actors import made
 from tests.fakes.post import MORNING
-from tests.fakes.season import DATABASE, Season, address, again, keep, row_id
+from tests.fakes.season import DATABASE, Season, address, again, keep, row_id, voter
 from tests.fakes.server import EPOCH, RACE, Server, body
 
 ME, OTHER = "union", "parks"  # I run a custodian; the other is whom I would like to count
@@ -108,6 +109,10 @@ class Received:
     stored: dict[str, Any] = field(default_factory=dict)
     figures: list[int] = field(default_factory=list)
     leaky: dict[str, Leaky] = field(default_factory=dict)
+    log: list[bytes] = field(default_factory=list)
+    """The public log's entries, which anybody receives."""
+    named: list[Any] = field(default_factory=list)
+    """Not received: every identifier in this world, of people, rows, lists, campaigns, actors."""
     mailed: set[tuple[str, int]] = field(default_factory=set)
     """Not received: which partner wrote to which voters, so that a test knows how worlds differ."""
 
@@ -288,8 +293,27 @@ class Life:
         got.released = [self._released(one) for one in self.season.office.custodians.received]
         number = {row_id(n): n for n in range(VOTERS)}
         letters = [letter for id in self.ids for letter in self.season.letters(id)]
+        got.log = entries_of(
+            self.season.server.backend, self.season.server.sequencer.published().size
+        )
+        got.named = list(self._named())
         got.mailed = {(one.partner, number[one.person]) for one in letters if one.state == "sent"}
         return got
+
+    def _named(self) -> Iterator[Any]:
+        """Every identifier that this world has, and every value that an entry commits to."""
+        for n in range(VOTERS):
+            yield from (address(partner, n) for partner in (ME, OTHER))
+            yield from (voter(n).first, voter(n).last, f"303555{n:04d}", row_id(n))
+        for rows in self.season.rows.values():
+            for row in rows:
+                yield from (row.lock.hex(), row.tag.hex())
+        for one in self.season.units.run("all", lambda unit: log.pending(unit, 1 << 20)):
+            raise AssertionError(f"{one.leaf} was never published")
+        for index in range(len(self.received.log)):
+            one = self.season.units.run("at", lambda unit, n=index: log.at_index(unit, n))  # type: ignore[misc]
+            for opening in (one.openings or {}).values():
+                yield opening["value"]
 
     # -- my custodian --------------------------------------------------------------------------
 
