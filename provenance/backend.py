@@ -1,14 +1,27 @@
 """Where a log's public bytes live, and the lock that keeps it from forking: ports and a folder."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
-from provenance.errors import ImmutableRefused
+from provenance.errors import ImmutableRefused, LockLost
 
 CHECKPOINT = "checkpoint"
+
+
+OVERTAKEN = "another process has published since the checkpoint was read"
+
+
+class SyncFailed(OSError):
+    """The disk did not confirm that something is durable.
+
+    The system may now believe the bytes to be written and answer the next fsync with success:
+    only a new start, which writes again what is staged, can be trusted.
+    """
 
 
 class Lock(Protocol):
@@ -28,6 +41,24 @@ class Lock(Protocol):
         """
 
 
+class Lease(Protocol):
+    """The right to be a log's one writer for a while; every new holder has a higher fence.
+
+    Whoever lost it can commit nothing any more: the lock that belongs to it checks the fence in
+    the transaction that swaps. So a new holder may sweep away what an earlier one had staged.
+    """
+
+    def hold(self, origin: str) -> None:
+        """Take the lease, or renew it.
+
+        Raises:
+            WriterElsewhere: another process has it; the words say which, and until when.
+        """
+
+    def drop(self, origin: str) -> None:
+        """Give it back before its time; nothing happens when it is not ours."""
+
+
 class Backend(Protocol):
     """Holds the public files of one log, and its staging files apart from them.
 
@@ -45,11 +76,22 @@ class Backend(Protocol):
     def read(self, path: str) -> bytes | None:
         """The bytes of a public file, or None."""
 
-    def publish(self, checkpoint: bytes) -> None:
-        """Replace the file ``checkpoint`` atomically."""
+    def publish(self, checkpoint: bytes, over: bytes | None) -> None:
+        """Replace the file ``checkpoint`` atomically, and only if it still holds ``over``.
+
+        Raises:
+            LockLost: somebody else has published since ``over`` was read; nothing was changed.
+        """
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Paths of the public files that begin with ``prefix``."""
+
+    def drop_partials(self, path: str) -> None:
+        """Delete the partial tiles beside the full one at ``path``, whichever are there.
+
+        Raises:
+            ImmutableRefused: there is no full one; nothing was deleted.
+        """
 
     def stage(self, name: str, data: bytes) -> None:
         """Keep a staging file, replacing one of the same name."""
@@ -63,6 +105,12 @@ class Backend(Protocol):
     def unstage(self, name: str) -> None:
         """Delete a staging file if it is there."""
 
+    def sweep(self) -> None:
+        """Delete what writers that ended in the middle left behind, never a public file.
+
+        A writer that still needs it is no longer the log's: its next step fails.
+        """
+
 
 class Disk:
     """The few file operations a folder needs. Tests replace it to cut the power between any two."""
@@ -71,10 +119,25 @@ class Disk:
         """Create one directory if it is not there."""
         path.mkdir(exist_ok=True)
 
+    def rmdir(self, path: Path) -> None:
+        """Remove one directory if it is there and empty."""
+        with contextlib.suppress(FileNotFoundError):
+            path.rmdir()
+
     def write(self, path: Path, data: bytes) -> None:
-        """Create or truncate a file; not durable."""
-        with path.open("wb") as out:
+        """Create a file whose name nobody has; not durable."""
+        with path.open("xb") as out:
             out.write(data)
+
+    @contextlib.contextmanager
+    def alone(self, path: Path) -> Iterator[None]:
+        """Keep every other process out of the block that names the same file."""
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # dropped with the process, however that ends
+            yield
+        finally:
+            os.close(handle)
 
     def sync(self, path: Path) -> None:
         """fsync a file or a directory."""
@@ -126,6 +189,8 @@ class FolderBackend:
         self._disk = disk or Disk()
         self._root = root
         self._staging = staging or root.with_name(root.name + ".staging")
+        # Random: processes in two containers may have one number, and must not share a file.
+        self._mark = uuid4().hex
         self._temporary = 0
         self._made: set[Path] = set()
         for folder in (self._root, self._staging):
@@ -143,12 +208,12 @@ class FolderBackend:
             # A link, not a rename: it fails when somebody else has created the file meanwhile.
             with contextlib.suppress(FileExistsError):
                 self._disk.link(temporary, target)
-            self._disk.sync(target.parent)
+            self._sync(target.parent)
             self._disk.unlink(temporary)
             there = self._disk.read(target)
         else:
             # It may have been linked just before a crash: its name is not yet known to be durable.
-            self._disk.sync(target.parent)
+            self._sync(target.parent)
         if there != data:
             raise ImmutableRefused(f"{path} already holds other bytes")
 
@@ -156,13 +221,27 @@ class FolderBackend:
         """See ``Backend.read``."""
         return self._disk.read(self._root / path)
 
-    def publish(self, checkpoint: bytes) -> None:
+    def publish(self, checkpoint: bytes, over: bytes | None) -> None:
         """See ``Backend.publish``."""
-        self._replace(self._root / CHECKPOINT, checkpoint)
+        with self._disk.alone(self._staging / ".publishing"):
+            if self.read(CHECKPOINT) != over:
+                raise LockLost(OVERTAKEN)
+            self._replace(self._root / CHECKPOINT, checkpoint)
+
+    def drop_partials(self, path: str) -> None:
+        """See ``Backend.drop_partials``."""
+        if self.read(path) is None:
+            raise ImmutableRefused(f"{path} is not there, so its beginnings stay")
+        folder = self._root / f"{path}.p"
+        for one in list(self._disk.files(folder)):
+            self._disk.unlink(one)
+        self._disk.rmdir(folder)
+        self._made.discard(folder)
+        self._sync(folder.parent)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """See ``Backend.list``."""
-        for path in self._disk.files(self._root):
+        for path in self._disk.files(self._root / prefix.rpartition("/")[0]):
             name = path.relative_to(self._root).as_posix()
             if name.startswith(prefix):
                 yield name
@@ -178,26 +257,36 @@ class FolderBackend:
     def stages(self) -> Iterator[str]:
         """See ``Backend.stages``."""
         for path in self._disk.files(self._staging):
-            if not path.name.startswith(".tmp"):
+            if not path.name.startswith("."):
                 yield path.name
 
     def unstage(self, name: str) -> None:
         """See ``Backend.unstage``."""
         self._disk.unlink(self._staging / name)
-        self._disk.sync(self._staging)
+        self._sync(self._staging)
+
+    def sweep(self) -> None:
+        """See ``Backend.sweep``."""
+        for path in list(self._disk.files(self._staging)):
+            if path.name.startswith(".tmp-") and not path.name.startswith(f".tmp-{self._mark}-"):
+                self._disk.unlink(path)
 
     def _replace(self, target: Path, data: bytes) -> None:
         temporary = self._write_temporary(data)
         self._disk.replace(temporary, target)
-        self._disk.sync(target.parent)
+        self._sync(target.parent)
 
     def _write_temporary(self, data: bytes) -> Path:
         self._temporary += 1
-        path = self._staging / f".tmp-{os.getpid()}-{self._temporary}"
-        # A leftover of a crash may be a second name of a published file: never write into it.
-        self._disk.unlink(path)
-        self._disk.write(path, data)
-        self._disk.sync(path)
+        # A leftover of a crash may be a second name of a published file: never write into one.
+        path = self._staging / f".tmp-{self._mark}-{self._temporary}"
+        try:
+            self._disk.write(path, data)
+            self._sync(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(path)  # a full disk wants its room back
+            raise
         return path
 
     def _folder(self, folder: Path) -> None:
@@ -207,5 +296,11 @@ class FolderBackend:
             self._folder(folder.parent)
         self._disk.mkdir(folder)
         # Also when it was there: a crash may have come between mkdir and this.
-        self._disk.sync(folder.parent)
+        self._sync(folder.parent)
         self._made.add(folder)
+
+    def _sync(self, path: Path) -> None:
+        try:
+            self._disk.sync(path)
+        except OSError as failed:
+            raise SyncFailed(failed.errno, failed.strerror, str(path)) from failed

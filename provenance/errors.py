@@ -23,6 +23,8 @@ ProvenanceError
 ├── WitnessRefused           a witness will not cosign; carries the HTTP status
 ├── ImmutableRefused         other bytes are already stored under that path
 ├── LockLost                 somebody else moved the log's lock first
+│   └── WriterElsewhere      another process has the right to write the log now
+├── Stopped                  the log's writer met what it cannot judge; only a new start can
 └── RecoveryRefused          the log's own state contradicts itself; a person must act
 """
 
@@ -147,6 +149,14 @@ class ImmutableRefused(ProvenanceError):
 
 class LockLost(ProvenanceError):
     """Somebody else moved the log's lock between our reading and our swap."""
+
+
+class WriterElsewhere(LockLost):
+    """Another process has the right to write the log now, or took it in the meantime."""
+
+
+class Stopped(ProvenanceError):
+    """The log's writer stopped for good; the words say why, and what to do before a new start."""
 
 
 class RecoveryRefused(ProvenanceError):

@@ -1,12 +1,12 @@
 """Stage, compare-and-swap, publish; safe to crash between any two."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from provenance.backend import CHECKPOINT, Backend, Lock
+from provenance.backend import CHECKPOINT, Backend, Lease, Lock, SyncFailed
 from provenance.checkpoint import (
     Checkpoint,
     open_checkpoint,
@@ -15,10 +15,14 @@ from provenance.checkpoint import (
 )
 from provenance.errors import (
     CheckpointRefused,
+    ImmutableRefused,
+    LockLost,
     NoteRefused,
+    ProvenanceError,
     QuorumRefused,
     RecoveryRefused,
     SignatureRefused,
+    Stopped,
     TileRefused,
 )
 from provenance.merkle import (
@@ -33,6 +37,7 @@ from provenance.merkle import (
     tree_root_at,
 )
 from provenance.note import Note, SignatureLine, Signer, parse_line, parse_note
+from provenance.pruning import Partials
 from provenance.quorum import Policy
 from provenance.receipt import make_receipt
 from provenance.tiles import (
@@ -55,6 +60,23 @@ that is away."""
 
 MAX_AHEAD = timedelta(minutes=10)
 
+START_AGAIN = (
+    "Nothing promised is lost. Start the worker again: it reads what is committed and finishes it."
+)
+LOOK_AT_THE_DISK = (
+    "What is durable is now unknown, and asking the disk again would not tell. Look at the disk "
+    f"(free space, its errors in the system's log) and repair it. {START_AGAIN}"
+)
+ONE_WRITER = "A log has one writer: end the other worker, or leave this one ended."
+
+
+class BatchFailed(Exception):
+    """Staging failed before anything was promised; ``cause`` is what the caller gets."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -69,7 +91,11 @@ class Sequencer:
 
     The lock is the truth: an entry is promised when a checkpoint over it has been swapped in,
     and from then on it can only be completed, never undone. Not for use by two threads at once;
-    two processes are kept apart by the lock, the loser gets ``LockLost``.
+    two processes are kept apart by lease and lock, the loser gets ``LockLost``.
+
+    Once a disk or a lock has left unknown what is durable, or another process proved to be the
+    writer, it stops for good: every later call raises ``Stopped``, in words for an operator. The
+    next process recovers.
 
     Args:
         backend: the public files.
@@ -77,10 +103,18 @@ class Sequencer:
         signer: the log's key; its name is the origin.
         policy: which witnesses must have cosigned before anything is published.
         cosign: asks the witnesses.
+        lease: keeps others from writing meanwhile; without one, only one process may be there
+            while another recovers.
     """
 
     def __init__(
-        self, backend: Backend, lock: Lock, signer: Signer, policy: Policy, cosign: Cosign
+        self,
+        backend: Backend,
+        lock: Lock,
+        signer: Signer,
+        policy: Policy,
+        cosign: Cosign,
+        lease: Lease | None = None,
     ) -> None:
         if signer.verifier not in policy.logs:
             raise RecoveryRefused("the policy does not name this log's own key")
@@ -89,6 +123,10 @@ class Sequencer:
         self._signer = signer
         self._policy = policy
         self._cosign = cosign
+        self._lease = lease
+        self._stopped: str | None = None
+        self._busy = False
+        self._partials = Partials(backend)
         self._complete: bytes | None = None  # the lock's note, once its tiles are known written
         self._opened: tuple[bytes, Checkpoint] | None = None  # a note whose signature was checked
         self._right: tuple[Checkpoint, TileReader, CompactRange] | None = None  # a checked edge
@@ -116,7 +154,13 @@ class Sequencer:
 
         Raises:
             RecoveryRefused: lock and files contradict each other; the words say what to do.
+            WriterElsewhere: another process has the lease.
+            Stopped: disk or lock failed.
         """
+        with self._writing():
+            return self._recover()
+
+    def _recover(self) -> Checkpoint:
         note = self._lock.load(self.origin)
         public = self._backend.read(CHECKPOINT)
         here = self._empty() if note is None else self._open(note, "the lock")
@@ -137,8 +181,11 @@ class Sequencer:
             self._check_growth(there, here)
         for name in list(self._backend.stages()):
             if self._stage_size(name) <= there.size or name != _stage_name(here):
-                # Staged and never committed, or published since: of no use to anybody.
+                # Staged and never committed, or published since: of no use to anybody. Whoever
+                # staged it has lost the lease, so it can never be committed either.
                 self._backend.unstage(name)
+        self._backend.sweep()
+        self._partials.drop(there.size)
         return here
 
     def append(self, entries: Sequence[bytes], now: datetime) -> range:
@@ -154,9 +201,14 @@ class Sequencer:
             ``published().size`` tells.
 
         Raises:
-            LockLost: another process appended first; nothing was promised.
-            RecoveryRefused, OSError: the state is unknown: end the process, then ``recover``.
+            LockLost: another process is the writer; nothing was promised. Stops for good.
+            OSError: no room or no way to stage it; nothing was promised, try again later.
+            RecoveryRefused, Stopped: end the process; the next one recovers.
         """
+        with self._writing():
+            return self._append(entries, now)
+
+    def _append(self, entries: Sequence[bytes], now: datetime) -> range:
         before = self._lock.load(self.origin)
         here = self._empty() if before is None else self._open(before, "the lock")
         if before is not None:
@@ -167,16 +219,16 @@ class Sequencer:
             # 2. One durable staging file holds all that will ever be needed. A crash here, or
             #    anywhere before 3, leaves a file that nothing refers to.
             name = _stage_name(after)
-            self._backend.stage(name, _pack(files))
+            self._stage(name, files)
             files = self._reread(name, here, after)
             # 3. The commit point. Before it nothing was promised, after it everything is.
             note = sign_checkpoint(after, self._signer)
-            self._lock.swap(self.origin, before, note)
+            self._swap(before, note)
             # 4. A crash between any two of these is completed from the staging file, perhaps by
             #    another process, which may by now have finished and tidied up before us.
             self._finish(note, after, files)
         # 5., 6. Publish and tidy up. What fails here is tried again by the next publish.
-        self.publish(now)
+        self._publish(now)
         return range(here.size, here.size + len(entries))
 
     def append_once(self, entries: Sequence[bytes], since: int, now: datetime) -> list[int]:
@@ -190,14 +242,16 @@ class Sequencer:
         Returns:
             The index of each entry, old or new, in the order given.
         """
-        known = {leaf: since + place for place, leaf in reversed([*enumerate(self.leaves(since))])}
-        fresh: dict[bytes, bytes] = {}
-        for entry in entries:
-            if leaf_hash(entry) not in known:
-                fresh.setdefault(leaf_hash(entry), entry)
-        places = self.append(list(fresh.values()), now)
-        known.update(zip(fresh, places, strict=True))
-        return [known[leaf_hash(entry)] for entry in entries]
+        with self._writing():
+            promised = self.leaves(since)
+            known = {leaf: since + place for place, leaf in reversed([*enumerate(promised)])}
+            fresh: dict[bytes, bytes] = {}
+            for entry in entries:
+                if leaf_hash(entry) not in known:
+                    fresh.setdefault(leaf_hash(entry), entry)
+            places = self._append(list(fresh.values()), now)
+            known.update(zip(fresh, places, strict=True))
+            return [known[leaf_hash(entry)] for entry in entries]
 
     def leaves(self, since: int = 0) -> list[bytes]:
         """Leaf hashes that the lock has committed to, from index ``since`` on."""
@@ -205,7 +259,8 @@ class Sequencer:
         if note is None:
             return []
         here = self._open(note, "the lock")
-        self._finish(note, here)
+        with self._writing():
+            self._finish(note, here)
         reader = TileReader(self._backend.read, here.size)
         found: list[bytes] = []
         for number in range(since // WIDTH, -(-here.size // WIDTH)):
@@ -221,23 +276,88 @@ class Sequencer:
             What became public, or None: nothing to publish, or not enough witnesses.
 
         Raises:
-            RecoveryRefused, OSError: as ``append``.
+            LockLost, RecoveryRefused, Stopped: as ``append``.
         """
+        with self._writing():
+            return self._publish(now)
+
+    def _publish(self, now: datetime) -> Published | None:
+        public = self._backend.read(CHECKPOINT)
         note = self._lock.load(self.origin)
         if note is None:
             return None
         here = self._open(note, "the lock")
         self._finish(note, here)
-        cosigned = self._gather(note, here, now)
+        cosigned = self._gather(note, public, here, now)
         try:
             self._policy.check(cosigned)
         except QuorumRefused:
             return None
-        self._backend.publish(cosigned)
+        # What was public before the lock was read is of this tree or an older one. If it is public
+        # no more, somebody went on while we were asking: ours would take the log back.
+        self._backend.publish(cosigned, public)
         for name in list(self._backend.stages()):
             if self._stage_size(name) <= here.size:
                 self._backend.unstage(name)
+        self._partials.drop(here.size)
         return Published(here.size, cosigned)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the lease meanwhile; whatever leaves the state unknown is the last thing done."""
+        if self._stopped is not None:
+            raise Stopped(self._stopped)
+        if self._busy:
+            yield
+            return
+        self._busy = True
+        try:
+            if self._lease is not None:
+                self._lease.hold(self.origin)
+            yield
+        except LockLost as lost:
+            # Who lost may not go on from what it remembers; nothing was promised by it.
+            self._stop(f"another process writes it ({lost}). {ONE_WRITER}")
+            raise
+        except RecoveryRefused as refused:
+            self._stop(str(refused))
+            raise
+        except BatchFailed as failed:
+            raise failed.cause from None
+        except OSError as failed:
+            raise self._stop(f"{_told(failed)}. {LOOK_AT_THE_DISK}") from failed
+        finally:
+            self._busy = False
+            if self._lease is not None:
+                # Also after a stop: nothing is written here any more. If it cannot be given back
+                # now it runs out, and a process that takes this one's place need not wait.
+                with contextlib.suppress(Exception):
+                    self._lease.drop(self.origin)
+
+    def _stop(self, why: str) -> Stopped:
+        self._stopped = f"the log {self.origin} has stopped: {why}"
+        return Stopped(self._stopped)
+
+    def _stage(self, name: str, files: Mapping[str, bytes]) -> None:
+        try:
+            self._backend.stage(name, _pack(files))
+        except SyncFailed:
+            raise
+        except OSError as failed:
+            # Nothing refers to it and nothing was promised: a full disk may have room later.
+            raise BatchFailed(failed) from failed
+
+    def _swap(self, old: bytes | None, new: bytes) -> None:
+        try:
+            self._lock.swap(self.origin, old, new)
+        except (ProvenanceError, OSError):
+            raise
+        except Exception as failed:
+            # The database may have committed and died before it could say so.
+            raise self._stop(
+                f"the lock's database failed at the commit ({type(failed).__name__}), so whether "
+                f"it happened is not known. {START_AGAIN}"
+            ) from failed
 
     def _empty(self) -> Checkpoint:
         return Checkpoint(self.origin, 0, EMPTY_ROOT)
@@ -268,7 +388,7 @@ class Sequencer:
             raw = self._backend.staged(_stage_name(here))
             files = {} if raw is None else _unpack(raw)
         for path, data in files.items():
-            self._backend.put(path, data)
+            self._put(path, data)
         try:
             self._edge(here)
         except TileRefused as refused:
@@ -277,6 +397,17 @@ class Sequencer:
                 f"and no staging file can complete them ({refused}). Put back the log's folders."
             ) from refused
         self._complete = note
+
+    def _put(self, path: str, data: bytes) -> None:
+        try:
+            self._backend.put(path, data)
+        except ImmutableRefused as refused:
+            raise RecoveryRefused(
+                f"{refused}, and not those that were promised: somebody else has written into the "
+                "log's folder. Do not start the log; keep that file as evidence, and put back the "
+                "folder."
+            ) from refused
+        self._partials.saw(path)
 
     def _edge(self, here: Checkpoint) -> tuple[TileReader, CompactRange]:
         """Check right-edge tiles and last bundle against a checkpoint of our own.
@@ -351,22 +482,21 @@ class Sequencer:
         """The files read back from what was staged; the root is recomputed from them alone."""
         raw = self._backend.staged(name)
         if raw is None:
-            raise OSError("the staging file cannot be read back")
+            raise OSError("what was staged cannot be read back")
         files = _unpack(raw)
         reader = TileReader(lambda path: files.get(path) or self._backend.read(path), after.size)
         if tree_root_at(after.size, reader.node) != after.root:
-            raise OSError("the staging file read back has another root")
+            raise OSError("what was staged reads back with another root")
         for number in range(here.size // WIDTH, -(-after.size // WIDTH)):
             if leaf_hashes(reader.entries(number)) != reader.hashes(0, number):
-                raise OSError("the staging file read back has other entries")
+                raise OSError("what was staged reads back with other entries")
         return files
 
-    def _gather(self, note: bytes, here: Checkpoint, now: datetime) -> bytes:
+    def _gather(self, note: bytes, public: bytes | None, here: Checkpoint, now: datetime) -> bytes:
         """The log's note with every good cosignature: newly gathered, or already published."""
         nodes = TileReader(self._backend.read, here.size).node
         own = parse_note(note)
         lines: dict[tuple[str, bytes], SignatureLine] = {}
-        public = self._backend.read(CHECKPOINT)
         if public is not None:
             old = parse_note(public)
             if old.text == own.text:  # a refresh keeps what a witness that is away said before
@@ -415,9 +545,11 @@ def prove(backend: Backend, index: int, checkpoint: bytes) -> str:
     return make_receipt(index, path, checkpoint)
 
 
-def _published_size(backend: Backend) -> int:
-    raw = backend.read(CHECKPOINT)
-    return 0 if raw is None else read_checkpoint(raw)[0].size
+def _told(failed: OSError) -> str:
+    """What failed, in words: the operation, and where."""
+    what = "could not be made durable" if isinstance(failed, SyncFailed) else "could not be kept"
+    why = failed.strerror or str(failed)
+    return f"{failed.filename or 'a file'} {what} ({why})"
 
 
 def _stage_name(tree: Checkpoint) -> str:

@@ -20,6 +20,7 @@ from tests.servers import (
     postgres_url,
     redis_server,
     redis_url,
+    s3,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "postgres_url",
     "redis_server",
     "redis_url",
+    "s3",
 ]
 
 # No deadline: on a machine of two busy cores a slow example is a slow machine, not a fault.

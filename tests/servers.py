@@ -15,8 +15,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -354,3 +356,32 @@ def chromium_path() -> str:
         if found:
             return found
     return lacking("Chromium", "chromium")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, object]]:
+    """A real S3 protocol server of its own process; the options that s3fs reaches it with."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def up() -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    try:
+        wait_until(up, "moto", Path(os.devnull), 60)
+        yield {
+            "key": "trellis",
+            "secret": "trellis-secret",
+            "endpoint_url": f"http://127.0.0.1:{port}",
+        }
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=10)

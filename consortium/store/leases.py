@@ -51,6 +51,12 @@ def holds(unit: Unit, name: str, holder: str, fence: int, now: datetime) -> None
         raise LeaseLost(f"{name} is no longer this worker's")
 
 
+def fenced(unit: Unit, name: str, holder: str, fence: int) -> bool:
+    """Whether nobody has taken a lease since this holder did, run out or not."""
+    row = unit.session.get(LeaseRow, name)
+    return row is not None and (row.holder, row.fence) == (holder, fence)
+
+
 def release(unit: Unit, name: str, holder: str, now: datetime) -> None:
     """Give a lease back early."""
     row = unit.session.get(LeaseRow, name)

@@ -1,17 +1,22 @@
 """Entries promised to the log, their openings, and the lock on which the log turns."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
-from consortium.store.errors import Missing
+from consortium.store import leases
+from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import EntryRow, LogLockRow
 from consortium.store.unit import Unit, Units
-from provenance.errors import LockLost
+from provenance.errors import LockLost, WriterElsewhere
+
+LOG_LEASE = timedelta(seconds=60)
+"""How long a writer that died is waited for; far longer than from staging to the commit."""
 
 NOBODY = "-"
 """In place of an actor: a dummy, which nobody said."""
@@ -140,10 +145,21 @@ def size(unit: Unit) -> int:
 
 
 class SqlLock:
-    """``provenance.backend.Lock`` on the service's database."""
+    """``provenance.backend.Lock`` on the service's database, and the lease that belongs to it.
 
-    def __init__(self, units: Units) -> None:
+    Args:
+        holder: names this process, once and for all; empty: no lease is asked for, as for one who
+            only looks or is surely alone.
+        dead: holders that are proven to have ended.
+    """
+
+    def __init__(
+        self, units: Units, holder: str = "", *, dead: Collection[str] = frozenset()
+    ) -> None:
         self._units = units
+        self._holder = holder
+        self._dead = dead
+        self._fences: dict[str, int] = {}
 
     def load(self, origin: str) -> bytes | None:
         """The checkpoint last committed to for this origin."""
@@ -152,16 +168,19 @@ class SqlLock:
             row = unit.session.get(LogLockRow, origin)
             return None if row is None else row.checkpoint
 
-        return self._units.run("log-lock-load", work)
+        return self._units.read("log-lock-load", work)
 
     def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
         """Replace ``old`` by ``new``, durably and only if ``old`` still stands.
 
         Raises:
             LockLost: another writer was faster; the log must not be published from here.
+            WriterElsewhere: the lease was never this process's, or another has taken it.
         """
 
         def work(unit: Unit) -> bool:
+            if self._holder:
+                self._fenced(unit, origin)
             row = unit.session.get(LogLockRow, origin)
             if row is None:
                 if old is not None:
@@ -176,3 +195,32 @@ class SqlLock:
 
         if not self._units.run("log-lock-swap", work):
             raise LockLost("another writer has moved the log on")
+
+    def hold(self, origin: str) -> None:
+        """See ``provenance.backend.Lease``."""
+
+        def work(unit: Unit) -> int:
+            name = _lease_name(origin)
+            return leases.lease(unit, name, self._holder, LOG_LEASE, unit.now, dead=self._dead)
+
+        try:
+            self._fences[origin] = self._units.run("log-lease", work)
+        except LeaseLost as lost:
+            raise WriterElsewhere(str(lost)) from lost
+
+    def drop(self, origin: str) -> None:
+        """See ``provenance.backend.Lease``."""
+        self._units.run(
+            "log-lease-drop",
+            lambda unit: leases.release(unit, _lease_name(origin), self._holder, unit.now),
+        )
+
+    def _fenced(self, unit: Unit, origin: str) -> None:
+        # The fence, not the time: while nobody has taken it, a slow holder may still commit.
+        if not leases.fenced(unit, _lease_name(origin), self._holder, self._fences.get(origin, 0)):
+            raise WriterElsewhere("another process has taken the right to write the log")
+
+
+def _lease_name(origin: str) -> str:
+    """Fits its column, however long an origin is."""
+    return f"log {hashlib.sha256(origin.encode()).hexdigest()}"

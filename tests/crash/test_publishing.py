@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -9,13 +10,13 @@ from provenance.audit import audit
 from provenance.backend import FolderBackend
 from provenance.checkpoint import read_checkpoint
 from provenance.errors import WitnessRefused
-from provenance.merkle import tree_root
+from provenance.merkle import tree_root, tree_root_at
 from provenance.note import parse_note
 from provenance.sequencer import ProofFor, Sequencer
+from provenance.tiles import WIDTH, TileReader
 from provenance.witness import AddCheckpoint, Known, check_request, cosign, readable
 from tests.fakes.actors import LOG, NOON, POLICY, WITNESSES, made
-from tests.fakes.log import entry_at
-from tests.fakes.power import ForgetfulDisk, Power, PowerCut, PoweredLock
+from tests.fakes.power import ForgetfulDisk, Kept, Power, PowerCut, PoweredLock
 
 ENTRIES = [made("union", "contribution", kind="x", n=n).entry for n in range(262)]
 ROOT = Path("/log")
@@ -26,8 +27,11 @@ class Witnesses:
 
     def __init__(self) -> None:
         self.known = Known((LOG.verifier,))
+        self.away = False
 
     def __call__(self, note: bytes, proof_for: ProofFor) -> list[bytes]:
+        if self.away:
+            return []
         try:
             proof = tuple(proof_for(self.known.size))
             body = AddCheckpoint(self.known.size, proof, note).to_bytes()
@@ -53,7 +57,7 @@ class Machine:
         self.backend = FolderBackend(ROOT, disk=self.disk)
         return Sequencer(self.backend, self.lock, LOG, POLICY, self.witnesses)
 
-    def restart(self, names: bool, data: bool, left: int = 1 << 30) -> None:
+    def restart(self, names: Kept, data: Kept, left: int = 1 << 30) -> None:
         self.power = Power(left)
         self.disk = self.disk.restart(self.power, names=names, data=data)
         self.lock.power = self.power
@@ -65,18 +69,24 @@ class Machine:
         return [path.relative_to(ROOT).as_posix() for path in self.disk.files(ROOT)]
 
 
-def prepared(first: int) -> Machine:
+def prepared(first: int, unseen: int = 0) -> Machine:
+    """A log with some entries published, and some after them promised without a quorum."""
     machine = Machine()
     log = machine.start()
     log.recover()
     if first:
         log.append(ENTRIES[:first], NOON)
+    if unseen:
+        machine.witnesses.away = True
+        log.append(ENTRIES[first : first + unseen], NOON)
+        machine.witnesses.away = False
     return machine
 
 
-def operations(first: int, then: int) -> int:
+def operations(first: int, then: int, unseen: int = 0) -> int:
     """How many operations a restart and an append take when nothing goes wrong."""
-    machine = prepared(first)
+    machine = prepared(first, unseen)
+    first += unseen
     before = machine.power.used
     work(machine, first, then)
     return machine.power.used - before
@@ -96,35 +106,110 @@ def check(machine: Machine, promised: int, shown: bytes | None) -> None:
     assert tree.size >= promised
     assert tree.root == tree_root(ENTRIES[: tree.size])
     assert tree.size >= machine.witnesses.known.size
-    for index in range(promised):
-        assert entry_at(machine.backend, index, tree.size) == ENTRIES[index]
+    reader = TileReader(machine.read, tree.size)
+    bundles = range(-(-tree.size // WIDTH))
+    assert [one for n in bundles for one in reader.entries(n)] == ENTRIES[: tree.size]
     assert list(log.append(ENTRIES[tree.size : tree.size + 1], NOON)) == [tree.size]
     assert log.published().size == tree.size + 1  # honest witnesses agree: there was no fork
     audit(machine, POLICY, old=shown)
     assert list(machine.backend.stages()) == []
+    assert not [path for path in machine.disk.now if path.name.startswith(".tmp")]
+    full = {path for path in machine.list() if ".p/" not in path}
+    assert not [path for path in machine.list() if path.partition(".p/")[0] in full - {path}]
 
 
-@pytest.mark.parametrize("data", [True, False], ids=["bytes kept", "bytes torn"])
-@pytest.mark.parametrize("names", [True, False], ids=["names kept", "names dropped"])
-@pytest.mark.parametrize(("first", "then"), [(0, 2), (2, 1), (254, 3)])
-def test_a_power_cut_anywhere_loses_no_promise_and_forks_nothing(
-    first: int, then: int, names: bool, data: bool
+def some(left: int) -> Kept:
+    """Keep about every other one of what was not synced; others for every cut."""
+    return lambda path: bool(crc32(f"{left} {path}".encode()) & 1)
+
+
+KEPT = {"kept": True, "dropped": False, "some": None}
+
+
+def cut_at_each(
+    cuts: slice, first: int, unseen: int, then: int, names: bool | None, data: bool
 ) -> None:
-    ready = prepared(first)
-    total = operations(first, then)
+    """Cut the power before each of these operations; then look at what came of it."""
+    ready = prepared(first, unseen)
+    total = operations(first, then, unseen)
     assert total > 20
     ends = set()
-    for left in range(total):
+    for left in range(total)[cuts]:
         machine = copy.deepcopy(ready)
         machine.power.left = left
         machine.lock.power = machine.disk.power = machine.power
         with pytest.raises(PowerCut):
-            work(machine, first, then)
+            work(machine, first + unseen, then)
+        kept = some(left) if names is None else names
         shown = machine.read("checkpoint") if names else ready.read("checkpoint")
         ends.add(machine.lock.load(LOG.verifier.name) is not None)
-        machine.restart(names, data)
-        check(machine, first, shown)
+        machine.restart(kept, data)
+        check(machine, first + unseen, shown)
     assert first or ends == {True, False}  # some cuts came before the commit point, some after
+
+
+every_way = pytest.mark.parametrize("data", [True, False], ids=["bytes kept", "bytes torn"])
+every_name = pytest.mark.parametrize("names", KEPT.values(), ids=[f"names {one}" for one in KEPT])
+
+
+@every_way
+@every_name
+@pytest.mark.parametrize(("first", "then"), [(0, 2), (2, 1)])
+def test_a_power_cut_anywhere_loses_no_promise_and_forks_nothing(
+    first: int, then: int, names: bool | None, data: bool
+) -> None:
+    cut_at_each(slice(None), first, 0, then, names, data)
+
+
+@pytest.mark.parametrize(("first", "unseen", "then"), [(254, 0, 3), (250, 5, 2)])
+def test_a_power_cut_where_tiles_become_full_or_witnesses_were_away_does_no_more(
+    first: int, unseen: int, then: int
+) -> None:
+    cut_at_each(slice(first % 3, None, 5), first, unseen, then, None, False)
+
+
+@pytest.mark.soak
+@every_way
+@every_name
+@pytest.mark.parametrize(("first", "unseen", "then"), [(254, 0, 3), (250, 5, 2), (0, 2, 258)])
+def test_a_power_cut_anywhere_there_does_no_more(
+    first: int, unseen: int, then: int, names: bool | None, data: bool
+) -> None:
+    cut_at_each(slice(None), first, unseen, then, names, data)
+
+
+@pytest.mark.parametrize("names", KEPT.values(), ids=[f"names {one}" for one in KEPT])
+def test_a_power_cut_while_partial_tiles_are_deleted_leaves_a_log_that_any_reader_can_follow(
+    names: bool | None,
+) -> None:
+    old: dict[int, bytes] = {}
+    ready = prepared(0)
+    log = ready.start()
+    for size in (250, 252, 254, 255):
+        log.append(ENTRIES[log.committed().size : size], NOON)
+        note = ready.read("checkpoint")
+        assert note is not None
+        old[size] = note
+    total = ready.power.used
+    whole = copy.deepcopy(ready)
+    work(whole, 255, 4)
+    total = whole.power.used - total
+    seen = set()
+    for left in range(total - 25, total):
+        machine = copy.deepcopy(ready)
+        machine.power.left = left
+        machine.lock.power = machine.disk.power = machine.power
+        with pytest.raises(PowerCut):
+            work(machine, 255, 4)
+        machine.restart(some(left) if names is None else names, False)
+        seen.add(sum(path.startswith("tile/entries/000.p/") for path in machine.list()))
+        for size, note in old.items():  # a reader who keeps an older checkpoint
+            tree = read_checkpoint(note)[0]
+            reader = TileReader(machine.read, size)
+            assert tree_root_at(size, reader.node) == tree.root
+            assert list(reader.entries(0)) == ENTRIES[:size]
+        check(machine, 255, old[255])
+    assert seen >= ({0, 4} if names is False else {0, 3, 4}), "the deletion was cut, too"
 
 
 @pytest.mark.parametrize("names", [True, False], ids=["names kept", "names dropped"])

@@ -1,14 +1,22 @@
 """A disk that forgets what was not synced, and a power cut between any two of its operations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from provenance.backend import Disk
 from tests.fakes.log import MemoryLock
 
+Kept: TypeAlias = bool | Callable[[Path], bool]
 
-class PowerCut(Exception):
+
+def _kept(which: Kept, path: Path) -> bool:
+    return which if isinstance(which, bool) else which(path)
+
+
+class PowerCut(BaseException):
     """The machine is off; whatever runs now is only a test's memory."""
 
 
@@ -49,10 +57,21 @@ class ForgetfulDisk(Disk):
         self._reachable(path)
         self.dirs.add(path)
 
+    def rmdir(self, path: Path) -> None:
+        self.power.use()
+        if not any(path in (one.parent, one) for one in (*self.now, *(self.dirs - {path}))):
+            self.dirs.discard(path)
+
+    @contextmanager
+    def alone(self, path: Path) -> Iterator[None]:
+        yield  # one process, and the lock goes with it
+
     def write(self, path: Path, data: bytes) -> None:
         self.power.use()
         self._reachable(path)
-        self.now.setdefault(path, Inode()).data = data
+        if path in self.now:
+            raise FileExistsError(path)
+        self.now[path] = Inode(data)
 
     def sync(self, path: Path) -> None:
         self.power.use()
@@ -63,6 +82,7 @@ class ForgetfulDisk(Disk):
             for name in [one for one in kept if one.parent == path]:
                 del kept[name]
             kept.update({name: one for name, one in present.items() if name.parent == path})
+        self.safe_dirs = {one for one in self.safe_dirs if one.parent != path or one in self.dirs}
         self.safe_dirs |= {one for one in self.dirs if one.parent == path}
 
     def link(self, source: Path, target: Path) -> None:
@@ -90,21 +110,24 @@ class ForgetfulDisk(Disk):
     def files(self, root: Path) -> Iterator[Path]:
         yield from sorted(path for path in self.now if root in path.parents)
 
-    def restart(self, power: Power, *, names: bool, data: bool) -> "ForgetfulDisk":
+    def restart(self, power: Power, *, names: Kept, data: Kept) -> "ForgetfulDisk":
         """The disk after a power cut.
 
         Args:
-            names: unsynced links, renames and removals happen to have been kept.
-            data: unsynced bytes happen to have been kept; otherwise the first half of them.
+            names: whether an unsynced link, rename, removal or new folder happens to have been
+                kept; each for itself where a function decides.
+            data: the same of unsynced bytes; of those not kept the first half is there.
         """
         after = ForgetfulDisk(power)
-        after.dirs = set(self.dirs if names else self.safe_dirs)
+        here, sure = set(self.dirs), set(self.safe_dirs)
+        after.dirs = {one for one in here | sure if one in (here if _kept(names, one) else sure)}
         after.safe_dirs = set(after.dirs)
-        for path, one in (self.now if names else self.safe).items():
-            if path.parent not in after.dirs:
+        for path in sorted({*self.now, *self.safe}):
+            one = (self.now if _kept(names, path) else self.safe).get(path)
+            if one is None or path.parent not in after.dirs:
                 continue
-            unsynced = one.data != one.synced
-            kept = one.data[: len(one.data) // 2] if unsynced and not data else one.data
+            whole = one.data == one.synced or _kept(data, path)
+            kept = one.data if whole else one.data[: len(one.data) // 2]
             after.now[path] = Inode(kept, kept)
         after.safe = dict(after.now)
         return after

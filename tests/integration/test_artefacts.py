@@ -2,12 +2,7 @@
 
 import hashlib
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,41 +16,6 @@ from consortium.store.errors import ArtefactRefused
 
 LARGE = os.urandom(1 << 20) * 7
 """More than one part of a multipart upload."""
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[dict[str, object]]:
-    """A real S3 protocol server of its own process on a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _until_up(f"http://127.0.0.1:{port}/moto-api/")
-        yield {
-            "key": "trellis",
-            "secret": "trellis-secret",
-            "endpoint_url": f"http://127.0.0.1:{port}",
-        }
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=10)
-
-
-def _until_up(url: str) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -39,7 +39,7 @@ from provenance.backend import Lock
 from provenance.errors import LockLost
 from tests.databases import NOON
 from tests.fakes import seeds
-from tests.fakes.log import LockPort
+from tests.fakes.log import Leased, LeasePort, LockPort
 from tests.fakes.seeds import CAMPAIGN, EPOCH, OTHER_CAMPAIGN, RACE, letter
 
 T = TypeVar("T")
@@ -375,6 +375,14 @@ class TestSqlLock(LockPort):
     @pytest.fixture
     def fresh(self, units: Units) -> Callable[[], Lock]:
         return lambda: SqlLock(units)
+
+
+class TestSqlLease(LeasePort):
+    """So is its lease."""
+
+    @pytest.fixture
+    def holder(self, units: Units) -> Callable[..., Leased]:
+        return lambda name, dead=(): SqlLock(units, name, dead=dead)
 
 
 class TestOutbox:

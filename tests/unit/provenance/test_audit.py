@@ -12,6 +12,7 @@ from consortium.cli.auditor import command
 from provenance.audit import FolderSource, Report, audit, check_tree
 from provenance.backend import FolderBackend
 from provenance.checkpoint import Checkpoint, sign_checkpoint
+from provenance.entry import ENTRY_BYTES
 from provenance.errors import AuditRefused
 from provenance.merkle import leaf_hash, tree_root
 from provenance.note import Note, Signer, parse_note
@@ -185,9 +186,18 @@ def test_a_partial_tile_may_go_once_the_full_one_is_there(
     larger: Path, copy: Callable[[Path], Path]
 ) -> None:
     folder = copy(larger)
-    shutil.rmtree(folder / "tile/0/000.p")
-    shutil.rmtree(folder / "tile/entries/000.p")
+    assert not [name for name in files(folder) if "/000.p/" in name and "tile/1/" not in name]
     audited(folder)
+    for level, width in (("0", 7 * 32), ("entries", 7 * (ENTRY_BYTES + 2))):
+        whole = (folder / f"tile/{level}/000").read_bytes()
+        (folder / f"tile/{level}/000.p").mkdir()
+        (folder / f"tile/{level}/000.p/7").write_bytes(whole[:width])
+        audited(folder)  # a crash has left it, or a writer that deletes none
+        (folder / f"tile/{level}/000.p/7").write_bytes(whole[1 : width + 1])
+        with pytest.raises(AuditRefused) as refused:
+            audited(folder)
+        assert refused.value.file == f"tile/{level}/000.p/7"
+        (folder / f"tile/{level}/000.p/7").write_bytes(whole[:width])
 
 
 def test_the_merkle_part_alone_looks_at_every_tile_and_at_no_entrys_form(tmp_path: Path) -> None:
