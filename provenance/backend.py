@@ -131,8 +131,8 @@ class Disk:
 
     @contextlib.contextmanager
     def alone(self, path: Path) -> Iterator[None]:
-        """Keep every other process out of the block that names the same file."""
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Keep every other process out of the block that names the same folder."""
+        handle = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # dropped with the process, however that ends
             yield
@@ -223,7 +223,7 @@ class FolderBackend:
 
     def publish(self, checkpoint: bytes, over: bytes | None) -> None:
         """See ``Backend.publish``."""
-        with self._disk.alone(self._staging / ".publishing"):
+        with self._disk.alone(self._staging):
             if self.read(CHECKPOINT) != over:
                 raise LockLost(OVERTAKEN)
             self._replace(self._root / CHECKPOINT, checkpoint)
