@@ -21,8 +21,8 @@ from matching.parquet import write_table
 
 __all__ = [
     "BundleRow", "OutputRow", "Sealing", "check_outputs", "check_rows", "open_file", "read_links",
-    "read_outputs", "read_rows", "rows_of_tags", "seal_file", "seal_outputs", "size_class",
-    "without_rows", "write_links", "write_outputs", "write_rows",
+    "read_outputs", "read_rows", "row_of_tag", "rows_of_tags", "seal_file", "seal_outputs",
+    "size_class", "without_rows", "write_links", "write_outputs", "write_rows",
 ]  # fmt: skip
 
 FRAME = 4 << 20
@@ -136,6 +136,21 @@ def rows_of_tags(path: Path, tags: Sequence[bytes]) -> dict[bytes, int]:
             [str(path), list(tags)],
         ).fetchall()
     return {bytes(tag): row for tag, row in found}
+
+
+def row_of_tag(path: Path, tag: bytes) -> BundleRow:
+    """The one row of a rows part that has this tag.
+
+    Raises:
+        BundleRefused: none has it.
+    """
+    names = ", ".join(name for name, _ in _ROWS)
+    with duckdb.connect() as base:
+        query = f"SELECT {names} FROM read_parquet(?) WHERE tag = ?"  # noqa: S608 - fixed words
+        found = base.execute(query, [str(path), tag]).fetchone()
+    if found is None:
+        raise BundleRefused("rows: no row has that tag")
+    return BundleRow(*found)
 
 
 def without_rows(path: Path, out: Path, rows: Iterable[int]) -> int:

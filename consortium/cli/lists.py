@@ -16,6 +16,7 @@ from matching.recipes import RECIPES
 FACTS = "list.json"
 ROWS = "rows.enc"
 GONE = "gone.enc"
+TREE = "tree.bin"
 NAMES = "names.enc"
 """Under which names the memory has what custodians answer for each row of a list."""
 _ROW = struct.Struct(">I32s32s10s")
@@ -41,8 +42,9 @@ class OwnList:
     """One contribution's folder under ``lists/``.
 
     The order in which its files appear is the order of the upload; each is written whole:
-    ``list.json`` (id), ``plan.enc`` (row order), ``rows.enc`` (row secrets), ``rows.parquet``,
-    ``outputs.sealed``, ``header.json``, ``entry.json``, ``receipt.json``.
+    ``list.json`` (id), ``plan.enc`` (row order), ``rows.enc`` (row secrets), ``tree.bin`` (the
+    rows' commitments), ``rows.parquet``, ``outputs.sealed``, ``header.json``, ``entry.json``,
+    ``receipt.json``.
     """
 
     folder: Path

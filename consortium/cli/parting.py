@@ -2,7 +2,7 @@
 
 Crash order. ``parting-*.enc`` fixes which rows leave, with everything needed to say so again;
 custodians are told, then the server and the log; only when all of them know are the rows forgotten
-here. The bundle's tree keeps every leaf hash, so that receipts of the other rows stand.
+here. The bundle's tree keeps every commitment, so that receipts of the other rows stand.
 """
 
 import base64
@@ -19,19 +19,18 @@ import httpx
 from consortium.cli import withdrawing
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
-from consortium.cli.errors import CheckRefused, HomeRefused
+from consortium.cli.errors import HomeRefused
 from consortium.cli.home import Home
-from consortium.cli.lists import GONE, OwnList, OwnRow, blank_rows
+from consortium.cli.lists import GONE, TREE, OwnList, OwnRow, blank_rows
 from consortium.cli.spool import Member
-from consortium.cli.uploading import row_commitment
-from consortium.cli.vault import part_of, write_whole
+from consortium.cli.uploading import row_opening
+from consortium.cli.vault import part_of
 from consortium.clock import Clock, utc
 from matching import normalise
-from matching.bundle import read_rows, rows_of_tags, without_rows
-from provenance.merkle import inclusion_path, leaf_hash, nodes_of, tree_root
+from matching.bundle import row_of_tag, rows_of_tags, without_rows
+from provenance.rows import RowOpening, RowProof, check_row, prove_row
 
 FINDER = "finder.enc"
-TREE = "tree.bin"
 MOST_ROWS = 10_000
 """Rows in one withdrawal; the server takes no more, and who has more takes back the list."""
 _NAME = 8
@@ -194,11 +193,11 @@ def logged(api: Api, one: Parting, leaf: str, timeout: float) -> None:
 
 
 def forget(home: Home, own: OwnList, one: Parting) -> None:
-    """Let go of the rows on this computer too; what stays is their leaf hashes and bare locks.
+    """Let go of the rows on this computer too; what stays is their commitments, which nothing
+    opens any more, and bare locks.
 
     The locks stay so that this computer can still refuse an audience that holds one of them.
     """
-    leaves(home, own)
     kept = own.rows(home)
     left = {*one.numbers}
     gone = dict(own.gone(home))
@@ -222,41 +221,24 @@ def _forget_names(home: Home, own: OwnList, left: set[int]) -> None:
         home.vault.write(own.folder / FINDER, base64.b64encode(stays).decode())
 
 
-def leaves(home: Home, own: OwnList) -> list[bytes]:
-    """The bundle's leaf hashes in order, those of withdrawn rows included.
+def row_proof(home: Home, own: OwnList, number: int) -> tuple[RowOpening, RowProof]:
+    """What opens one live row, and its proof under the logged root; ``number`` is the file's.
 
     Raises:
-        CheckRefused: what is kept here does not lead to the root that was logged.
-    """
-    path = own.folder / TREE
-    if path.exists():
-        raw = path.read_bytes()
-        return [raw[at : at + 32] for at in range(0, len(raw), 32)]
-    kept = own.rows(home)
-    made = [
-        row_commitment(row, mine.secret)
-        for row, mine in zip(read_rows(own.folder / "rows.parquet"), kept, strict=True)
-    ]
-    stated = json.loads((own.folder / "sealed.json").read_bytes())["more"]["root"]
-    if tree_root(made).hex() != stated:
-        raise CheckRefused(
-            "the rows kept here are not those of this list's receipt; nothing is forgotten here"
-        )
-    write_whole(path, b"".join(made))
-    return made
-
-
-def row_proof(home: Home, own: OwnList, number: int) -> tuple[int, bytes, list[bytes]]:
-    """Place, leaf and path of one live row under the logged root; ``number`` is the file's.
-
-    Raises:
-        HomeRefused: the list has no such row any more.
+        HomeRefused: the list has no such row any more, or no tree on this computer.
+        InclusionRefused: what is kept here does not lead to the root that was logged.
     """
     mine = _row(own.rows(home), number)
-    place = rows_of_tags(own.folder / "rows.parquet", [mine.tag])[mine.tag]
-    every = leaves(home, own)
-    nodes = nodes_of([leaf_hash(one) for one in every])
-    return place, every[place], inclusion_path(place, len(every), nodes)
+    if not own.has(TREE):
+        raise HomeRefused(
+            "this list was uploaded by an older version of this tool, which kept no tree of its "
+            "rows: upload it again, then withdraw this one"
+        )
+    opening = row_opening(row_of_tag(own.folder / "rows.parquet", mine.tag), mine.secret)
+    proof = prove_row((own.folder / TREE).read_bytes(), opening)
+    header = json.loads((own.folder / "header.json").read_bytes())
+    check_row(opening, proof, header["size_class"], bytes.fromhex(header["root"]))
+    return opening, proof
 
 
 def _row(rows: Iterable[OwnRow], number: int) -> OwnRow:

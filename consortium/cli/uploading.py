@@ -12,6 +12,7 @@ import hmac
 import json
 import secrets
 import shutil
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from consortium.cli.errors import ApiRefused, CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import (
     FACTS,
+    TREE,
     OwnList,
     OwnRow,
     keep_names,
@@ -47,7 +49,7 @@ from matching.group import reduce
 from matching.locks import make_entry, shared_point
 from matching.recipes import ADDRESS_RECIPE, VERSION
 from matching.statement import Statement
-from provenance.merkle import CompactRange, leaf_hash
+from provenance.rows import RowOpening, Tree
 
 Evaluate = Callable[..., None]
 Steps = Callable[[int, int], None]
@@ -155,13 +157,15 @@ def seal_rows(
     # the mail machine and the custodians, for this computer too.
     dek = secrets.token_bytes(DEK_BYTES)
     wrapped, commitment = new_wrapped_key(keys.mailer, rfc8785.dumps(header), dek)
-    tree, kept = CompactRange(), Spool(own.folder)
+    # Neither a row's place in the tree nor the tree's size tells how many rows there are.
+    places, kept = array("I", range(header["size_class"])), Spool(own.folder)
+    secrets.SystemRandom().shuffle(places)
 
-    def sealing() -> Iterator[BundleRow]:
+    def sealing(tree: Tree) -> Iterator[BundleRow]:
         """One row after the other, so that a long list is never sealed in memory."""
         for number, member in enumerate(members):
             row, secret = sealed_row(number, member)
-            tree.append(leaf_hash(row_commitment(row, secret)))
+            tree.put(places[number], row_opening(row, secret).commitment())
             kept.append(packed(OwnRow(member.row, row.tag, secret, row.lock, member.zip)))
             if not number % EVERY:
                 steps(number, len(members))
@@ -180,8 +184,13 @@ def seal_rows(
         )
         return BundleRow(number, entry.tag, entry.lock, entry.proof, sealed), secret
 
-    with part_of(own.folder / "rows.parquet") as part:
-        write_rows(part, sealing())
+    with (
+        part_of(own.folder / "rows.parquet") as part,
+        part_of(own.folder / TREE) as planted,
+        planted.open("w+b") as file,
+    ):
+        tree = Tree(file, header["size_class"], secrets.token_bytes)
+        write_rows(part, sealing(tree))
         steps(len(members), len(members))
         keep_rows(home, own, (kept.read(number) for number in range(len(kept))))
         (own.folder / "outputs.sealed").unlink(missing_ok=True)
@@ -197,10 +206,9 @@ def seal_rows(
         # Last of all the rows part gets its name: what stands before it belongs to it.
 
 
-def row_commitment(row: BundleRow, secret: bytes) -> bytes:
-    """Return the salted commitment to one row, which the bundle's tree holds."""
-    salt = hmac.digest(secret, b"row-salt", hashlib.sha256)
-    return hashlib.sha256(salt + row.tag + row.lock + row.proof + row.sealed).digest()
+def row_opening(row: BundleRow, secret: bytes) -> RowOpening:
+    """Return what opens one row's commitment, which the bundle's tree holds."""
+    return RowOpening.of(secret, row.lock, row.tag, row.proof, row.sealed)
 
 
 # -- outputs ---------------------------------------------------------------------------------------

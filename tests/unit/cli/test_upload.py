@@ -13,8 +13,8 @@ import rfc8785
 
 from consortium.cli.api import Api
 from consortium.cli.home import Home
-from consortium.cli.lists import own_list, own_lists
-from consortium.cli.uploading import outputs_info, row_commitment
+from consortium.cli.lists import TREE, own_list, own_lists
+from consortium.cli.uploading import outputs_info, row_opening
 from mailer import keys
 from mailer.unseal import unseal, unwrap
 from matching import locks
@@ -78,8 +78,14 @@ def test_a_whole_upload_leaves_rows_that_open_with_both_locks_and_nothing_readab
         lock=row.lock,
     )
     assert payload.email == f"{CANARY}{mine.row - 2}@mail.example"
-    root = tree_root([row_commitment(r, k.secret) for r, k in zip(read, kept, strict=True)])
-    assert root.hex() == body["root"]
+    tree = (own.folder / TREE).read_bytes()
+    cells = [tree[at : at + 32] for at in range(0, len(tree), 32)]
+    assert (len(cells), tree_root(cells).hex()) == (body["size_class"], body["root"])
+    places = [
+        cells.index(row_opening(r, k.secret).commitment()) for r, k in zip(read, kept, strict=True)
+    ]
+    assert len(set(places)) == len(read) < len(cells)
+    assert places != sorted(places)
     assert [k.row for k in kept] != sorted(k.row for k in kept)
 
 
