@@ -29,6 +29,11 @@ class Evidence:
             "proof": self.proof,
         }
 
+    def only(self, *names: str) -> "Evidence":
+        """The same with no more opened than who acted and these facts."""
+        kept = {name: one for name, one in self.openings.items() if name in ("actor", *names)}
+        return Evidence(self.entry, kept, self.proof)
+
     @classmethod
     def from_json(cls, value: JSON) -> "Evidence":
         """Read what ``to_json`` wrote, or ``ReceiptRefused``/``CommitmentRefused``."""

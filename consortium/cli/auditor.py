@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from consortium.cli import rows
 from consortium.cli.comparing import diff
 from consortium.cli.judging import evidence
 from consortium.cli.keyring import keys
@@ -28,6 +29,7 @@ from provenance.errors import AuditRefused, PolicyRefused, ProvenanceError
 from provenance.evidence import read_file
 from provenance.openings import Walked
 from provenance.quorum import Policy
+from provenance.row_receipt import is_row_receipt
 from provenance.story import Story, replay
 
 
@@ -91,7 +93,11 @@ def verify(
 def receipt(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
     """Check a receipt offline: each entry, and whether the story they tell was allowed."""
     try:
-        read = read_file(json.loads(file.read_bytes()))
+        raw = file.read_bytes()
+        if is_row_receipt(raw):
+            rows.show(raw, policy, None if invite is None else read_json(invite), as_json=as_json)
+            return
+        read = read_file(json.loads(raw))
         believed = policy or read.policy
         if believed is None:
             raise PolicyRefused("the receipt names no keys: give --vkey and --witness, or --policy")
