@@ -23,6 +23,7 @@ from consortium.cli.joining import (
 from consortium.cli.partner_lists import forget, lists_, receipt, upload
 from consortium.cli.taking_back import withdraw
 from consortium.cli.vault import write_whole
+from consortium.cli.whereabouts import trace_command
 from consortium.custodians import CustodianAddress, CustodianProblem
 from matching.evaluation import DEFAULT_CLASS
 from provenance.entry import BROWSER_KEY
@@ -55,7 +56,7 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 
 
 command.add_command(join_command)
-for _verb in (upload, forget, lists_, receipt, withdraw):
+for _verb in (upload, forget, lists_, receipt, trace_command, withdraw):
     command.add_command(_verb)
 
 

@@ -1,25 +1,15 @@
-"""What is shown to whoever asks: the public log, its proofs and keys, and why a letter came."""
+"""What is shown to whoever asks: the public log, its proofs and keys."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from consortium.service import agree, keyring, rotate
+from consortium.service import keyring, rotate
 from consortium.service.absence import Absence, absence
 from consortium.service.errors import NotReady
-from consortium.store import (
-    actors,
-    campaigns,
-    contributions,
-    deliveries,
-    log,
-    races,
-    roster,
-    suppressions,
-    texts,
-)
+from consortium.store import actors, log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from matching.countersigning import believed, named
@@ -67,28 +57,26 @@ class EntryView:
     entry_json: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientView:
-    """Why somebody got a letter; it holds neither name nor address."""
-
-    partner_name: str
-    relation: str
-    race_name: str
-    messenger_name: str
-    sent_on: date
-    trail: list[str]
-    stopped: list[str]
-    race_closes: datetime
-
-
 def evidence(unit: Unit, leaf: str, backend: Backend) -> Evidence | None:
     """Entry, openings and proof under the newest published checkpoint; None while it is pending."""
-    promised = log.find(unit, leaf)
+    return _under(log.find(unit, leaf), backend.read(CHECKPOINT), backend)
+
+
+def evidences(unit: Unit, leaves: Sequence[str], backend: Backend) -> list[Evidence]:
+    """Those of these entries that are published and can be opened, all under one checkpoint."""
     note = backend.read(CHECKPOINT)
+    promised = [log.find(unit, leaf) for leaf in leaves]
+    found = [_under(one, note, backend) for one in promised if one.openings is not None]
+    return [one for one in found if one is not None]
+
+
+def _under(promised: log.Promised, note: bytes | None, backend: Backend) -> Evidence | None:
     if promised.index is None or note is None:
         return None
     if promised.openings is None:
         raise Missing("what this entry says has been shredded")
+    if promised.index >= read_checkpoint(note)[0].size:
+        return None  # the files that this process reads are a moment behind
     return Evidence(
         promised.entry,
         openings_from_json(promised.openings),
@@ -256,39 +244,3 @@ def roster_chunks(
         if proof is not None:
             found.append((chunk.chunk, proof))
     return epoch, found
-
-
-def recipient(unit: Unit, capability: str) -> RecipientView:
-    """Why somebody got a letter, for whoever holds its capability.
-
-    Raises:
-        Missing: no letter has that capability, or it has ended.
-    """
-    letter = deliveries.by_capability(unit, capability)
-    one = campaigns.get(unit, letter.campaign)
-    terms = agree.terms(unit, one.race)
-    party = terms.party(letter.partner)
-    bundle = contributions.get(unit, letter.bundle)
-    approved = {a.partner: a.at for a in campaigns.approvals(unit, one.id, "approve")}
-    sent = letter.settled_at or letter.claimed_at or one.at
-    trail = [
-        f"{party.name} states that you are {party.relation} (in the log).",
-        f"It put a sealed list into the consortium on {_day(bundle.at)} (in the log).",
-    ]
-    if letter.partner in approved:
-        trail.append(f"It approved this email on {_day(approved[letter.partner])} (in the log).")
-    trail.append(f"The email was handed to your provider on {_day(sent)}.")
-    return RecipientView(
-        partner_name=party.name,
-        relation=party.relation,
-        race_name=terms.race.name,
-        messenger_name=one.template["messenger"]["name"],
-        sent_on=sent.date(),
-        trail=trail,
-        stopped=suppressions.stopped_scopes(unit, letter),
-        race_closes=terms.closes,
-    )
-
-
-def _day(at: datetime) -> str:
-    return f"{at:%B} {at.day}, {at.year}"

@@ -16,6 +16,7 @@ from consortium.service import (
     report,
     show,
     sign_in,
+    trail,
     withdraw,
 )
 from consortium.service.sign_in import SignedIn
@@ -265,7 +266,12 @@ class Desk:
 
     def recipient(self, capability: str) -> Any:
         """What one letter's link may show, or ``Missing``."""
-        return self._units.run("recipient", lambda unit: show.recipient(unit, capability))
+        return self._units.run("recipient", lambda unit: trail.recipient(unit, capability))
+
+    def letter_receipt(self, capability: str) -> bytes:
+        """A receipt of one letter's way, or ``Missing``."""
+        state = self._state
+        return trail.receipt(self._units, capability, state.log_files, state.artefacts).to_bytes()
 
     def ask_stop(self, address: str, scope: str) -> None:
         """Seal an address that was typed, at once, and keep it for the mailer."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from consortium.service import agree, hear_back, look, plan, show, thaw
+from consortium.service import agree, hear_back, look, plan, thaw, trail
 from consortium.service.enter import Pen
 from consortium.service.errors import WrongState
 from consortium.service.post_office import lease
@@ -219,5 +219,5 @@ def test_the_recipients_page_names_no_list_but_the_one_that_wrote(post: Post) ->
     assert {address[0] for address in post.mta.to} == {"p", "u"}
     for address in post.mta.to:
         token = link(post, address)
-        view = post.units.read("why", lambda unit, t=token: show.recipient(unit, t))  # type: ignore[misc]
+        view = post.units.read("why", lambda unit, t=token: trail.recipient(unit, t))  # type: ignore[misc]
         assert [first for first, name in named.items() if name in repr(view)] == [address[0]]

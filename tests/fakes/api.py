@@ -69,6 +69,8 @@ class FakeWorld:
     taken_back: dict[str, list[str]] = field(default_factory=dict)
     stands: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    trails: dict[str, list[str]] = field(default_factory=dict)
+    browsers: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mailer = mailer_keys.generate()
@@ -333,6 +335,18 @@ class FakeWorld:
                 if self.contributions.setdefault(id, body) != body:
                     return _problem(409, "Conflict", "other bytes")
                 return _ok({"leaf": self._entry(body, kind="bundle", bundle=id)}, 202)
+            case ["GET", "contributions", id, "trail"]:
+                entry = base64.b64decode(self.contributions[id]["entry"])
+                own = [leaf_hash(entry).hex(), *self.trails.get("runs", ())]
+                yes = {n: leaves for n, leaves in self.trails.items() if n != "runs"}
+                every = {n: [*map(self.evidence, leaves)] for n, leaves in yes.items()}
+                return _ok(
+                    {
+                        "own": [*map(self.evidence, own)],
+                        "campaigns": every,
+                        "browsers": self.browsers,
+                    }
+                )
             case ["POST", "rolls", id]:
                 self.rolls.setdefault(id, body)
                 return _ok({"leaf": self._entry(body, kind="slice", roll=id)}, 202)

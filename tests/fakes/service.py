@@ -26,8 +26,9 @@ from consortium.service.look import (
     RaceView,
 )
 from consortium.service.report import Figure
-from consortium.service.show import EntryView, LogView, RecipientView, WitnessView
+from consortium.service.show import EntryView, LogView, WitnessView
 from consortium.service.sign_in import SignedIn
+from consortium.service.trail import RecipientView, TrailStep
 from consortium.store.errors import Missing
 from consortium.web.pages import routers
 from consortium.web.security import Headers
@@ -410,14 +411,19 @@ class FakeDesk:
             messenger_name="Maria Trujillo",
             sent_on=date(2026, 10, 19),
             trail=[
-                "Steel City Teachers states that you are a member (in the log).",
-                "It put a sealed list into the consortium on September 9, 2026 (in the log).",
-                "It approved this email on October 15, 2026 (in the log).",
-                "The email was handed to your provider on October 19, 2026.",
+                TrailStep("Steel City Teachers states that you are a member.", 0),
+                TrailStep("It put a sealed list into the consortium on September 9, 2026.", 1),
+                TrailStep("It approved this email on October 15, 2026.", 2),
+                TrailStep("The email was handed to your provider on October 19, 2026."),
             ],
             stopped=sorted(self.stops),
             race_closes=datetime(2026, 11, 3, 15, tzinfo=UTC),
         )
+
+    def letter_receipt(self, capability: str) -> bytes:
+        if capability != CAPABILITY:
+            raise Missing("unknown link")
+        return b'{"trellis":"row-receipt/v1"}\n'
 
     def hear_stop(self, capability: str, scope: str) -> None:
         if capability != CAPABILITY:

@@ -29,6 +29,23 @@ def why(request: Request, capability: str, lang: Language = "en") -> Response:
     return _page(request, "why.html", capability, lang)
 
 
+@router.get("/why/{capability}/receipt")
+def receipt(request: Request, capability: str, lang: Language = "en") -> Response:
+    """The trail as a file: ``trellis audit receipt`` checks it offline."""
+    try:
+        body = desk(request).letter_receipt(capability)
+    except Missing:
+        return _unknown(request, lang)
+    held = {"content-disposition": 'attachment; filename="letter.receipt"'}
+    return _private(
+        Response(
+            body,
+            media_type="application/octet-stream",
+            headers={"cache-control": "no-store", **held},
+        )
+    )
+
+
 @router.get("/stop")
 def ask_typed(request: Request, lang: Language = "en") -> Response:
     """A form for who has no working link: an address, typed."""

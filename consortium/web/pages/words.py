@@ -28,6 +28,13 @@ _EN = {
     "letters": "{count} letters",
     "trail": "The trail",
     "log": "The public log",
+    "entry": "entry {index}",
+    "receipt": "Download a receipt of this trail",
+    "receipt_note": (
+        "Anybody can check it without asking us: trellis audit receipt FILE. It holds neither your "
+        "name nor your address. Whoever has it can show to {partner}, and to who runs Trellis, "
+        "which of the codes is yours."
+    ),
     "log_note": (
         "The log proves what was recorded, and who said it. It does not prove that what they said "
         "is true."
@@ -115,6 +122,13 @@ _ES = {
     "letters": "{count} cartas",
     "trail": "El recorrido (en inglés)",
     "log": "El registro público (en inglés)",
+    "entry": "anotación {index}",
+    "receipt": "Descargar un recibo de este recorrido",
+    "receipt_note": (
+        "Cualquiera puede comprobarlo sin preguntarnos: trellis audit receipt FILE. No contiene su "
+        "nombre ni su dirección. Quien lo tenga puede mostrar a {partner}, y a quien opera "
+        "Trellis, cuál de los códigos es el suyo."
+    ),
     "log_note": (
         "El registro prueba qué se anotó y quién lo dijo. No prueba que lo dicho sea verdad."
     ),

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from consortium.service import contribute, enrol, ghosts, look, show, withdraw
+from consortium.service import contribute, enrol, ghosts, look, show, trail, withdraw
 from consortium.service.errors import EntryMisfits, PartMissing
 from consortium.store import contributions, strays
 from consortium.store.artefacts import Artefacts
@@ -178,6 +178,19 @@ def get(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[
         raise Missing("this partner has no such contribution")
 
     return all_units.run("list", find)
+
+
+@router.get("/contributions/{id}/trail")
+def get_trail(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
+    """The way of one of the caller's own lists: who did what about it, all under one checkpoint."""
+    found = all_units.read("trail", lambda unit: trail.of_list(unit, caller, str(id), files))
+    return {
+        "own": [one.to_json() for one in found.own],
+        "campaigns": {
+            campaign: [one.to_json() for one in each] for campaign, each in found.campaigns.items()
+        },
+        "browsers": found.browsers,
+    }
 
 
 class Leaving(Signed):
