@@ -17,6 +17,7 @@ ProvenanceError
 ├── ForkRefused              evidence, or two checkpoints, from which no fork can be told
 ├── QuorumRefused            too few witnesses cosigned
 ├── StoryRefused             something happened that what came before does not allow
+│   └── NotOpened            a rule needs a fact that was not opened
 ├── AuditRefused             the public bytes of a log do not hold together; names the file
 ├── LogForked                a log signed two histories; carries the evidence
 ├── LogWentBack              a log shows fewer entries than it did; carries both checkpoints
@@ -98,6 +99,10 @@ class QuorumRefused(ProvenanceError):
 
 class StoryRefused(ProvenanceError):
     """Something happened that what came before it does not allow."""
+
+
+class NotOpened(StoryRefused):
+    """A rule needs a fact that its entry commits to and that nobody opened."""
 
 
 class AuditRefused(ProvenanceError):

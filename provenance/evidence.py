@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provenance.canonical import JSON, Opening, openings_from_json, openings_to_json
-from provenance.entry import opened
+from provenance.entry import opened, parse
 from provenance.errors import ReceiptRefused
 from provenance.quorum import Cosigned, Policy
 from provenance.receipt import check_receipt
@@ -59,6 +59,7 @@ class Checked:
         facts: the opened facts.
         index, size, root: its place, and the tree it was proved in.
         cosigned_at: when the quorum had seen that tree (see ``Cosigned.at``).
+        closed: names of facts that it commits to and that nobody opened here.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Checked:
     size: int
     root: bytes
     cosigned_at: datetime
+    closed: tuple[str, ...] = ()
 
 
 def check(
@@ -99,7 +101,13 @@ def check(
         size=here.size,
         root=here.root,
         cosigned_at=cosigned.at,
+        closed=closed_of(evidence.entry, found.facts) if partial else (),
     )
+
+
+def closed_of(entry: bytes, facts: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Names of what an entry commits to beside these facts."""
+    return tuple(sorted(set(parse(entry).commitments) - set(facts)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,24 +48,28 @@ class Walked:
         if self._grown.size in self._sizes:
             self._roots[self._grown.size] = self._grown.root()
 
-    def closed(self, entries: Sequence[Checked]) -> Closed:
+    def closed(self, entries: Sequence[Checked], trees: Mapping[int, bytes]) -> Closed:
         """Hold checked evidence against the log that was walked; return what it leaves closed.
+
+        Args:
+            entries, trees: as `provenance.story.gather` gives them. An entry that is opened in
+                part still counts as closed: what it says beside may be what a rule misses.
 
         Raises:
             StoryRefused: it was proved under a tree that is not the beginning of this log.
         """
-        for one in entries:
-            if one.size > self._grown.size:
+        for size, root in sorted(trees.items()):
+            if size > self._grown.size:
                 raise StoryRefused(
-                    f"entry {one.index} was proved in a log of {one.size} entries, this one has "
+                    f"something was proved in a log of {size} entries, this one has "
                     f"{self._grown.size}: it went back, or it is an older copy"
                 )
-            if self._roots[one.size] != one.root:
+            if self._roots[size] != root:
                 raise StoryRefused(
-                    f"entry {one.index} was proved in another tree of {one.size} entries: the log "
-                    "has forked; keep both, and let trellis audit diff say so"
+                    f"something was proved in another tree of {size} entries: the log has "
+                    "forked; keep both, and let trellis audit diff say so"
                 )
-        opened = {one.index for one in entries}
+        opened = {one.index for one in entries if not one.closed}
         found: dict[str, list[int]] = {}
         for index, kind in enumerate(self._kinds):
             if index not in opened:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from provenance.errors import StoryRefused
+from provenance.canonical import JSON
+from provenance.errors import NotOpened, StoryRefused
 from provenance.evidence import Checked
 from provenance.openings import Closed
 from provenance.people import People, Terms
@@ -62,16 +63,17 @@ def intent(telling: Telling, one: Checked) -> None:
     operators = telling.people.operators
     if operators is not None and one.actor not in operators:
         raise StoryRefused(f"campaign {campaign}: its intent is not signed by the operator")
-    sources = _sources(one)
-    needed = _within_terms(telling, one, sources)
+    telling.intents[campaign] = one
+    sources, open_before = _sources(one), len(telling.unshown)
+    needed = _needed(telling, one, sources)
     if needed < 1:
         raise StoryRefused(f"campaign {campaign}: nobody would have to approve")
     if telling.people.partners is None:
         _by_count(telling, one, len(sources), needed)
     else:
         _by_name(telling, one, sources, needed)
-    telling.intents[campaign] = one
-    telling.held["intent: signed agreement, enough approvals, every source's attestation"] += 1
+    if len(telling.unshown) == open_before:
+        telling.held["intent: signed agreement, enough approvals, every source's attestation"] += 1
 
 
 def dummy(telling: Telling, one: Checked) -> None:
@@ -82,7 +84,7 @@ def dummy(telling: Telling, one: Checked) -> None:
 
 
 def _sources(one: Checked) -> list[str]:
-    stated = one.facts.get("sources")
+    stated = fact(one, "sources")
     sources = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
     if not sources or not isinstance(stated, list) or len(set(sources)) != len(stated):
         campaign = text(one, "campaign")
@@ -90,37 +92,43 @@ def _sources(one: Checked) -> list[str]:
     return sources
 
 
-def _within_terms(telling: Telling, one: Checked, sources: Collection[str]) -> int:
+def _needed(telling: Telling, one: Checked, sources: Collection[str]) -> int:
     """Hold an intent against the agreement it names; return how many approvals it needs."""
-    campaign, named = text(one, "campaign"), text(one, "agreement")
+    about, named = f"campaign {text(one, 'campaign')}", text(one, "agreement")
     terms = telling.terms.get(named)
     if terms is None:
         telling.unshown.append(
-            f"campaign {campaign}: whether it lies within its agreement's dates, parties and size; "
+            f"{about}: whether it lies within its agreement's dates, parties and size; "
             f"the document {named[:16]} was not given"
         )
         return len(sources) if telling.approvals is None else telling.approvals
-    opens, closes = window(one)
-    if not terms.opens <= opens < closes <= terms.closes:
-        raise StoryRefused(f"campaign {campaign}: its window lies outside the agreement's dates")
-    if text(one, "race") != terms.race or not set(sources) <= set(terms.parties):
-        raise StoryRefused(f"campaign {campaign}: its race or a source is not the agreement's")
-    size = one.facts.get("size_class")
-    if type(size) is not int or size > terms.size_class:
-        raise StoryRefused(f"campaign {campaign}: its size class is above the agreement's")
-    known = telling.people.partners
-    if known is not None and any(known.get(id) != key for id, key in terms.parties.items()):
-        raise StoryRefused(
-            f"campaign {campaign}: the agreement's parties have other keys than you know"
-        )
+    try:
+        _within(telling, one, terms, sources)
+    except NotOpened as hidden:
+        telling.unshown.append(f"{about}: whether it lies within its agreement; {hidden}")
     missing = set(terms.parties.values()) - _signers(telling, one)
     if missing:
-        what = (
-            f"{len(missing)} of {len(terms.parties)} parties did not sign the agreement before it"
-        )
-        telling.lacks(f"campaign {campaign}", what, len(missing), ("agreement",), one)
-    telling.held["intent: within the agreement's dates, parties and size"] += 1
+        short = f"{len(missing)} of {len(terms.parties)} parties"
+        what = f"{short} did not sign the agreement before it"
+        telling.lacks(about, what, len(missing), ("agreement",), one)
     return len(sources) if terms.approvals is None else min(terms.approvals, len(sources))
+
+
+def _within(telling: Telling, one: Checked, terms: Terms, sources: Collection[str]) -> None:
+    about, known = f"campaign {text(one, 'campaign')}", telling.people.partners
+    if known is not None and any(known.get(id) != key for id, key in terms.parties.items()):
+        raise StoryRefused(f"{about}: the agreement's parties have other keys than you know")
+    if not set(sources) <= set(terms.parties):
+        raise StoryRefused(f"{about}: a source is no party of its agreement")
+    opens, closes = window(one)
+    if not terms.opens <= opens < closes <= terms.closes:
+        raise StoryRefused(f"{about}: its window lies outside the agreement's dates")
+    if text(one, "race") != terms.race:
+        raise StoryRefused(f"{about}: its race is not the agreement's")
+    size = fact(one, "size_class")
+    if type(size) is not int or size > terms.size_class:
+        raise StoryRefused(f"{about}: its size class is above the agreement's")
+    telling.held["intent: within the agreement's dates, parties and size"] += 1
 
 
 def _signers(telling: Telling, one: Checked) -> set[bytes]:
@@ -195,7 +203,7 @@ def opening(telling: Telling, one: Checked) -> None:
     if found is None:
         return
     about = f"campaign {text(one, 'campaign')}"
-    if any(one.facts.get(name) != found.facts.get(name) for name in ("digest", "root")):
+    if any(fact(one, name) != fact(found, name) for name in ("digest", "root")):
         raise StoryRefused(f"{about}: a custodian opened other rows than its intent names")
     opens, closes = window(found)
     if not opens - HOUR < one.at < closes:
@@ -219,9 +227,20 @@ def who(kind: str, facts: Mapping[str, str], entries: Iterable[Checked]) -> set[
     }
 
 
+def fact(one: Checked, name: str) -> JSON:
+    """A fact, None where the entry has none of that name.
+
+    Raises:
+        NotOpened: the entry has one, and nobody opened it.
+    """
+    if name in one.closed:
+        raise NotOpened(f"entry {one.index} ({one.kind}): its {name} was not opened")
+    return one.facts.get(name)
+
+
 def text(one: Checked, name: str) -> str:
-    """A fact that is text, or ``StoryRefused``."""
-    value = one.facts.get(name)
+    """A fact that is text, or as `fact`."""
+    value = fact(one, name)
     if not isinstance(value, str):
         raise StoryRefused(f"entry {one.index} ({one.kind}) does not say its {name}")
     return value

@@ -1,11 +1,11 @@
 """Replays evidence in log order: nothing is sent that was not agreed, approved and attested."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from provenance import rules
 from provenance.entry import DUMMY
-from provenance.errors import StoryRefused
+from provenance.errors import NotOpened, StoryRefused
 from provenance.evidence import Checked, Evidence, check
 from provenance.openings import Closed
 from provenance.people import People, Terms
@@ -91,17 +91,10 @@ def tell(
     telling = rules.Telling(people, by_digest, approvals, closed or Closed())
     totals = Totals()
     for one in entries:
-        match (one.kind, one.facts.get("kind")):
-            case (_, kind) if kind == DUMMY:
-                rules.dummy(telling, one)
-            case ("intent", _):
-                rules.intent(telling, one)
-            case ("sent", _):
-                totals.sent(telling, one)
-            case ("ledger", "opening"):
-                rules.opening(telling, one)
-            case ("ledger", "head"):
-                totals.head(telling, one)
+        try:
+            _judge(telling, totals, one)
+        except NotOpened as hidden:
+            telling.unshown.append(str(hidden))
         telling.said.append(one)
     totals.settle(telling)
     return Story(
@@ -112,24 +105,56 @@ def tell(
     )
 
 
+def _judge(telling: rules.Telling, totals: Totals, one: Checked) -> None:
+    match (one.kind, one.facts.get("kind")):
+        case (_, kind) if kind == DUMMY:
+            rules.dummy(telling, one)
+        case ("intent", _):
+            rules.intent(telling, one)
+        case ("sent", _):
+            totals.sent(telling, one)
+        case ("ledger", "opening"):
+            rules.opening(telling, one)
+        case ("ledger", "head"):
+            totals.head(telling, one)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Checked entries, each once and oldest first, and the root of every tree they stand in."""
+
+    entries: tuple[Checked, ...]
+    trees: dict[int, bytes]
+
+
 def in_order(evidences: Sequence[Evidence], policy: Policy) -> tuple[Checked, ...]:
-    """Check every piece; each entry once, oldest first.
+    """Check every piece, all of it opened; each entry once, oldest first; raises as `gather`."""
+    seen: dict[bytes, Cosigned] = {}
+    return gather((one.entry, check(one, policy, seen=seen)) for one in evidences).entries
+
+
+def gather(checked: Iterable[tuple[bytes, Checked]]) -> Gathered:
+    """Put checked entries in order; what several pieces open of one entry is put together.
+
+    Args:
+        checked: each with the entry's own bytes.
 
     Raises:
         StoryRefused: two histories side by side.
-        ProvenanceError: a piece of evidence does not hold.
     """
     found: dict[int, tuple[bytes, Checked]] = {}
-    roots: dict[int, bytes] = {}
-    seen: dict[bytes, Cosigned] = {}
-    for one in evidences:
-        checked = check(one, policy, seen=seen)
-        if roots.setdefault(checked.size, checked.root) != checked.root:
-            raise StoryRefused(f"two different trees of {checked.size} entries: the log forked")
-        entry, _ = found.setdefault(checked.index, (one.entry, checked))
-        if entry != one.entry:
-            raise StoryRefused(f"two different entries {checked.index}: the log has forked")
-    return tuple(found[index][1] for index in sorted(found))
+    trees: dict[int, bytes] = {}
+    for raw, one in checked:
+        if trees.setdefault(one.size, one.root) != one.root:
+            raise StoryRefused(f"two different trees of {one.size} entries: the log forked")
+        entry, known = found.setdefault(one.index, (raw, one))
+        if entry != raw:
+            raise StoryRefused(f"two different entries {one.index}: the log has forked")
+        if known.closed:
+            both = tuple(name for name in known.closed if name in one.closed)
+            facts = {**known.facts, **one.facts}
+            found[one.index] = raw, replace(known, facts=facts, closed=both)
+    return Gathered(tuple(found[index][1] for index in sorted(found)), trees)
 
 
 def _line(one: Checked) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from provenance.errors import StoryRefused
 from provenance.evidence import Checked
-from provenance.rules import Telling, by_custodian, of_intent, text
+from provenance.rules import Telling, by_custodian, fact, of_intent, text
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Totals:
         mailers, campaign = telling.people.mailers, text(one, "campaign")
         if mailers is not None and one.actor not in mailers:
             raise StoryRefused(f"campaign {campaign}: its end is not signed by the mail machine")
-        letters = _count(one, "letters") if "letters" in one.facts else None
+        letters = _count(one, "letters") if "letters" in (*one.facts, *one.closed) else None
         if campaign in self.mailed and self.mailed[campaign][1] != letters:
             raise StoryRefused(f"campaign {campaign}: the mail machine states two numbers")
         self.mailed[campaign] = (one, letters)
@@ -111,7 +111,7 @@ class Totals:
 
 
 def _count(one: Checked, name: str) -> int:
-    value = one.facts.get(name)
+    value = fact(one, name)
     if type(value) is not int or value < 0:
         raise StoryRefused(f"entry {one.index} ({one.kind}) does not say its {name}")
     return value

@@ -66,14 +66,15 @@ def verify(
     told = None
     try:
         given = read_given(openings, agreements, None if invite is None else read_json(invite))
-        entries = given.check(needed_policy(policy))
-        walked = Walked({one.size for one in entries})
+        gathered = given.check(needed_policy(policy))
+        walked = Walked(gathered.trees)
         with opened(log) as source:
             report = audit(
                 source, needed_policy(policy), old=kept, each=walked.add if openings else None
             )
         if openings:
-            told = replay_given(given, entries, walked.closed(entries))
+            closed = walked.closed(gathered.entries, gathered.trees)
+            told = replay_given(given, gathered.entries, closed)
     except AuditRefused as refused:
         fail(as_json, str(refused), file=refused.file)
     except ProvenanceError as refused:

@@ -15,11 +15,11 @@ from policies import agreement as agreements
 from policies.errors import AgreementRefused
 from provenance.canonical import JSON
 from provenance.errors import StoryRefused
-from provenance.evidence import Checked, Evidence, read_file
+from provenance.evidence import Checked, Evidence, check, read_file
 from provenance.openings import Closed
 from provenance.people import People, Terms, browsers
-from provenance.quorum import Policy
-from provenance.story import Story, in_order, tell
+from provenance.quorum import Cosigned, Policy
+from provenance.story import Gathered, Story, gather, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,16 @@ class Given:
     trusted: bool
     statements: Mapping[str, bytes]
 
-    def check(self, policy: Policy) -> tuple[Checked, ...]:
-        """Check each piece by itself; oldest first.
+    def check(self, policy: Policy) -> Gathered:
+        """Check each piece by itself; an entry may be opened in part.
 
         Raises:
             ProvenanceError: a piece does not hold.
         """
-        return in_order(self.evidences, policy)
+        seen: dict[bytes, Cosigned] = {}
+        return gather(
+            (one.entry, check(one, policy, partial=True, seen=seen)) for one in self.evidences
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,11 @@ def _key_statements(
     entries: Sequence[Checked], publics: Mapping[str, bytes], closed: Closed
 ) -> tuple[list[tuple[str, int]], list[str]]:
     """Custodians' keys: points that fit, all signatures, each version after the one before."""
-    stated = [one for one in entries if (one.kind, one.facts.get("kind")) == ("key", "statement")]
+    stated = [
+        one
+        for one in entries
+        if (one.kind, one.facts.get("kind")) == ("key", "statement") and not one.closed
+    ]
     if not stated or not publics:
         return [], ["Key statements: custodians' keys are in the invite"] if stated else []
     known: dict[tuple[str, int], Statement] = {}

@@ -9,9 +9,10 @@ import pytest
 
 from provenance.entry import BROWSER_KEY, Drafted
 from provenance.errors import StoryRefused
+from provenance.evidence import Checked, check
 from provenance.openings import Closed, Walked
 from provenance.people import People, Terms, browsers
-from provenance.story import Story, in_order, tell
+from provenance.story import Story, gather, in_order, tell
 from tests.fakes.actors import NOON, POLICY, made, private, public
 from tests.fakes.stories import ACTORS, BOTH, A, D, R, approve, attest, intent, logged, sign
 
@@ -201,18 +202,65 @@ def test_totals_that_nothing_can_be_compared_with_are_said_to_be_unchecked() -> 
 
 def test_openings_belong_to_the_log_that_was_walked_or_are_refused() -> None:
     entries = in_order(logged(OPENED)[:4], POLICY)
+    trees = {entries[0].size: entries[0].root}
 
     def walked(drafts: Sequence[Drafted]) -> Walked:
-        made = Walked({one.size for one in entries})
+        made = Walked(trees)
         for one in drafts:
             made.add(one.entry, "ledger" if one in OPENED[7:] else "approval")
         return made
 
-    closed_now = walked(OPENED).closed(entries)
+    closed_now = walked(OPENED).closed(entries, trees)
     assert closed_now.counts() == {"approval": 3, "ledger": 2}
     assert closed_now.before(("approval", "ledger"), 8) == 4
-    assert walked([*OPENED, closed()]).closed(entries).counts()["approval"] == 4
+    assert walked([*OPENED, closed()]).closed(entries, trees).counts()["approval"] == 4
     with pytest.raises(StoryRefused, match="went back"):
-        walked(OPENED[:-1]).closed(entries)
+        walked(OPENED[:-1]).closed(entries, trees)
     with pytest.raises(StoryRefused, match="forked"):
-        walked([*OPENED[:-1], opening("c3")]).closed(entries)
+        walked([*OPENED[:-1], opening("c3")]).closed(entries, trees)
+
+
+def opened_in_part(
+    drafts: Sequence[Drafted], place: int, *names: str
+) -> list[tuple[bytes, Checked]]:
+    """All opened, but of one entry only these facts."""
+    found = logged(drafts)
+    one = found[place]
+    kept = {name: one.openings[name] for name in ("actor", "kind", *names)}
+    found[place] = replace(one, openings=kept)
+    return [(each.entry, check(each, POLICY, partial=True)) for each in found]
+
+
+def test_a_fact_that_stays_closed_leaves_its_rule_open_and_the_others_are_held() -> None:
+    shown = ("campaign", "digest", "root", "agreement", "sources")
+    pieces = opened_in_part(OPENED, 6, *shown)
+    entries = gather(pieces).entries
+    assert entries[6].closed == ("closes", "opens", "race", "size_class")
+    story = tell(entries, PEOPLE, terms=[TERMS])
+    assert len([line for line in story.unshown if "was not opened" in line]) == 3
+    assert "intent: within the agreement's dates, parties and size" not in dict(story.held)
+    late = [*BEFORE, intent(**{**WINDOW, "closes": "2027-12-22T00:00:00Z"})]
+    tell(gather(opened_in_part(late, 6, *shown)).entries, PEOPLE, terms=[TERMS])
+    short = [*BEFORE[:3], *BEFORE[4:], intent(**WINDOW)]
+    with pytest.raises(StoryRefused, match="1 approvals"):
+        tell(gather(opened_in_part(short, 5, *shown)).entries, PEOPLE, terms=[TERMS])
+
+
+def test_what_several_receipts_open_of_one_entry_is_put_together() -> None:
+    first = opened_in_part(OPENED, 6, "campaign", "digest", "root", "agreement", "sources")
+    second = opened_in_part(OPENED, 6, "opens", "closes", "size_class", "race")
+    entries = gather([*first, *second]).entries
+    assert entries[6].closed == ()
+    assert tell(entries, PEOPLE, terms=[TERMS]).unshown == ()
+
+
+def test_every_tree_that_anything_was_proved_in_is_compared_with_the_log() -> None:
+    one, later = logged(OPENED[:8]), logged(OPENED)
+    both = [(each.entry, check(each, POLICY)) for each in (later[0], one[0])]
+    gathered = gather(both)
+    assert (len(gathered.entries), sorted(gathered.trees)) == (1, [8, 9])
+    walked = Walked(gathered.trees)
+    for each in [*OPENED[:7], made("c1", "ledger", kind="x"), OPENED[8]]:
+        walked.add(each.entry, "x")
+    with pytest.raises(StoryRefused, match="another tree of 8"):
+        walked.closed(gathered.entries, gathered.trees)
