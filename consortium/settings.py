@@ -26,6 +26,16 @@ class Settings(BaseSettings):
         "", description="Where immutable files live; empty: a folder in the home; s3://... works."
     )
     log_dir: Path = Field(Path("log"), description="Folder of the public log, servable as it is.")
+    log_store: str = Field(
+        "",
+        description="Where the log's files live; empty: its folder; s3://bucket/prefix, with the"
+        " staging files beside it under prefix.staging.",
+    )
+    log_lock: Path | None = Field(
+        None,
+        description="File of a lock of the log's own, which no backup of the database takes back;"
+        " none: the database. Chosen once: a log starts with no other lock than its last.",
+    )
     public_url: str = Field(
         "https://127.0.0.1:8443", description="Prefix of links in letters; https (RFC 8058)."
     )
@@ -87,7 +97,7 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
 
-    @field_validator("smtp_log", "smtp_login", mode="before")
+    @field_validator("smtp_log", "smtp_login", "log_lock", mode="before")
     @classmethod
     def _no_file(cls, given: object) -> object:
         return given or None

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from consortium import clock as clocks
-from consortium import witness_client
+from consortium import places, witness_client
 from consortium.service.cover import Cover
 from consortium.service.enter import Pen
 from consortium.service.match import Bench, MatchKeys
@@ -23,9 +23,11 @@ from consortium.store import epochs, texts
 from consortium.store.artefacts import Artefacts, artefacts
 from consortium.store.errors import Missing
 from consortium.store.log import SqlLock
+from consortium.store.log_files import S3Backend
+from consortium.store.log_lock import SqliteLock
 from consortium.store.schema import migrate
 from consortium.store.unit import Units, engine
-from provenance.backend import FolderBackend
+from provenance.backend import Backend, FolderBackend
 from provenance.note import Signer
 from provenance.quorum import Policy
 from provenance.sequencer import Sequencer
@@ -131,9 +133,19 @@ class Process:
         return artefacts(self.settings.artefacts_url())
 
     @cached_property
-    def log_files(self) -> FolderBackend:
+    def log_files(self) -> Backend:
         """The public log's files; staging lies in the operator's home, beside nothing public."""
+        if self.settings.log_store:
+            return S3Backend(self.settings.log_store)
         return FolderBackend(self.settings.log_dir, self.settings.home / "staging")
+
+    def log_lock(self) -> SqlLock | SqliteLock:
+        """The lock on which the log turns, and this process's lease of it."""
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        dead = places.succeed(self.settings.home / "worker.lock", name)
+        if self.settings.log_lock is None:
+            return SqlLock(self.units, name, dead=dead)
+        return SqliteLock(self.settings.log_lock, name, self.clock, dead=dead)
 
     def invite(self) -> dict[str, object]:
         """The public facts of the installation."""
@@ -156,12 +168,14 @@ class Process:
         """The one writer of the log; only the worker asks for it."""
         invite = self.invite()
         signer = Signer.from_seed(str(invite["origin"]), read_key(self.settings.home / "log.key"))
+        lock = self.log_lock()
         made = Sequencer(
             self.log_files,
-            SqlLock(self.units),
+            lock,
             signer,
             self.asker.policy,
             self.asker,
+            lock,
         )
         made.recover()
         return made

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from consortium.service import show, thaw
+from consortium.service import halted, show, thaw
 from consortium.store import campaigns, log, races, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process
@@ -32,12 +32,14 @@ class Standing:
     frozen: list[str]
     uncosigned: int = 0
     missing: list[str] = field(default_factory=list)
+    halted: str = ""
 
     def lines(self) -> list[str]:
         """For a person: what stands, who is missing, what that stops."""
         at = f"{self.published:%Y-%m-%d %H:%M:%S} UTC" if self.published else "never"
         return [
             f"log: {self.log_size:,} entries, last cosigned {at}; {self.promised:,} promised",
+            *([f"NOTHING IS PUBLISHED OR SENT: {self.halted}"] if self.halted else []),
             _roll("witnesses", self.witnesses, self.quorum, "nothing is published or sent"),
             *(
                 [f"{self.uncosigned:,} entries are written and wait for a quorum of witnesses:"]
@@ -67,7 +69,7 @@ def _roll(name: str, answering: dict[str, bool], needed: int, else_: str) -> str
 def standing(process: Process) -> Standing:
     """Look at the log, ask who is there, and say what waits."""
 
-    def read(unit: Unit) -> tuple[Any, show.LogView, int, dict[str, str], list[str]]:
+    def read(unit: Unit) -> tuple[Any, show.LogView, int, dict[str, str], list[str], str]:
         waiting = {
             one.id: one.waiting_for or f"nothing, it is {one.state}"
             for one in campaigns.listed(unit, states=OPEN)
@@ -75,9 +77,10 @@ def standing(process: Process) -> Standing:
         head = show.log_head(unit, process.log_files)
         invite = json.loads(texts.get(unit, "invite"))
         cold = thaw.frozen(unit, races.first(unit).id)
-        return invite, head, len(log.pending(unit, MOST)), waiting, cold
+        why = halted.halted(unit)
+        return invite, head, len(log.pending(unit, MOST)), waiting, cold, why
 
-    invite, head, promised, waiting, cold = process.units.run("status", read)
+    invite, head, promised, waiting, cold, why = process.units.run("status", read)
     return Standing(
         log_size=head.size,
         published=head.published,
@@ -90,6 +93,7 @@ def standing(process: Process) -> Standing:
         frozen=cold,
         uncosigned=head.waits.entries if head.waits else 0,
         missing=list(head.waits.missing) if head.waits else [],
+        halted=why,
     )
 
 

@@ -1,6 +1,5 @@
 """Release, open, render and send one slice. The only module that may import mailer.unseal."""
 
-import fcntl
 import os
 import secrets
 import traceback
@@ -15,6 +14,7 @@ from typing import Any
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium import places
 from consortium.custodians import (
     CustodianAddress,
     CustodianLied,
@@ -274,32 +274,9 @@ def login(path: Path) -> Login:
     return Login(name, password)
 
 
-_kept: list[int] = []
-
-
 def succeed(home: Path, name: str) -> frozenset[str]:
-    """Take the one place for a mailer in this home; the names of those who surely left it.
-
-    The operating system drops the lock with its process, however that ends, so whoever gets the
-    lock knows that every earlier holder is dead and need not wait for their leases to run out. A
-    second mailer in the same home gets no lock, and waits for leases like one on another host.
-    """
-    handle = os.open(home / "mailer.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return frozenset()
-    here = os.fstat(handle)
-    place = f"{here.st_dev}:{here.st_ino}"
-    words = os.pread(handle, 4096, 0).decode("ascii", "replace").split()
-    # A copied home brings the names of mailers that may be alive elsewhere: they do not count.
-    earlier = words[1:] if words[:1] == [place] else []
-    kept = [*earlier[-20:], name]
-    os.pwrite(handle, " ".join([place, *kept, ""]).encode(), 0)
-    os.fsync(handle)
-    _kept.append(handle)  # held until this process ends
-    return frozenset(earlier)
+    """Take the one place for a mailer in this home; the names of those who surely left it."""
+    return places.succeed(home / "mailer.lock", name)
 
 
 @cache

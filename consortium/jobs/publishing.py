@@ -1,8 +1,12 @@
 """Sequence pending entries; gather cosignatures."""
 
-from consortium.jobs import relay
+import contextlib
+from collections.abc import Iterator
+
+from consortium.jobs import relay, working
 from consortium.jobs.celery import app, process
-from consortium.service import absence, anchor, publish
+from consortium.service import absence, anchor, halted, publish
+from provenance.errors import LockLost, RecoveryRefused, Stopped
 
 REFRESH_SECONDS = 1200.0
 """Custodians want a checkpoint cosigned within the hour, however seldom the log is published."""
@@ -16,16 +20,30 @@ def every(seconds: float, cover: int) -> float:
     return min(seconds, LOOK_SECONDS) if cover else seconds
 
 
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """End this worker once the log's writer has stopped: only a new process may look again."""
+    try:
+        yield
+    except (LockLost, RecoveryRefused, Stopped) as why:
+        working.end(f"publishing: {why}")
+        with contextlib.suppress(Exception):  # the database may be what failed
+            halted.note(process().units, str(why))
+    else:
+        halted.note(process().units, "")
+
+
 @app.task(name="publish")  # type: ignore[untyped-decorator]
 def run() -> None:
     """Publish what is pending. Delivered at least once; publishing is repeatable."""
     here = process()
     now = here.clock()
-    if here.units.read("publish-due", lambda unit: publish.due(unit, here.cover, now)):
-        # Once an interval: more heads than that would tell how often somebody looked.
-        here.units.run("anchor", lambda unit: anchor.anchor(unit, here.operator_pen, now=now))
-    publish.publish(here.units, here.sequencer, here.clock, here.cover)
-    absence.note(here.units, here.sequencer, here.asker.missing, now)
+    with writing():
+        if here.units.read("publish-due", lambda unit: publish.due(unit, here.cover, now)):
+            # Once an interval: more heads than that would tell how often somebody looked.
+            here.units.run("anchor", lambda unit: anchor.anchor(unit, here.operator_pen, now=now))
+        publish.publish(here.units, here.sequencer, here.clock, here.cover)
+        absence.note(here.units, here.sequencer, here.asker.missing, now)
     relay.answered("publish")
 
 
@@ -33,6 +51,7 @@ def run() -> None:
 def refresh() -> None:
     """Have the published head cosigned anew; nothing that is pending gets in. Repeatable."""
     here = process()
-    publish.refresh(here.sequencer, here.clock)
-    absence.note(here.units, here.sequencer, here.asker.missing, here.clock())
+    with writing():
+        publish.refresh(here.sequencer, here.clock)
+        absence.note(here.units, here.sequencer, here.asker.missing, here.clock())
     relay.answered("refresh")

@@ -9,6 +9,17 @@ from celery.worker import state
 from consortium.jobs import relay
 from consortium.jobs.celery import app
 
+ENDED = 3
+"""What a worker ends with that a task wanted to end."""
+_ended: list[str] = []
+
+
+def end(why: str) -> None:
+    """Have this worker end after the task in hand, and not as one that was asked to."""
+    print(why, flush=True)  # noqa: T201
+    _ended.append(why)
+    state.should_stop = ENDED
+
 
 def work(queues: str, every: Mapping[str, float], *, relays: bool) -> int:
     """Work until a signal comes.
@@ -44,7 +55,9 @@ def work(queues: str, every: Mapping[str, float], *, relays: bool) -> int:
             f"--hostname={queues.replace(',', '-')}@trellis",
         ]
     )
-    asked = any(flag is not None for flag in (state.should_stop, state.should_terminate))
+    asked = not _ended and any(
+        flag is not None for flag in (state.should_stop, state.should_terminate)
+    )
     code = begun[-1].exitcode if begun else None
     if asked and not code:
         return 0

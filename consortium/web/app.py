@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from consortium.web import limits, pages, problems, routes, security
-from consortium.web.log_files import LogFiles
+from consortium.web.log_files import BucketFiles, LogFiles
 
 
 def create_app(process: Any) -> FastAPI:
@@ -25,7 +25,13 @@ def create_app(process: Any) -> FastAPI:
     app.include_router(routes.router())
     for router in pages.routers():
         app.include_router(router)
-    app.mount("/log", LogFiles(directory=process.settings.log_dir, check_dir=False), name="log")
+    folder = process.settings.log_dir
+    files = (
+        BucketFiles(process.log_files, folder)
+        if process.settings.log_store
+        else LogFiles(directory=folder, check_dir=False)
+    )
+    app.mount("/log", files, name="log")
     app.add_middleware(limits.Bodies)
     app.add_middleware(security.Headers)
     return app

@@ -4,10 +4,13 @@ import gzip
 from functools import lru_cache
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from provenance.backend import CHECKPOINT, Backend
 
 CHECKPOINT_SECONDS = 2
 A_YEAR = 31_536_000
@@ -42,6 +45,25 @@ class LogFiles(StaticFiles):
             return None
         packed = _gzipped(full, found.st_mtime_ns, found.st_size)
         return Response(packed, headers={"Content-Encoding": "gzip"})
+
+
+class BucketFiles(LogFiles):
+    """The same from wherever a backend keeps it; what lies beside the tree stays in the folder."""
+
+    def __init__(self, backend: Backend, directory: Path) -> None:
+        super().__init__(directory=directory, check_dir=False)
+        self._backend = backend
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve one file."""
+        if path != CHECKPOINT and not path.startswith("tile/"):
+            return await super().get_response(path, scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405)
+        found = await run_in_threadpool(self._backend.read, path)
+        if found is None:
+            raise HTTPException(404, headers={"Cache-Control": "no-store"})
+        return Response(b"" if scope["method"] == "HEAD" else found, headers=headers(path))
 
 
 def headers(path: str) -> dict[str, str]:

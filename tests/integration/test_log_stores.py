@@ -10,13 +10,19 @@ from uuid import uuid4
 
 import fsspec
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from consortium.clock import Standing
-from consortium.store.log import LOG_LEASE
-from consortium.store.log_files import RemoteFailed, S3Backend
+from consortium.settings import Settings
+from consortium.store.log import LOG_LEASE, SqlLock
+from consortium.store.log_files import NOTE, TILE, RemoteFailed, S3Backend
 from consortium.store.log_lock import SqliteLock
+from consortium.web.log_files import BucketFiles
+from consortium.wiring import Process
 from provenance.audit import audit
-from provenance.backend import Backend, Lock
+from provenance.backend import Backend, FolderBackend, Lock
 from provenance.errors import LockLost, RecoveryRefused, Stopped, WriterElsewhere
 from provenance.sequencer import Sequencer
 from tests.fakes.actors import LOG, NOON, POLICY, made, trusting
@@ -195,3 +201,44 @@ def test_what_another_had_staged_is_swept_only_when_it_can_be_committed_no_more(
         opened(remote(), Paused(path, "first", clock)).append(ENTRIES[3:5], NOON)
     third = opened(remote(), SqliteLock(path, "third", clock))
     assert third.recover().size == 3
+
+
+def test_the_web_app_hands_out_a_log_that_lies_in_a_bucket(
+    remote: Callable[[], S3Backend], tmp_path: Path
+) -> None:
+    backend = remote()
+    backend.put("tile/0/000.p/1", b"hash")
+    backend.publish(b"note", None)
+    (tmp_path / "policy").write_bytes(b"words")
+    app = Starlette(routes=[Mount("/log", BucketFiles(backend, tmp_path))])
+    client = TestClient(app)
+    tile = client.get("/log/tile/0/000.p/1")
+    assert (tile.content, tile.headers["cache-control"]) == (b"hash", TILE["CacheControl"])
+    note = client.get("/log/checkpoint")
+    assert (note.content, note.headers["content-type"]) == (b"note", NOTE["ContentType"])
+    assert client.head("/log/checkpoint").content == b""
+    gone = client.get("/log/tile/0/000")
+    assert (gone.status_code, gone.headers["cache-control"]) == (404, "no-store")
+    assert client.get("/log/policy").content == b"words"
+    assert client.post("/log/checkpoint").status_code == 405
+    assert client.get("/log/../log.staging/1").status_code == 404
+
+
+def test_settings_choose_where_the_log_and_its_lock_are(
+    bucket: str, s3: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", str(s3["key"]))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", str(s3["secret"]))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", str(s3["endpoint_url"]))
+    chosen = Settings(home=tmp_path, log_store=f"s3://{bucket}/log", log_lock=tmp_path / "lock")
+    process = Process(chosen)
+    process.log_files.publish(b"note", None)
+    assert S3Backend(f"s3://{bucket}/log", s3).read("checkpoint") == b"note"
+    lock = process.log_lock()
+    assert isinstance(lock, SqliteLock)
+    lock.hold("log.example/a")
+    lock.swap("log.example/a", None, b"one")
+    assert (tmp_path / "lock").exists()
+    plain = Process(Settings(home=tmp_path, log_dir=tmp_path / "log"))
+    assert isinstance(plain.log_files, FolderBackend)
+    assert isinstance(plain.log_lock(), SqlLock)

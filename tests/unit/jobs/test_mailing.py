@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
+from consortium import places
 from consortium.cli.operator import command
 from consortium.jobs import mailing
 from consortium.settings import Settings
@@ -77,7 +78,7 @@ def test_the_transport_is_given_what_the_settings_say(
     )
     monkeypatch.setattr(mailing, "process", lambda: nothing)
     monkeypatch.setattr(mailing, "SmtpTransport", lambda server: server)
-    monkeypatch.setattr(mailing, "_kept", [])
+    monkeypatch.setattr(places, "_kept", [])
     server: Any = mailing.office.__wrapped__().transport()
     assert (server.host, server.port, server.tls) == ("smtp.example.org", 465, tls)
     assert (server.login.name, server.login.password) == ("us", "a word: with colons")

@@ -5,20 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from celery.worker import state
 
 from consortium.cli import operator
-from consortium.jobs import publishing, relay
+from consortium.jobs import publishing, relay, working
 from consortium.jobs.celery import QUEUES
-from consortium.service import publish
+from consortium.service import halted, publish
 from consortium.store import log
 from consortium.store.log import SqlLock
+from consortium.wiring import pen
+from provenance.backend import Disk
 from provenance.note import parse_note
 from provenance.sequencer import ProofFor, Sequencer
 from provenance.witness import cosign
 from tests.databases import clock, sqlite_template, sqlite_units
-from tests.fakes.actors import LOG, POLICY, WITNESSES
+from tests.fakes.actors import LOG, POLICY, WITNESSES, trusting
 from tests.fakes.server import Server, server
 
 __all__ = ["clock", "server", "sqlite_template", "sqlite_units"]
@@ -70,3 +74,46 @@ def test_the_worker_asks_for_it_well_within_the_hour(
     celery.process.cache_clear()
     assert rung == {"publish": 60.0, "broom": 3600.0, "match": 86400.0, "refresh": 1200.0}
     assert set(rung) <= set(QUEUES)
+
+
+@pytest.mark.parametrize("task", [publishing.run, publishing.refresh], ids=["publish", "refresh"])
+def test_a_worker_whose_log_has_stopped_ends_and_status_says_why_until_it_is_written_again(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: Any,
+) -> None:
+    class Sick(Disk):
+        def sync(self, path: Path) -> None:
+            raise OSError(5, "Input/output error", str(path))
+
+    lock = SqlLock(server.units, "here-1")
+    well = Sequencer(server.backend, lock, LOG, POLICY, trusting(), lock)
+    sick = Sequencer(server.backend, lock, LOG, POLICY, trusting(), lock)
+    server.sign_agreement(["union"])
+    publish.publish(server.units, well, server.clock)
+    monkeypatch.setattr(server.backend, "_disk", Sick())
+    here = SimpleNamespace(
+        units=server.units,
+        sequencer=sick,
+        clock=server.clock,
+        cover=None,
+        asker=SimpleNamespace(missing=[]),
+        operator_pen=pen("operator", bytes(32)),
+    )
+    monkeypatch.setattr(publishing, "process", lambda: here)
+    monkeypatch.setattr(state, "should_stop", None)
+    monkeypatch.setattr(working, "_ended", [])
+    server.sign_agreement(["parks"])
+    task.run()
+    assert state.should_stop == working.ENDED
+    said = server.units.read("halted", halted.halted)
+    assert "could not be made durable (Input/output error)" in said
+    assert "Start the worker again" in said
+    assert said in capsys.readouterr().out
+    monkeypatch.setattr(server.backend, "_disk", Disk())
+    task.run()
+    assert "has stopped" in server.units.read("halted", halted.halted), "not by itself"
+    here.sequencer = well
+    task.run()
+    assert server.units.read("halted", halted.halted) == ""
