@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from provenance.canonical import JSON
 from provenance.entry import BROWSER_KEY, Opened, opened, parse
 from provenance.errors import InclusionRefused, SignatureRefused, StoryRefused
-from provenance.evidence import Evidence
+from provenance.evidence import Checked, Evidence, closed_of
 from provenance.merkle import leaf_hash, node_hash
 from provenance.quorum import Cosigned, Policy
 from provenance.row_receipt import Browser, Member, RowReceipt, join
@@ -149,6 +149,19 @@ def check_row_receipt(
     if story.left:
         raise StoryRefused(f"entry {story.left[0].index} has nothing to do with this row")
     return _proven(story, receipt, cosigned)
+
+
+def entries_of(receipt: RowReceipt, proven: Proven) -> list[tuple[bytes, Checked]]:
+    """A checked receipt's entries with their own bytes, as `provenance.story.gather` takes them."""
+    tree, at = proven.cosigned.checkpoint, proven.cosigned.at
+    found = []
+    for step, placed in zip(receipt.steps, proven.steps, strict=True):
+        said, closed = placed.said, closed_of(step.entry, placed.said.facts)
+        checked = Checked(
+            said.kind, said.at, said.actor, said.facts, step.index, tree.size, tree.root, at, closed
+        )
+        found.append((step.entry, checked))
+    return found
 
 
 class _Story:

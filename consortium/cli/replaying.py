@@ -19,6 +19,8 @@ from provenance.evidence import Checked, Evidence, check, read_file
 from provenance.openings import Closed
 from provenance.people import People, Terms, browsers
 from provenance.quorum import Cosigned, Policy
+from provenance.row_receipt import RowReceipt, is_row_receipt
+from provenance.row_story import check_row_receipt, entries_of
 from provenance.story import Gathered, Story, gather, tell
 
 
@@ -33,6 +35,7 @@ class Given:
     """
 
     evidences: tuple[Evidence, ...]
+    rows: tuple[RowReceipt, ...]
     terms: tuple[Terms, ...]
     people: People
     trusted: bool
@@ -45,9 +48,10 @@ class Given:
             ProvenanceError: a piece does not hold.
         """
         seen: dict[bytes, Cosigned] = {}
-        return gather(
-            (one.entry, check(one, policy, partial=True, seen=seen)) for one in self.evidences
-        )
+        found = [(one.entry, check(one, policy, partial=True, seen=seen)) for one in self.evidences]
+        for row in self.rows:
+            found += entries_of(row, check_row_receipt(row, policy))
+        return gather(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +92,51 @@ def read_given(
         click.ClickException: a file cannot be read as what it should be.
     """
     evidences: list[Evidence] = []
+    rows: list[RowReceipt] = []
     actors: dict[str, bytes] = {}
     vouched: list[JSON] = []
     for path in _files(openings):
-        try:
-            read = read_file(json.loads(path.read_bytes()))
-        except ValueError as refused:
-            raise click.ClickException(f"{path} is no receipt: {refused}") from refused
-        for name, public in read.actors.items():
+        raw = path.read_bytes()
+        named = _row(raw, rows, vouched) if is_row_receipt(raw) else _file(path, evidences, vouched)
+        for name, public in named.items():
             if actors.setdefault(name, public) != public:
                 raise StoryRefused(f"{path}: {name} has another key here than in another file")
-        evidences += read.evidences
-        vouched += read.browser_keys
     people = _people(invite, actors, vouched)
     terms = tuple(_terms(path) for path in documents)
-    return Given(tuple(evidences), terms, people, invite is not None, _statements(invite))
+    return Given(
+        tuple(evidences), tuple(rows), terms, people, invite is not None, _statements(invite)
+    )
+
+
+def _file(path: Path, evidences: list[Evidence], vouched: list[JSON]) -> dict[str, bytes]:
+    """Take a receipt in; return who is who in it."""
+    try:
+        read = read_file(json.loads(path.read_bytes()))
+    except ValueError as refused:
+        raise click.ClickException(f"{path} is no receipt: {refused}") from refused
+    evidences += read.evidences
+    vouched += read.browser_keys
+    return read.actors
+
+
+def _row(raw: bytes, rows: list[RowReceipt], vouched: list[JSON]) -> dict[str, bytes]:
+    """Take a row receipt in; return who is who in it."""
+    read = RowReceipt.from_bytes(raw)
+    rows.append(read)
+    vouched += [
+        {"partner": one.partner, "public": one.public.hex(), "signature": one.signature.hex()}
+        for one in read.browsers
+    ]
+    return read.actors
 
 
 def _files(openings: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for one in openings:
-        found += sorted(one.rglob("*receipt.json")) if one.is_dir() else [one]
+        names = ("*receipt.json", "*.receipt")
+        found += sorted(p for name in names for p in one.rglob(name)) if one.is_dir() else [one]
     if openings and not found:
-        raise click.ClickException("no receipt (*receipt.json) is in these folders")
+        raise click.ClickException("no receipt (*receipt.json, *.receipt) is in these folders")
     return found
 
 

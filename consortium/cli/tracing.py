@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from provenance.evidence import Checked, read_file
 from provenance.people import People, browsers
 from provenance.quorum import Policy
 from provenance.receipt import parse_receipt
+from provenance.row_receipt import RowReceipt, is_row_receipt
+from provenance.row_story import check_row_receipt, entries_of
 from provenance.story import in_order, tell
 
 WORDS: Mapping[tuple[str, str], str] = {
@@ -53,6 +56,23 @@ WORDS: Mapping[tuple[str, str], str] = {
 """By type and kind; in braces the facts. Whatever is not here is told by its type alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a file tells: its entries, how each is proved, and what it leaves open.
+
+    Attributes:
+        proofs: by index, the tlog-proof of one entry; empty where one proof is of all of them.
+        shared: how many hashes prove all entries at once, 0 where each has its own.
+        names: who is who, as the file says.
+    """
+
+    entries: tuple[Checked, ...]
+    proofs: Mapping[int, str]
+    shared: int
+    names: Mapping[bytes, str]
+    open: tuple[str, ...]
+
+
 @click.command()
 @click.argument("file", type=FILE)
 @whose_keys
@@ -60,26 +80,51 @@ WORDS: Mapping[tuple[str, str], str] = {
 def trace(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
     """Tell what a receipt shows, step by step in the order of the log, each with its proof."""
     try:
-        read = read_file(json.loads(file.read_bytes()))
-        believed = policy or read.policy
-        if believed is None or not read.evidences:
-            raise PolicyRefused("there is no evidence in it, or no keys: give --vkey or --invite")
-        entries = in_order(read.evidences, believed)
+        raw = file.read_bytes()
+        told = _of_row(raw, policy) if is_row_receipt(raw) else _of_file(raw, policy)
     except (ProvenanceError, ValueError) as refused:
         fail(as_json, f"{file}: {refused}", file=str(file))
+    names = told.names if invite is None else _names(read_json(invite))
+    if as_json:
+        steps = [_json(one, names, told.proofs.get(one.index)) for one in told.entries]
+        whose = "from the file itself" if policy is None else "yours"
+        show_json({"ok": True, "keys": whose, "steps": steps, "open": list(told.open)})
+        return
+    for number, one in enumerate(told.entries, 1):
+        click.echo(f"{number}. {one.at:%Y-%m-%d %H}h  {sentence(one, names)}")
+        click.echo(f"   Proof: entry {one.index}, signed by its actor; {_proved(one, told)}.")
+    click.echo("\nNot shown:")
+    if policy is None:
+        click.echo("  - Whose keys these are: they came with the file. Give --invite or --vkey.")
+    for line in told.open:
+        click.echo(f"  - {line}")
+
+
+def _of_file(raw: bytes, policy: Policy | None) -> Told:
+    """Evidence as tools keep it: each entry with a proof of its own."""
+    read = read_file(json.loads(raw))
+    believed = policy or read.policy
+    if believed is None or not read.evidences:
+        raise PolicyRefused("there is no evidence in it, or no keys: give --vkey or --invite")
+    entries = in_order(read.evidences, believed)
+    missing = _missing(entries, read.actors, browsers(read.browser_keys, read.actors))
+    left = ["That what was stated is true, and that nothing was done outside the log."]
+    if missing is not None:
+        words = f"Each step holds by itself; the whole story is not in this file: {missing}."
+        left.insert(0, words)
     proofs = {parse_receipt(one.proof).index: one.proof for one in read.evidences}
     names = {public: name for name, public in read.actors.items()}
-    if invite is not None:
-        names = _names(read_json(invite))
-    missing = _missing(entries, read.actors, browsers(read.browser_keys, read.actors))
-    if as_json:
-        steps = [_json(one, names, proofs[one.index]) for one in entries]
-        whose = "from the file itself" if policy is None else "yours"
-        show_json({"ok": True, "keys": whose, "steps": steps, "missing": missing})
-        return
-    for number, one in enumerate(entries, 1):
-        _say(number, one, names, proofs[one.index])
-    _say_limits(policy is None, missing)
+    return Told(entries, proofs, 0, names, tuple(left))
+
+
+def _of_row(raw: bytes, policy: Policy | None) -> Told:
+    """A row receipt: one proof for all of its entries, and the row itself."""
+    read = RowReceipt.from_bytes(raw)
+    proven = check_row_receipt(read, policy or Policy.from_text(read.policy))
+    entries = tuple(checked for _, checked in entries_of(read, proven))
+    names = {public: name for name, public in read.actors.items()}
+    names |= {one.public: f"{one.partner} (in a browser)" for one in read.browsers}
+    return Told(entries, {}, len(read.hashes), names, proven.unproven)
 
 
 def _missing(
@@ -120,32 +165,16 @@ def _short(value: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in cut)
 
 
-def _say(number: int, one: Checked, names: Mapping[bytes, str], proof: str) -> None:
-    click.echo(f"{number}. {one.at:%Y-%m-%d %H}h  {sentence(one, names)}")
-    path = len(parse_receipt(proof).path)
-    click.echo(
-        f"   Proof: entry {one.index}, signed by its actor; {path} hashes lead to the tree of "
-        f"{one.size} entries {one.root.hex()[:16]}"
-        + (
-            f", which a quorum had seen by {moment(one.cosigned_at)}."
-            if one.cosigned_at.year > 1970
-            else "."
-        )
-    )
+def _proved(one: Checked, told: Told) -> str:
+    tree = f"the tree of {one.size} entries {one.root.hex()[:16]}"
+    if one.cosigned_at.year > 1970:
+        tree += f", which a quorum had seen by {moment(one.cosigned_at)}"
+    if one.index not in told.proofs:
+        return f"with the others, {told.shared} hashes lead to {tree}"
+    return f"{len(parse_receipt(told.proofs[one.index]).path)} hashes lead to {tree}"
 
 
-def _say_limits(own_keys: bool, missing: str | None) -> None:
-    click.echo("\nNot shown:")
-    if own_keys:
-        click.echo("  - Whose keys these are: they came with the file. Give --invite or --vkey.")
-    if missing:
-        click.echo(
-            f"  - Each step holds by itself; the whole story is not in this file: {missing}."
-        )
-    click.echo("  - That what was stated is true, and that nothing was done outside the log.")
-
-
-def _json(one: Checked, names: Mapping[bytes, str], proof: str) -> dict[str, Any]:
+def _json(one: Checked, names: Mapping[bytes, str], proof: str | None) -> dict[str, Any]:
     return {
         "index": one.index,
         "type": one.kind,

@@ -18,6 +18,8 @@ from provenance.backend import FolderBackend
 from provenance.canonical import JSON
 from provenance.entry import BROWSER_KEY, Drafted
 from provenance.evidence import Evidence, write_file
+from provenance.row_story import fitting
+from tests.fakes import row_world
 from tests.fakes.actors import LOG, NOON, POLICY, WITNESSES, made, private, public
 from tests.fakes.dealer import split
 from tests.fakes.dealing import deal_again, sign_all
@@ -267,7 +269,7 @@ def test_a_receipt_is_told_step_by_step_each_with_its_proof(tmp_path: Path) -> N
     assert "they came with the file" in said
     assert "c1 stated that it opened 40 rows" in trace(path, "--invite", case.invite)
     steps = json.loads(trace(path, "--json"))
-    assert (len(steps["steps"]), steps["missing"]) == (9, None)
+    assert (len(steps["steps"]), len(steps["open"])) == (9, 1)
     assert steps["steps"][2]["proof"].startswith("c2sp.org/tlog-proof@v1")
 
 
@@ -296,3 +298,51 @@ def test_what_a_terminal_would_obey_is_not_printed(tmp_path: Path) -> None:
     assert "\x1b" not in said
     assert "?[2J?Signed by everybody" in said
     assert "alder made an entry: roll" in said
+
+
+def row_receipt(folder: Path, **more: Any) -> Path:
+    path = folder / "row-1.c1.receipt"
+    path.write_bytes(row_world.receipt(**more).to_bytes())
+    return path
+
+
+def test_a_row_receipt_is_traced_under_the_one_proof_of_all_its_entries(tmp_path: Path) -> None:
+    path = row_receipt(tmp_path)
+    said = trace(path)
+    assert said.count("with the others,") == len(row_world.WHOLE)
+    assert "alder put a sealed list" in said
+    assert "That a letter was sent" in said
+    steps = json.loads(trace(path, "--json"))["steps"]
+    assert [one["type"] for one in steps][-1] == "intent"
+    raw = bytearray(row_world.receipt().to_json())
+    raw[raw.index(b"proof") + 12] ^= 1
+    path.write_bytes(raw)
+    assert "FAILED" in trace(path, code=1)
+
+
+def test_row_receipts_count_as_openings_and_what_they_keep_closed_is_left_open(
+    tmp_path: Path,
+) -> None:
+    """The receipt's intent opens no window: whether it lies within the agreement stays open."""
+    window = {"opens": "2026-11-21T12:30:00Z", "closes": "2026-11-24T12:00:00Z"}
+    drafts = [
+        *(row_world.sign(one, SIGNED) for one in BOTH),
+        row_world.bundle(),
+        *map(row_world.approve, BOTH),
+        *map(row_world.attest, BOTH),
+        row_world.intent(agreement=SIGNED, **window),
+    ]
+    case = Case(tmp_path, drafts)
+    made_receipt = fitting(case.evidences, policy=POLICY.to_text(), actors=row_world.ACTORS)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "row-1.list.receipt").write_bytes(made_receipt.to_bytes())
+    said = case.by_invite("--openings", tmp_path / "kept")
+    assert "8 entries opened" in said
+    assert "its opens was not opened" in said
+    short = Case(tmp_path / "short", [*drafts[:4], *drafts[5:]])
+    path = short.folder / "row.receipt"
+    bent = fitting(short.evidences[:3], policy=POLICY.to_text(), actors=row_world.ACTORS)
+    path.write_bytes(bent.to_bytes())
+    home = short.receipts(*range(3, 7))
+    said = short.by_invite("--openings", path, "--openings", home, code=1)
+    assert "1 approvals, 2 are needed" in said
