@@ -313,8 +313,9 @@ def _step(value: Any, said: Mapping[str, JSON], actors: Mapping[str, bytes]) -> 
         "signature": _octets(value["signature"], 64).hex(),
         "type": value["type"],
     }
-    room = ENTRY_BYTES - len(canonical({**body, "pad": ""}))
-    return Step(value["index"], canonical({**body, "pad": "0" * room}), openings)
+    bare = canonical({**body, "pad": ""})
+    pad = b'"pad":"' + b"0" * (ENTRY_BYTES - len(bare))
+    return Step(value["index"], bare.replace(b'"pad":"', pad, 1), openings)
 
 
 def _row(value: Any, lock: bytes | None) -> tuple[RowOpening, RowProof]:
