@@ -95,7 +95,8 @@ def tell(
             _judge(telling, totals, one)
         except NotOpened as hidden:
             telling.unshown.append(str(hidden))
-        telling.said.append(one)
+        if one.facts.get("kind") != DUMMY:  # there may be thousands, and no rule looks for one
+            telling.said.append(one)
     totals.settle(telling)
     return Story(
         tuple(entries),

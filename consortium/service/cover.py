@@ -54,6 +54,7 @@ FORMS = (
     ),
     _form("ledger", "campaign digest root"),
     _form("sent", "campaign released"),
+    _form("sent", "campaign letters"),
     _form("withdrawal", "bundle"),
     _form("withdrawal", "bundle rows"),
     _form("withdrawal", "bundle links_digest rows_digest tokens_digest"),
