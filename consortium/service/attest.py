@@ -41,7 +41,7 @@ def audience(units: Units, caller: Caller, id: str, artefacts: Artefacts) -> Aud
     if one.nonce is None or one.root is None or one.digest is None or not one.audience_digest:
         raise WrongState("the audience has not been fixed yet")
     with artefacts.open(one.audience_digest) as path:
-        locks = [candidate.lock for candidate in frames.read_audience(path)]
+        locks = frames.read_locks(path)
     nonce = bytes.fromhex(one.nonce)
     return Audience(
         nonce, one.root, one.digest, one.definition, b"".join(audience_leaves(nonce, locks))

@@ -263,7 +263,7 @@ def _member(
     if one.audience_digest is None or one.nonce is None or letter.row == deliveries.GONE:
         return None
     with artefacts.open(one.audience_digest) as path:
-        locks = [each.lock for each in frames.read_audience(path)]
+        locks = frames.read_locks(path)
     nonce = bytes.fromhex(one.nonce)
     leaves = audience_leaves(nonce, locks)
     if tree_root(leaves).hex() != one.root:

@@ -150,6 +150,13 @@ def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
     ]
 
 
+def read_locks(path: Path) -> list[bytes]:
+    """The locks of a frozen audience, sorted, and nothing else of it."""
+    with duckdb.connect() as db:
+        found = db.execute("SELECT lock FROM read_parquet(?) ORDER BY lock", [str(path)]).fetchall()
+    return [bytes(row[0]) for row in found]
+
+
 def read_sealed(path: Path, rows: Sequence[int]) -> list[tuple[int, bytes, bytes, bytes]]:
     """Read some rows of a bundle by their numbers: row, tag, lock and sealed payload."""
     with duckdb.connect() as db:
