@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from consortium.jobs import relay, working
 from consortium.jobs.celery import app, process
 from consortium.service import absence, anchor, halted, publish
+from provenance.backend import SyncFailed
 from provenance.errors import LockLost, RecoveryRefused, Stopped
 
 REFRESH_SECONDS = 1200.0
@@ -25,7 +26,7 @@ def writing() -> Iterator[None]:
     """End this worker once the log's writer has stopped: only a new process may look again."""
     try:
         yield
-    except (LockLost, RecoveryRefused, Stopped) as why:
+    except (LockLost, RecoveryRefused, Stopped, SyncFailed) as why:
         working.end(f"publishing: {why}")
         with contextlib.suppress(Exception):  # the database may be what failed
             halted.note(process().units, str(why))

@@ -3,20 +3,18 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
 
 from consortium.store import leases
 from consortium.store.errors import LeaseLost, Missing
+from consortium.store.log_lock import LOG_LEASE
 from consortium.store.rows import frozen
 from consortium.store.tables import EntryRow, LogLockRow
 from consortium.store.unit import Unit, Units
 from provenance.errors import LockLost, WriterElsewhere
-
-LOG_LEASE = timedelta(seconds=60)
-"""How long a writer that died is waited for; far longer than from staging to the commit."""
 
 NOBODY = "-"
 """In place of an actor: a dummy, which nobody said."""

@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from consortium.store.log import LOG_LEASE
 from provenance.errors import LockLost, WriterElsewhere
+
+LOG_LEASE = timedelta(seconds=60)
+"""How long a writer that died is waited for; far longer than from staging to the commit."""
 
 WAIT = 30.0
 """Seconds that a swap waits for another's; each takes milliseconds."""

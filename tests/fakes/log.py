@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from consortium.clock import Standing
-from consortium.store.log import LOG_LEASE
+from consortium.store.log_lock import LOG_LEASE
 from provenance.backend import CHECKPOINT, OVERTAKEN, Backend, Lease, Lock
 from provenance.errors import ImmutableRefused, LockLost, WriterElsewhere
 from provenance.tiles import WIDTH, TileReader

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from consortium.clock import Standing
 from consortium.settings import Settings
-from consortium.store.log import LOG_LEASE, SqlLock
+from consortium.store.log import SqlLock
 from consortium.store.log_files import NOTE, TILE, RemoteFailed, S3Backend
-from consortium.store.log_lock import SqliteLock
+from consortium.store.log_lock import LOG_LEASE, SqliteLock
 from consortium.web.log_files import BucketFiles
 from consortium.wiring import Process
 from provenance.audit import audit

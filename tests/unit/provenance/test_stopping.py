@@ -6,16 +6,19 @@ import errno
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from consortium.clock import Standing
 from provenance.audit import FolderSource, audit
 from provenance.backend import Disk, FolderBackend
-from provenance.errors import LockLost, RecoveryRefused, Stopped
+from provenance.errors import LockLost, RecoveryRefused, Stopped, WriterElsewhere
 from provenance.sequencer import Sequencer
 from tests.fakes.actors import LOG, NOON, POLICY, made, trusting
-from tests.fakes.log import MemoryBackend, MemoryLock
+from tests.fakes.log import MemoryBackend, MemoryLease, MemoryLock
 
 ENTRIES = [made("union", "contribution", kind="x", n=n).entry for n in range(260)]
 WAYS = (
@@ -248,3 +251,44 @@ def test_a_file_that_somebody_else_wrote_in_the_place_of_a_promised_one_is_named
     (here.folder / "log" / "tile" / "0" / "000").write_bytes(b"foreign")
     with pytest.raises(RecoveryRefused, match=r"tile/0/000 .* keep that file as evidence"):
         log.append(ENTRIES[255:258], NOON)
+
+
+class Died(BaseException):
+    """The process is no more."""
+
+
+def test_what_another_swept_away_cannot_be_committed_any_more() -> None:
+    shared: dict[str, dict[str, Any]] = {}
+    backend, clock = MemoryBackend(), Standing(NOON)
+
+    def opened(lock: MemoryLease) -> Sequencer:
+        return Sequencer(backend, lock, LOG, POLICY, trusting(), lock)
+
+    class Asleep(MemoryLease):
+        """Sleeps for longer than its lease before it commits, and dies right after."""
+
+        def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
+            clock.now += timedelta(minutes=2)
+            opened(MemoryLease(shared, "second", clock)).recover()
+            super().swap(origin, old, new)
+            raise Died
+
+    with pytest.raises(WriterElsewhere):
+        opened(Asleep(shared, "first", clock)).append(ENTRIES[:2], NOON)
+    assert opened(MemoryLease(shared, "third", clock)).recover().size == 0
+
+
+def test_without_a_lease_it_would_be_and_the_promise_could_not_be_kept() -> None:
+    """The control: why a sequencer that is not alone needs a lease."""
+    backend, lock = MemoryBackend(), MemoryLock()
+
+    class Asleep(MemoryLock):
+        def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
+            Sequencer(backend, lock, LOG, POLICY, trusting()).recover()
+            lock.swap(origin, old, new)
+            raise Died
+
+    with pytest.raises(Died):
+        Sequencer(backend, Asleep(), LOG, POLICY, trusting()).append(ENTRIES[:2], NOON)
+    with pytest.raises(RecoveryRefused, match="not all there"):
+        Sequencer(backend, lock, LOG, POLICY, trusting()).recover()
