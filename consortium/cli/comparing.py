@@ -18,12 +18,15 @@ from consortium.cli.log_source import (
 from consortium.cli.vault import write_whole
 from provenance.audit import Source
 from provenance.backend import CHECKPOINT
-from provenance.checkpoint import open_checkpoint
+from provenance.checkpoint import open_checkpoint, read_checkpoint
 from provenance.errors import AuditRefused, ForkRefused, ProvenanceError
+from provenance.evidence import read_file
 from provenance.fork import Fork, check_fork, compare, find_fork
 from provenance.merkle import Nodes
 from provenance.note import Verifier
 from provenance.quorum import Policy
+from provenance.receipt import parse_receipt
+from provenance.row_receipt import RowReceipt, is_row_receipt
 from provenance.tiles import TileReader
 
 CANNOT_TELL = 4
@@ -59,7 +62,7 @@ class Side:
 def diff(
     a: str, b: str | None, policy: Policy | None, invite: Path | None, out: Path, as_json: bool
 ) -> None:
-    """Compare A and B: each a folder, an address, or a checkpoint file.
+    """Compare A and B: each a folder, an address, a checkpoint, or a receipt that holds one.
 
     With A alone: check evidence of a fork, as `watch` or `diff` wrote it.
 
@@ -72,7 +75,7 @@ def diff(
             _judge(Path(a), logs, as_json)
             return
         with ExitStack() as stack:
-            older, newer = sorted((_side(stack, name, logs) for name in (a, b)), key=_rank)
+            older, newer = sorted((_known(stack, name, logs) for name in (a, b)), key=_rank)
             _compare(older, newer, logs, out, as_json)
     except ForkRefused as refused:
         fail(as_json, f"cannot be told: {refused}", file=a, code=CANNOT_TELL, verdict="unknown")
@@ -85,18 +88,34 @@ def _rank(side: Side) -> tuple[int, bool]:
     return side.size, side.source is not None
 
 
+def _known(stack: ExitStack, name: str, logs: tuple[Verifier, ...]) -> Side:
+    try:
+        return _side(stack, name, logs)
+    except AuditRefused:
+        raise
+    except (ProvenanceError, ValueError) as refused:
+        raise AuditRefused(name, f"its checkpoint: {refused}") from refused
+
+
 def _side(stack: ExitStack, name: str, logs: tuple[Verifier, ...]) -> Side:
     path, source = Path(name), None
     if path.is_file():
-        note = path.read_bytes()
+        note = _note_in(path.read_bytes())
     else:
         source = stack.enter_context(opened(name))
         note = source.read(CHECKPOINT) or b""
-    try:
-        here, _ = open_checkpoint(note, logs)
-    except ProvenanceError as refused:
-        raise AuditRefused(name, f"its checkpoint: {refused}") from refused
+    here, _ = open_checkpoint(note, logs)
     return Side(name, note, here.size, source)
+
+
+def _note_in(raw: bytes) -> bytes:
+    """A checkpoint, from its own file or from a receipt: of several the one of most entries."""
+    if is_row_receipt(raw):
+        return RowReceipt.from_bytes(raw).checkpoint
+    if not raw.lstrip().startswith((b"{", b"[")):
+        return raw
+    notes = [parse_receipt(one.proof).checkpoint for one in read_file(json.loads(raw)).evidences]
+    return max(notes, key=lambda note: read_checkpoint(note)[0].size, default=b"")
 
 
 def _compare(

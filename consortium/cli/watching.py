@@ -21,7 +21,6 @@ from consortium.cli.log_source import (
     moment,
     needed_policy,
     opened,
-    show_json,
     whose_keys,
 )
 from consortium.cli.vault import private_folder, sync_folder, write_whole
@@ -163,7 +162,8 @@ def _look(
             _CHECKPOINT, f"is old: no quorum has cosigned anything since {moment(at)}"
         )
     if as_json:
-        show_json({"ok": True, "size": size, "grown": size - before, "cosigned_at": moment(at)})
+        grown = {"ok": True, "size": size, "grown": size - before, "cosigned_at": moment(at)}
+        click.echo(json.dumps(grown, sort_keys=True))  # one line a look
     else:
         click.echo(
             f"{size} entries, {size - before} more than before; the log extends what was seen. "

@@ -198,6 +198,14 @@ def test_openings_of_another_history_are_refused_as_a_fork(tmp_path: Path) -> No
     other = Case(tmp_path / "b", [made("cedar", "approval", kind="approve"), *whole()[1:]])
     said = other.by_invite("--openings", case.receipts(), code=1)
     assert "forked" in said
+    held = case.folder / "home" / "deep" / "3.receipt.json"
+    words = ["diff", str(held), str(other.log), "--vkey", LOG.verifier.vkey]
+    told = CliRunner().invoke(command, [*words, "--out", str(tmp_path / "fork.json")])
+    assert (told.exit_code, (tmp_path / "fork.json").exists()) == (1, True), told.output
+    again = CliRunner().invoke(command, [*words[:2], str(case.log), *words[3:]])
+    assert "The same" in again.output
+    row = ["diff", str(row_receipt(tmp_path)), str(other.log), *words[3:]]
+    assert CliRunner().invoke(command, row).exit_code == 4, "it covers more, and has no tiles"
     longer = Case(tmp_path / "c", [*whole(), approve("cedar")])
     assert "went back" in case.by_invite("--openings", longer.receipts(), code=1)
 
