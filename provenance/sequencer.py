@@ -59,6 +59,7 @@ signature lines (bytes, one line each) of those that answered. It never raises f
 that is away."""
 
 MAX_AHEAD = timedelta(minutes=10)
+PARTIAL = ".p/"
 
 START_AGAIN = (
     "Nothing promised is lost. Start the worker again: it reads what is committed and finishes it."
@@ -224,6 +225,7 @@ class Sequencer:
             # 3. The commit point. Before it nothing was promised, after it everything is.
             note = sign_checkpoint(after, self._signer)
             self._swap(before, note)
+            self._opened = note, after
             # 4. A crash between any two of these is completed from the staging file, perhaps by
             #    another process, which may by now have finished and tidied up before us.
             self._finish(note, after, files)
@@ -390,7 +392,7 @@ class Sequencer:
         for path, data in files.items():
             self._put(path, data)
         try:
-            self._edge(here)
+            self._edge(here, {path: data for path, data in files.items() if PARTIAL in path})
         except TileRefused as refused:
             raise RecoveryRefused(
                 f"the lock has promised {here.size} entries, but their tiles are not all there "
@@ -409,20 +411,27 @@ class Sequencer:
             ) from refused
         self._partials.saw(path)
 
-    def _edge(self, here: Checkpoint) -> tuple[TileReader, CompactRange]:
+    def _edge(
+        self, here: Checkpoint, just: Mapping[str, bytes] | None = None
+    ) -> tuple[TileReader, CompactRange]:
         """Check right-edge tiles and last bundle against a checkpoint of our own.
 
         What was checked once is kept: published tiles never change.
+
+        Args:
+            just: partial tiles and bundle that this process has just staged, read back, checked
+                against each other, put, and compared with what then lay there.
         """
         if self._right is not None and self._right[0] == here:
             return self._right[1], CompactRange(here.size, self._right[2].roots)
-        reader = TileReader(self._backend.read, here.size)
+        known = just or {}
+        reader = TileReader(lambda path: known.get(path) or self._backend.read(path), here.size)
         edge = CompactRange(
             here.size, [reader.node(*place) for place in perfect_subtrees(here.size)]
         )
         if edge.root() != here.root:
             raise TileRefused(f"the tiles of {here.size} entries do not have the promised root")
-        if here.size:
+        if here.size and not known:
             last = (here.size - 1) // WIDTH
             if leaf_hashes(reader.entries(last)) != reader.hashes(0, last):
                 raise TileRefused(f"the entries of bundle {last} are not those of its tile")
