@@ -347,8 +347,8 @@ def _report(walk: _Walk, cosigned: Cosigned, policy: Policy) -> Report:
     unchecked = [
         "What the entries say: they hold salted commitments. Whoever has an opening can check "
         "its entry with: trellis audit receipt",
-        "Which entries are dummies that say nothing: the operator mixes them in, so that counts do "
-        "not tell how much is done. It can open them: trellis operator dummies.",
+        "Which entries are dummies that say nothing: an operator may mix them in, so that counts "
+        "do not tell how much is done, and can open them (trellis operator dummies).",
         "Who made each entry: its signature can be checked only under the opened actor.",
         "Things done outside of this log. It proves what was recorded, not that nothing else was "
         "done, and not that what was recorded is true.",

@@ -19,6 +19,11 @@ def due(unit: Unit, cover: Cover | None, now: datetime) -> bool:
     return cover is None or until is None or cover.until(now) > until
 
 
+def covers(unit: Unit) -> bool:
+    """Whether any publication had dummies."""
+    return _last(unit)[0] is not None
+
+
 def publish(
     units: Units,
     sequencer: Sequencer,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from consortium.service import keyring, rotate
+from consortium.service import keyring, publish, rotate
 from consortium.service.absence import Absence, absence
 from consortium.service.errors import NotReady
 from consortium.store import actors, log, races, roster, texts
@@ -44,6 +44,8 @@ class LogView:
     custody: list[str] = field(default_factory=list)
     quorum: int = 0
     waits: Absence | None = None
+    covered: bool = False
+    """Whether dummies stand among the entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
             invite["log_vkey"],
             quorum=invite["quorum"],
             waits=absence(unit),
+            covered=publish.covers(unit),
         )
     tree, _ = read_checkpoint(note)
     cosigned = policy(unit).check(note)
@@ -129,6 +132,7 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
         custody=keyring.endings(unit),
         quorum=invite["quorum"],
         waits=absence(unit),
+        covered=publish.covers(unit),
     )
 
 

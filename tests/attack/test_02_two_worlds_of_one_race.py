@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from consortium.service.cover import FORMS, OPEN_KINDS, Form
 from policies import disclosure
 from policies.disclosure import GHOST_DELTA, GHOST_EPSILON, ghost_shift
 from policies.parts import OUTCOME
@@ -94,6 +95,9 @@ def test_the_public_logs_differ_in_commitments_and_signatures_alone(
         for one in world.log:
             strict(one)
         assert traces(world.named, world.log) == set()
+        for kind, _, names, _ in map(masked, world.log):
+            # What nobody may count has dummies; what everybody may open needs none.
+            assert Form(kind, frozenset(names)) in FORMS or kind in OPEN_KINDS
     assert {json.loads(one)["type"] for one in plain.log} >= {"contribution", "match", "intent"}
     assert len(plain.named) > 1000
 

@@ -14,13 +14,15 @@ from consortium import witness_client
 from consortium.cli.founding import cover_of, quorum_words
 from consortium.cli.standing import Standing
 from consortium.jobs import publishing, relay
-from consortium.service import absence, show
-from consortium.store import log
+from consortium.service import absence, enter, show
+from consortium.store import campaigns, log, rings
+from consortium.store.unit import Unit
 from consortium.wiring import pen
 from provenance.quorum import overlap
 from tests.databases import NOON
+from tests.fakes import seeds
 from tests.fakes.actors import POLICY, WITNESSES, private, trusting
-from tests.fakes.server import Server
+from tests.fakes.server import RACE, Server
 
 OPERATOR = pen("operator", private("operator").private_bytes_raw())
 AWAY = WITNESSES[0].verifier.name
@@ -92,6 +94,27 @@ def test_without_a_quorum_there_is_no_receipt_until_it_is_back(
     assert server.client.get("/api/v1/log").json()["waits"] is None
     assert "waits" not in server.client.get("/audit").text
     assert len(standing(server)) == 3
+
+
+def test_without_a_quorum_no_intent_counts_and_no_letter_is_rung_for(
+    server: Server, worker: SimpleNamespace
+) -> None:
+    def promise(unit: Unit) -> None:
+        leaf = enter.write(unit, OPERATOR, "intent", {"kind": "send"}, now=unit.now)
+        campaigns.add(unit, seeds.campaign(race=RACE, state="attested", intent_leaf=leaf))
+
+    def stands(unit: Unit) -> tuple[str, list[str]]:
+        rung = [one.task for one in rings.waiting(unit, 99)]
+        return campaigns.get(unit, seeds.CAMPAIGN).state, [one for one in rung if one == "mail"]
+
+    server.units.run("promise", promise)
+    worker.answering = 1
+    publishing.run.run()
+    publishing.refresh.run()
+    assert server.units.read("look", stands) == ("attested", [])
+    worker.answering = 2  # a control: a quorum is all that was lacking
+    publishing.run.run()
+    assert server.units.read("look", stands) == ("logged", ["mail"])
 
 
 def test_whom_nobody_reaches_is_known_by_name_and_reason() -> None:

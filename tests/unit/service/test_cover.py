@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from consortium.cli import auditor, operator
 from consortium.service import publish
 from consortium.service.cover import FORMS, HOUR, Cover, covered, dummy, hours, shown
+from consortium.settings import Settings
 from consortium.store import log
 from consortium.store.log import NOBODY, Promised
 from consortium.wiring import pen
@@ -51,6 +52,14 @@ def test_a_dummy_has_its_form_and_its_openings_say_that_it_is_one(form) -> None:
     assert facts.pop("kind") == DUMMY
     assert set(facts.values()) <= {None}
     assert len({one["salt"] for one in (found.openings or {}).values()}) == len(form.names) + 1
+
+
+def test_the_decision_says_what_the_forms_cost() -> None:
+    page = (Path(__file__).parents[3] / "docs/adr/0020-dummies-among-the-entries.md").read_text()
+    least = Settings.model_fields["publish_cover"].default
+    each_day = len(FORMS) * (least + 1) * 24
+    assert f"{len(FORMS)} forms, {least} + 1 of each, 24 hours: {each_day:,} entries a day" in page
+    assert f"{each_day * ENTRY_BYTES / 1e6:.1f} MB" in page
 
 
 def test_more_than_the_cover_is_shown_in_doublings() -> None:
