@@ -4,7 +4,10 @@ A leaf hash is public. What an entry says (whose list, how large, which campaign
 signed it; a partner asking about another partner's entry is answered like a stranger.
 """
 
-from consortium.service import enter
+from datetime import timedelta
+
+from consortium.service import enter, publish
+from consortium.service.cover import Cover
 from consortium.store import log
 from consortium.wiring import pen
 from provenance.entry import parse
@@ -60,3 +63,20 @@ def test_entries_of_every_size_of_list_look_alike(any_server: Server) -> None:
         assert (read.at.minute, read.at.second) == (0, 0)
         for word in (b"union", b"parks", public("union").hex().encode()):
             assert word not in one.entry
+
+
+def test_a_dummy_is_answered_for_like_any_other_entry(any_server: Server) -> None:
+    """Else asking for each leaf would tell which entries count."""
+    ours = pen("operator", private("operator").private_bytes_raw())
+    for _ in range(2):
+        any_server.clock.now += timedelta(hours=1)
+        publish.publish(
+            any_server.units, any_server.sequencer, any_server.clock, Cover(3600, 1, ours)
+        )
+    said: dict[bool, set[str]] = {True: set(), False: set()}
+    for leaf, entry in leaves(any_server).items():
+        for who in (None, "ann", "cora"):
+            answer = any_server.call(who, "GET", f"/log/entries/{leaf}")
+            said[entry.actor == log.NOBODY].add(f"{answer.status_code} {answer.text}")
+    assert len(said[True]) == 1
+    assert said[True] == said[False]

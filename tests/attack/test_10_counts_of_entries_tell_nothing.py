@@ -21,6 +21,7 @@ from consortium.service.cover import FORMS, Cover
 from consortium.store import log
 from consortium.store.unit import Units, engine
 from consortium.wiring import pen
+from provenance.entry import draft
 from provenance.merkle import leaf_hash
 from tests.attack.leaves import entries_of, masked, strict, traces
 from tests.databases import NOON
@@ -125,8 +126,6 @@ def test_every_entry_passes_a_strict_encoder_and_shows_no_value_without_its_salt
 
 def test_the_scan_finds_a_value_that_is_digested_without_a_salt() -> None:
     """A control: a build that salts all commitments with zeros, or logs a digest, is found out."""
-    from provenance.entry import draft
-
     key = private("union")
     salted = draft(
         "approval",

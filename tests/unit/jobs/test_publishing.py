@@ -14,6 +14,7 @@ from consortium.cli import operator
 from consortium.jobs import publishing, relay, working
 from consortium.jobs.celery import QUEUES
 from consortium.service import halted, publish
+from consortium.service.cover import FORMS, Cover
 from consortium.store import log
 from consortium.store.log import SqlLock
 from consortium.wiring import pen
@@ -21,8 +22,8 @@ from provenance.backend import Disk
 from provenance.note import parse_note
 from provenance.sequencer import ProofFor, Sequencer
 from provenance.witness import cosign
-from tests.databases import clock, sqlite_template, sqlite_units
-from tests.fakes.actors import LOG, POLICY, WITNESSES, trusting
+from tests.databases import NOON, clock, sqlite_template, sqlite_units
+from tests.fakes.actors import LOG, POLICY, WITNESSES, private, trusting
 from tests.fakes.server import Server, server
 
 __all__ = ["clock", "server", "sqlite_template", "sqlite_units"]
@@ -58,6 +59,31 @@ def test_a_refresh_makes_cosignatures_young_and_lets_nothing_pending_in(
     assert after != before, "the witnesses said it again, now"
     assert len(server.units.read("pending", lambda unit: log.pending(unit, 9))) == 1
     assert answered == ["refresh"]
+
+
+def test_the_ledgers_head_is_said_once_an_interval_however_often_the_worker_looks(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = pen("operator", private("operator").private_bytes_raw())
+    here = SimpleNamespace(
+        units=server.units,
+        sequencer=server.sequencer,
+        clock=server.clock,
+        operator_pen=ours,
+        cover=Cover(3600, 1, ours),
+        asker=SimpleNamespace(missing=[]),
+    )
+    heads: list[str] = []
+    monkeypatch.setattr(publishing, "process", lambda: here)
+    monkeypatch.setattr(relay, "answered", lambda _: None)
+    monkeypatch.setattr(publishing.anchor, "anchor", lambda *_, now: heads.append(f"{now:%H:%M}"))
+    sizes = []
+    for minutes in (0, 1, 59, 60, 61, 119, 120):
+        server.clock.now = NOON + timedelta(minutes=minutes)
+        publishing.run.run()
+        sizes.append(server.sequencer.published().size // (2 * len(FORMS)))
+    assert heads == ["12:00", "13:00", "14:00"]
+    assert sizes == [1, 1, 1, 2, 2, 2, 3]
 
 
 def test_the_worker_asks_for_it_well_within_the_hour(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from types import SimpleNamespace
 
 import httpx
@@ -18,10 +19,12 @@ from consortium.service import absence, enter, show
 from consortium.store import campaigns, log, rings
 from consortium.store.unit import Unit
 from consortium.wiring import pen
+from provenance.checkpoint import Checkpoint, sign_checkpoint
+from provenance.merkle import EMPTY_ROOT
 from provenance.quorum import overlap
 from tests.databases import NOON
 from tests.fakes import seeds
-from tests.fakes.actors import POLICY, WITNESSES, private, trusting
+from tests.fakes.actors import LOG, ORIGIN, POLICY, WITNESSES, private, trusting
 from tests.fakes.server import RACE, Server
 
 OPERATOR = pen("operator", private("operator").private_bytes_raw())
@@ -121,10 +124,6 @@ def test_whom_nobody_reaches_is_known_by_name_and_reason() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no")
 
-    from provenance.checkpoint import Checkpoint, sign_checkpoint
-    from provenance.merkle import EMPTY_ROOT
-    from tests.fakes.actors import LOG, ORIGIN
-
     witnesses = tuple(replace(one, url="http://127.0.0.1:1") for one in POLICY.witnesses)
     asker = witness_client.asker(
         replace(POLICY, witnesses=witnesses), transport=httpx.MockTransport(refuse)
@@ -160,8 +159,6 @@ def test_set_up_says_who_may_be_away_and_how_many_would_have_to_lie(
 
 
 def test_every_two_quorums_share_that_many_witnesses() -> None:
-    from itertools import combinations
-
     for count in range(1, 6):
         for quorum in range(1, count + 1):
             each = [set(one) for one in combinations(range(count), quorum)]
