@@ -35,8 +35,8 @@ def nodes(leaves: list[bytes]) -> Nodes:
 
 
 def test_every_pair_of_sizes_is_told_apart_rightly() -> None:
-    for old in range(41):
-        for new in range(old, 41):
+    for old in range(25):
+        for new in range(old, 25):
             seen = note(ONE[:old]), note(ONE[:new])
             assert compare(*seen, LOGS, nodes(ONE[:new])) == ("same" if old == new else "extends")
             with pytest.raises(ForkRefused):
@@ -53,8 +53,8 @@ def test_every_pair_of_sizes_is_told_apart_rightly() -> None:
 
 def test_nobody_can_make_evidence_against_an_honest_log() -> None:
     """Whatever is put for the prefix, an honest log's two trees leave no path that proves it."""
-    for old in range(1, 20):
-        for new in range(old, 20):
+    for old in range(1, 14):
+        for new in range(old, 14):
             older, newer = note(ONE[:old]), note(ONE[:new])
             path = consistency_path(old, new, nodes(ONE[:new]))
             lies = [b"\0" * 32, root_of_hashes(ONE[: old + 1]), leaf_hash(b""), *path]
