@@ -155,6 +155,31 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def actors_of(invite: Mapping[str, Any]) -> dict[str, bytes]:
+    """Who is who, custodians aside: id to 32-byte public key.
+
+    Raises:
+        PolicyRefused: the invite does not say it.
+    """
+    try:
+        return {str(one["id"]): bytes.fromhex(one["public"]) for one in invite["actors"]}
+    except (KeyError, TypeError, ValueError) as refused:
+        raise PolicyRefused("the invite does not say who is who") from refused
+
+
+def custodians_of(invite: Mapping[str, Any]) -> dict[str, bytes]:
+    """Custodians' keys by id, also of those who left: they signed what is in the log.
+
+    Raises:
+        PolicyRefused: the invite does not say them.
+    """
+    try:
+        listed = (*invite.get("former", ()), *invite["custodians"])
+        return {str(one["id"]): bytes.fromhex(one["public"]) for one in listed}
+    except (KeyError, TypeError, ValueError) as refused:
+        raise PolicyRefused("the invite does not say who the custodians are") from refused
+
+
 def fail(as_json: bool, why: str, *, file: str, code: int = 1, **more: Any) -> NoReturn:
     """End with the reason, on stderr or as JSON."""
     if as_json:

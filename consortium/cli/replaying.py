@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from consortium.cli.log_source import actors_of, custodians_of
 from matching.crypto_errors import StatementRefused
 from matching.lineage import Signed, check_next
 from matching.statement import Statement, check_statement
@@ -30,7 +31,7 @@ class Given:
 
     Attributes:
         people: from the invite, else partners as the files themselves name them.
-        trusted: whether the people are the invite's.
+        actors: everybody's key by id, of the invite; None without one.
         statements: custodians' keys, former ones too, for key statements; empty without an invite.
     """
 
@@ -38,7 +39,7 @@ class Given:
     rows: tuple[RowReceipt, ...]
     terms: tuple[Terms, ...]
     people: People
-    trusted: bool
+    actors: Mapping[str, bytes] | None
     statements: Mapping[str, bytes]
 
     def check(self, policy: Policy) -> Gathered:
@@ -50,7 +51,7 @@ class Given:
         seen: dict[bytes, Cosigned] = {}
         found = [(one.entry, check(one, policy, partial=True, seen=seen)) for one in self.evidences]
         for row in self.rows:
-            found += entries_of(row, check_row_receipt(row, policy))
+            found += entries_of(row, check_row_receipt(row, policy, self.actors))
         return gather(found)
 
 
@@ -103,9 +104,8 @@ def read_given(
                 raise StoryRefused(f"{path}: {name} has another key here than in another file")
     people = _people(invite, actors, vouched)
     terms = tuple(_terms(path) for path in documents)
-    return Given(
-        tuple(evidences), tuple(rows), terms, people, invite is not None, _statements(invite)
-    )
+    known, keys = (actors_of(invite), custodians_of(invite)) if invite is not None else (None, {})
+    return Given(tuple(evidences), tuple(rows), terms, people, known, keys)
 
 
 def _file(path: Path, evidences: list[Evidence], vouched: list[JSON]) -> dict[str, bytes]:
@@ -148,25 +148,18 @@ def _people(
     partners = _of_role(invite, "partner")
     return People(
         partners=partners,
-        custodians=_statements(invite),
+        custodians=custodians_of(invite),
         operators=frozenset(_of_role(invite, "operator").values()),
         mailers=frozenset(_of_role(invite, "mailer").values()),
-        threshold=int(invite["threshold"]),
+        threshold=int(invite.get("threshold", 1)),
         browsers=browsers(vouched, partners),
     )
 
 
 def _of_role(invite: Mapping[str, Any], role: str) -> dict[str, bytes]:
-    listed = [one for one in invite["actors"] if one["role"] == role]
-    return {str(one["id"]): bytes.fromhex(one["public"]) for one in listed}
-
-
-def _statements(invite: Mapping[str, Any] | None) -> dict[str, bytes]:
-    """Custodians' keys by id, also of those who left: they signed what is in the log."""
-    if invite is None:
-        return {}
-    listed = (*invite.get("former", ()), *invite["custodians"])
-    return {str(one["id"]): bytes.fromhex(one["public"]) for one in listed}
+    every = actors_of(invite)
+    theirs = [str(one["id"]) for one in invite["actors"] if one.get("role") == role]
+    return {id: every[id] for id in theirs}
 
 
 def _terms(path: Path) -> Terms:
@@ -201,7 +194,7 @@ def replay_given(given: Given, entries: Sequence[Checked], closed: Closed) -> Re
     checked = [f"{len(entries)} entries opened, each at its place in this log, signed by its actor"]
     checked += [f"{rule} ({count})" for rule, count in (*story.held, *held)]
     left = [*story.unshown, *unshown]
-    if not given.trusted:
+    if given.actors is None:
         left.append(
             "Which key is whose: that is what the receipts say; give --invite with one you trust. "
             "Roles of operator, mail machine and custodians were not checked."

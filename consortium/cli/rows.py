@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provenance.errors import PolicyRefused
+from consortium.cli.log_source import actors_of
 from provenance.quorum import Policy
 from provenance.row_receipt import RowReceipt
 from provenance.row_story import Proven, check_row_receipt
@@ -28,7 +28,7 @@ def show(
     """
     receipt = RowReceipt.from_bytes(raw)
     policy = given or Policy.from_text(receipt.policy)
-    known = None if invite is None else _people(invite)
+    known = None if invite is None else actors_of(invite)
     proven = check_row_receipt(receipt, policy, known)
     if as_json:
         click.echo(json.dumps(_json(proven, given is not None), indent=1, sort_keys=True))
@@ -53,13 +53,6 @@ def show(
         click.echo("  - Which key is which partner's: that is what the receipt says.")
     for line in proven.unproven:
         click.echo(f"  - {line}")
-
-
-def _people(invite: Mapping[str, Any]) -> dict[str, bytes]:
-    try:
-        return {str(one["id"]): bytes.fromhex(one["public"]) for one in invite["actors"]}
-    except (KeyError, TypeError, ValueError) as refused:
-        raise PolicyRefused("the invite does not say who is who") from refused
 
 
 def _json(proven: Proven, trusted: bool) -> dict[str, object]:

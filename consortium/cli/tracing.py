@@ -10,6 +10,8 @@ import click
 
 from consortium.cli.log_source import (
     FILE,
+    actors_of,
+    custodians_of,
     fail,
     json_option,
     moment,
@@ -81,10 +83,11 @@ def trace(file: Path, policy: Policy | None, invite: Path | None, as_json: bool)
     """Tell what a receipt shows, step by step in the order of the log, each with its proof."""
     try:
         raw = file.read_bytes()
-        told = _of_row(raw, policy) if is_row_receipt(raw) else _of_file(raw, policy)
+        trusted = None if invite is None else read_json(invite)
+        told = _of_row(raw, policy, trusted) if is_row_receipt(raw) else _of_file(raw, policy)
+        names = told.names if trusted is None else _names(trusted)
     except (ProvenanceError, ValueError) as refused:
         fail(as_json, f"{file}: {refused}", file=str(file))
-    names = told.names if invite is None else _names(read_json(invite))
     if as_json:
         steps = [_json(one, names, told.proofs.get(one.index)) for one in told.entries]
         whose = "from the file itself" if policy is None else "yours"
@@ -117,10 +120,11 @@ def _of_file(raw: bytes, policy: Policy | None) -> Told:
     return Told(entries, proofs, 0, names, tuple(left))
 
 
-def _of_row(raw: bytes, policy: Policy | None) -> Told:
+def _of_row(raw: bytes, policy: Policy | None, invite: Mapping[str, Any] | None) -> Told:
     """A row receipt: one proof for all of its entries, and the row itself."""
     read = RowReceipt.from_bytes(raw)
-    proven = check_row_receipt(read, policy or Policy.from_text(read.policy))
+    known = None if invite is None else actors_of(invite)
+    proven = check_row_receipt(read, policy or Policy.from_text(read.policy), known)
     entries = tuple(checked for _, checked in entries_of(read, proven))
     names = {public: name for name, public in read.actors.items()}
     names |= {one.public: f"{one.partner} (in a browser)" for one in read.browsers}
@@ -141,8 +145,8 @@ def _missing(
 
 
 def _names(invite: Mapping[str, Any]) -> dict[bytes, str]:
-    listed = (*invite["actors"], *invite.get("former", ()), *invite["custodians"])
-    return {bytes.fromhex(one["public"]): str(one["id"]) for one in listed}
+    listed = {**custodians_of(invite), **actors_of(invite)}
+    return {public: name for name, public in listed.items()}
 
 
 def sentence(one: Checked, names: Mapping[bytes, str]) -> str:

@@ -354,3 +354,18 @@ def test_row_receipts_count_as_openings_and_what_they_keep_closed_is_left_open(
     home = short.receipts(*range(3, 7))
     said = short.by_invite("--openings", path, "--openings", home, code=1)
     assert "1 approvals, 2 are needed" in said
+
+
+def test_an_invite_says_who_signed_a_row_receipt_whatever_the_receipt_says(tmp_path: Path) -> None:
+    path, invite = row_receipt(tmp_path), tmp_path / "invite.json"
+    invite.write_text(json.dumps(INVITE))
+    assert "alder put a sealed list" in trace(path, "--invite", invite)
+    other = {**INVITE, "actors": [{**one, "public": public("x").hex()} for one in INVITE["actors"]]}
+    invite.write_text(json.dumps(other))
+    assert "not signed by the partner" in trace(path, "--invite", invite, code=1)
+    for name in ("actors", "custodians"):
+        invite.write_text(json.dumps({key: INVITE[key] for key in INVITE if key != name}))
+        assert "the invite does not say" in trace(path, "--invite", invite, code=1)
+        case = Case(tmp_path / name, whole())
+        case.invite.write_text(invite.read_text())
+        assert "the invite does not say" in case.by_invite("--openings", case.receipts(), code=1)
