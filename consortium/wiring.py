@@ -176,6 +176,7 @@ class Process:
             self.asker.policy,
             self.asker,
             lock,
+            lambda: witness_client.shown(self.asker.policy, WITNESS_SECONDS),
         )
         made.recover()
         return made

@@ -11,7 +11,7 @@ from provenance.checkpoint import parse_size, read_checkpoint
 from provenance.errors import ProvenanceError
 from provenance.quorum import Policy, Witness
 from provenance.sequencer import ProofFor
-from provenance.witness import AddCheckpoint, parse_answer
+from provenance.witness import AddCheckpoint, origin_path, parse_answer
 
 log = logging.getLogger("trellis.witnesses")
 
@@ -109,6 +109,32 @@ def asker(
 ) -> Asker:
     """What a ``Sequencer`` asks its policy's witnesses with."""
     return Asker(policy, timeout, transport)
+
+
+def shown(
+    policy: Policy, timeout: float, *, transport: httpx.BaseTransport | None = None
+) -> dict[str, bytes | None]:
+    """The newest checkpoint that each witness shows of the log; see ``provenance.seen.Seen``."""
+    path = origin_path(policy.logs[0].name)
+
+    def ask(witness: Witness) -> tuple[str, bytes | None] | None:
+        if witness.url is None:
+            return None
+        try:
+            with httpx.Client(timeout=timeout, transport=transport) as client:
+                answer = client.get(f"{witness.url.rstrip('/')}/{path}/checkpoint")
+        except httpx.HTTPError:
+            return None
+        if answer.status_code == 404:
+            return witness.verifier.name, None
+        if answer.status_code != 200 or len(answer.content) > MAX_ANSWER:
+            return None
+        return witness.verifier.name, answer.content
+
+    if not policy.witnesses:
+        return {}
+    with ThreadPoolExecutor(min(len(policy.witnesses), 16)) as pool:
+        return dict(one for one in pool.map(ask, policy.witnesses) if one is not None)
 
 
 def _answer(

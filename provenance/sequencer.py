@@ -40,6 +40,7 @@ from provenance.note import Note, SignatureLine, Signer, parse_line, parse_note
 from provenance.pruning import Partials
 from provenance.quorum import Policy
 from provenance.receipt import make_receipt
+from provenance.seen import Seen, check_heard, check_seen
 from provenance.tiles import (
     HEIGHT,
     WIDTH,
@@ -106,6 +107,8 @@ class Sequencer:
         cosign: asks the witnesses.
         lease: keeps others from writing meanwhile; without one, only one process may be there
             while another recovers.
+        seen: asks witnesses what they last saw, before this process first signs anything new;
+            without it, a lock and files that were put back together from an old copy are believed.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class Sequencer:
         policy: Policy,
         cosign: Cosign,
         lease: Lease | None = None,
+        seen: Seen | None = None,
     ) -> None:
         if signer.verifier not in policy.logs:
             raise RecoveryRefused("the policy does not name this log's own key")
@@ -125,6 +129,7 @@ class Sequencer:
         self._policy = policy
         self._cosign = cosign
         self._lease = lease
+        self._seen = seen
         self._stopped: str | None = None
         self._busy = False
         self._partials = Partials(backend)
@@ -180,6 +185,8 @@ class Sequencer:
         if note is not None:
             self._finish(note, here)
             self._check_growth(there, here)
+        with contextlib.suppress(QuorumRefused):  # asked again before anything is signed
+            self._listen(here)
         for name in list(self._backend.stages()):
             if self._stage_size(name) <= there.size or name != _stage_name(here):
                 # Staged and never committed, or published since: of no use to anybody. Whoever
@@ -204,6 +211,7 @@ class Sequencer:
         Raises:
             LockLost: another process is the writer; nothing was promised. Stops for good.
             OSError: no room or no way to stage it; nothing was promised, try again later.
+            QuorumRefused: too few witnesses say what they last saw; nothing was promised.
             RecoveryRefused, Stopped: end the process; the next one recovers.
         """
         with self._writing():
@@ -215,6 +223,7 @@ class Sequencer:
         if before is not None:
             self._finish(before, here)
         if entries:
+            self._listen(here)
             # 1. In memory, on top of a right edge that was checked against the checkpoint.
             files, after = self._grow(here, entries)
             # 2. One durable staging file holds all that will ever be needed. A crash here, or
@@ -410,6 +419,16 @@ class Sequencer:
                 "folder."
             ) from refused
         self._partials.saw(path)
+
+    def _listen(self, here: Checkpoint) -> None:
+        """Once in a process: whether anybody has seen more of this log than it knows."""
+        if self._seen is None:
+            return
+        answers = self._seen()
+        nodes = TileReader(self._backend.read, here.size).node
+        check_seen(answers, here, nodes, self._signer.verifier)
+        check_heard(answers, self._policy)
+        self._seen = None
 
     def _edge(
         self, here: Checkpoint, just: Mapping[str, bytes] | None = None

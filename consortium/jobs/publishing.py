@@ -7,7 +7,7 @@ from consortium.jobs import relay, working
 from consortium.jobs.celery import app, process
 from consortium.service import absence, anchor, halted, publish
 from provenance.backend import SyncFailed
-from provenance.errors import LockLost, RecoveryRefused, Stopped
+from provenance.errors import LockLost, QuorumRefused, RecoveryRefused, Stopped
 
 REFRESH_SECONDS = 1200.0
 """Custodians want a checkpoint cosigned within the hour, however seldom the log is published."""
@@ -30,6 +30,9 @@ def writing() -> Iterator[None]:
         working.end(f"publishing: {why}")
         with contextlib.suppress(Exception):  # the database may be what failed
             halted.note(process().units, str(why))
+    except QuorumRefused as why:  # after a start, while witnesses are away: asked again
+        print(f"publishing: {why}", flush=True)  # noqa: T201
+        halted.note(process().units, str(why))
     else:
         halted.note(process().units, "")
 
