@@ -3,7 +3,7 @@
     python tests/crash/appending.py FOLDER HOLDER UP_TO
 
 Prints a line for each batch once it is promised. Without UP_TO it appends one entry of its own
-whenever it is told to on stdin, and takes its time between staging and the commit.
+whenever it is told to on stdin, and waits before the commit while FOLDER/wait is there.
 """
 
 import sys
@@ -27,10 +27,13 @@ def opened(folder: Path, holder: str, *dead: str) -> Sequencer:
 
 
 class Slow(SqliteLock):
-    """Leaves others the time to come in between."""
+    """Does not commit while a file named ``wait`` lies beside it: others come in between."""
+
+    wait: Path
 
     def swap(self, origin: str, old: bytes | None, new: bytes) -> None:
-        time.sleep(0.2)
+        while self.wait.exists():
+            time.sleep(0.02)
         super().swap(origin, old, new)
 
 
@@ -46,6 +49,7 @@ def main(folder: Path, holder: str, up_to: int) -> None:
 def race(folder: Path, holder: str) -> None:
     """Append one entry at each word on stdin."""
     lock = Slow(folder / "lock.sqlite", holder, utc)
+    lock.wait = folder / "wait"
     log = Sequencer(FolderBackend(folder / "log"), lock, LOG, POLICY, trusting(), lock)
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:
