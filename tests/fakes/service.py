@@ -11,7 +11,7 @@ from typing import Any
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from consortium.service.absence import Absence
 from consortium.service.choose import Counted, Place
@@ -36,11 +36,13 @@ from consortium.web.who import scripted, signed_in
 from mailer.errors import Problem, TemplateRefused
 from policies.authorise import Caller
 from policies.errors import BudgetSpent, DefinitionRefused, Denied
+from provenance.backend import CHECKPOINT
 from provenance.canonical import canonical, commitment
 from provenance.checkpoint import Checkpoint, sign_checkpoint
 from provenance.entry import ENTRY_LABEL, draft
 from provenance.merkle import leaf_hash
 from provenance.note import COSIGNATURE, Signer, parse_note
+from provenance.tiles import WIDTH, pack_hashes, parse_path
 from provenance.witness import cosign
 
 NOW = datetime(2026, 10, 20, 16, 30, tzinfo=UTC)
@@ -366,6 +368,17 @@ class FakeDesk:
             waits=self.waits,
         )
 
+    def log_file(self, path: str) -> bytes:
+        """What lies in the log's folder: its checkpoint and its lowest tiles."""
+        if path == CHECKPOINT:
+            return self.log().checkpoint.encode()
+        tile = parse_path(path)
+        start = tile.number * WIDTH
+        found = [leaf_hash(raw) for raw in self.log_entries[start : start + tile.width]]
+        if tile.level != 0 or len(found) != tile.width:
+            raise Missing(path)
+        return pack_hashes(found)
+
     def by_code(self, code: str) -> int:
         leaves = [leaf_hash(raw).hex() for raw in self.log_entries]
         found = [place for place, leaf in enumerate(leaves) if leaf.startswith(code)]
@@ -439,6 +452,10 @@ def application(desk: FakeDesk) -> FastAPI:
     app.state.desk = desk
     app.state.signed = []
     app.add_middleware(Headers)
+
+    @app.get("/log/{path:path}")
+    def log_file(path: str) -> Response:
+        return Response(desk.log_file(path), media_type="application/octet-stream")
 
     @app.post("/api/v1/browser-keys/start")
     async def start(request: Request) -> JSONResponse:
