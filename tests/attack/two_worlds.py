@@ -52,6 +52,10 @@ ENOUGH = 40_000
 """A noisy count at which there is a holdout."""
 
 
+SALTS = itertools.count(1 << 16)
+"""Not from 0: a salt of zeros is what the scan of the log takes for none."""
+
+
 def held_out(number: int) -> bool:
     """Whether the mailer leaves a voter out to measure."""
     return holdout.held_out(
@@ -402,6 +406,7 @@ def patched(people: Sequence[int]) -> Iterator[pytest.MonkeyPatch]:
     terms = {"minimum_upload": 10, "holdout_share": SHARE}
     default = agreement.default
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tests.fakes.actors, "_SALTS", SALTS)
         patch.setattr(tests.fakes.server, "ROWS", len(MINE))
         patch.setattr(seasons, "VOTERS", VOTERS)
         patch.setattr(seasons, "LISTS", {ME: list(MINE), OTHER: list(people)})
@@ -412,9 +417,7 @@ def patched(people: Sequence[int]) -> Iterator[pytest.MonkeyPatch]:
 
 def set_up(folder: Path, template: Path) -> tuple[Path, dict[str, Any]]:
     """An installation with a roll and my list, nothing matched yet; to be copied."""
-    with patched([]) as patch:
-        # Not from 0: a salt of zeros is what the scan of the log takes for none.
-        patch.setattr(tests.fakes.actors, "_SALTS", itertools.count(1 << 16))
+    with patched([]):
         folder.mkdir()
         shutil.copy(template, folder / DATABASE)
         base = engine(f"sqlite:///{folder / DATABASE}")
