@@ -57,19 +57,20 @@ def masked(entry: bytes) -> tuple[str, str, tuple[str, ...], int]:
 
 
 def spellings(value: Any) -> Iterator[bytes]:
-    """A value as somebody might write it who wants to find it again, without any salt."""
-    texts = [canonical(value)]
+    """A value as somebody might write it who wants to find it again."""
+    yield canonical(value)
     if isinstance(value, str):
-        texts += [value.encode(), value.lower().encode(), value.upper().encode()]
+        yield from (value.encode(), value.lower().encode(), value.upper().encode())
         if len(value) % 2 == 0 and len(value) >= 2 * SHORTEST:
             with contextlib.suppress(ValueError):
-                texts.append(bytes.fromhex(value))
-    for text in texts:
-        yield text
-        labels = (b"", COMMIT_LABEL, ENTRY_LABEL, COMMIT_LABEL + bytes(32), b"\0", b"\1")
-        for label in labels:
-            for name in DIGESTS:
-                yield hashlib.new(name, label + text).digest()
+                yield bytes.fromhex(value)
+
+
+def digests(text: bytes) -> Iterator[bytes]:
+    """What anybody can make of it: digests without a salt, with a salt of zeros, or labelled."""
+    for label in (b"", COMMIT_LABEL, ENTRY_LABEL, COMMIT_LABEL + bytes(32), b"\0", b"\1"):
+        for name in DIGESTS:
+            yield hashlib.new(name, label + text).digest()
 
 
 def traces(values: Iterable[Any], entries: Iterable[bytes]) -> set[str]:
@@ -78,8 +79,9 @@ def traces(values: Iterable[Any], entries: Iterable[bytes]) -> set[str]:
     whole, pieces = b"\n".join(kept), {piece for one in kept for piece in _pieces(one)}
     found = set()
     for value in values:
-        for raw in spellings(value):
-            if len(raw) >= SHORTEST and (raw in whole or raw[:SHORTEST] in pieces):
+        for text in set(spellings(value)):
+            plain = len(text) >= SHORTEST and (text in whole or text[:SHORTEST] in pieces)
+            if plain or any(made[:SHORTEST] in pieces for made in digests(text)):
                 found.add(str(value))
     return found
 
