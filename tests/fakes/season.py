@@ -216,7 +216,8 @@ class Season:
         header = {"roll": id, "steward": "stella", "recipes": "v1", "size_class": 256,
                   "rows": VOTERS, "created": "2026-11-21T12:00:00Z", "source_digest": "4" * 64,
                   "use_terms": {}, **named}  # fmt: skip
-        entry = made("stella", "roll", self.clock(), kind="slice", roll=id, **named)
+        more = {"size_class": 256, "source_digest": "5" * 64, "use_terms": {}}  # as its tool says
+        entry = made("stella", "roll", self.clock(), kind="slice", roll=id, **named, **more)
         sent = self.server.call("stella", "POST", f"/rolls/{id}", json=body(entry, header=header))
         assert sent.status_code == 202, sent.text
         return id
