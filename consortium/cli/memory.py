@@ -202,8 +202,12 @@ class Memory:
                 self._sql.execute("ROLLBACK")
                 raise
             self._sql.execute("COMMIT")
-            # ``secure_delete`` has overwritten them in the file; the log still has the old pages,
-            # also those of a sweep that a crash cut off here.
+            # ``secure_delete`` overwrites entries where they are, not the copies in pages that they
+            # moved from: a file written anew has none. An upload beside this one does it later.
+            if gone:
+                with suppress(sqlite3.OperationalError):
+                    self._sql.execute("VACUUM")
+            # The log still has the old pages, also those of a sweep that a crash cut off here.
             self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return gone
 

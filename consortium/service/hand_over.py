@@ -90,6 +90,8 @@ def record(run: Run, item: Delivery, outcome: Outcome) -> None:
             state, queue_id = "sent", outcome.queue_id
         case Failed() if not about_the_sender(outcome):
             state = "failed"
+        case Deferred(code=0) if item.attempt == 1:
+            state = "pending"  # the line broke before the dot: once that says nothing of the letter
         case Deferred() | Failed():
             state = "failed" if item.attempt >= settle.MOST_TRIES else "deferred"
         case InDoubt():

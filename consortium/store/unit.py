@@ -4,6 +4,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -69,10 +70,12 @@ class Units:
         return self._run(self._reading, name, work)
 
     def forget(self) -> None:
-        """Let nothing of what was deleted or overwritten stay in SQLite's log of changes.
+        """Let nothing of what was deleted or overwritten stay in SQLite's files.
 
-        ``secure_delete`` overwrites it in the database; its earlier page stays in the ``-wal``
-        file until that is cut. Should somebody read for too long, the next call does it. On
+        ``secure_delete`` overwrites what a row leaves, but not the copy that stays in a page when
+        its row moves to another: only a database that is written anew has none. Its earlier pages
+        stay in the ``-wal`` file until that is cut. Should somebody write or read for too long,
+        the next call does it. On
         PostgreSQL the bytes of a deleted row stay until its table is rewritten, which takes more
         rights than any process here has: the disk counts as a backup, and has the backups' time
         to forget (deploy/runbooks/postgresql.md).
@@ -82,6 +85,10 @@ class Units:
                 connection.rollback()
                 raw = connection.connection.driver_connection
                 assert raw is not None
+                raw.execute("PRAGMA query_only=OFF")
+                raw.execute("PRAGMA temp_store=MEMORY")  # the copy that it works on, too
+                with suppress(sqlite3.OperationalError):  # locked: see above
+                    raw.execute("VACUUM")
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _run(self, engine: Engine, name: str, work: Callable[[Unit], T]) -> T:

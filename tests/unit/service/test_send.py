@@ -266,6 +266,19 @@ def test_a_deferred_letter_waits_ever_longer_and_then_goes(post: Post) -> None:
     assert post.states(id) == {"sent": 5}
 
 
+def test_a_letter_in_which_the_line_broke_goes_again_at_once_but_only_once(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(5)))
+    broke = Deferred(0, "the line broke", "body")
+    post.mta.answers["m2@example.net"] = [broke]
+    post.mta.answers["m3@example.net"] = [broke, broke]
+    post.go(id)
+    assert post.states(id) == {"sent": 4, "deferred": 1}
+    post.later(minutes=16)
+    post.go(id)
+    assert post.states(id) == {"sent": 5}
+    assert len(post.mta.to) == len(set(post.mta.to)) == 5
+
+
 def test_a_letter_deferred_to_the_end_fails_and_is_not_tried_for_ever(post: Post) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(1)))
     post.mta.answers["m1@example.net"] = [Deferred(450, "busy", "rcpt")] * 20

@@ -1,14 +1,16 @@
 """Which database errors are a lost race, and which are a fault that would come again."""
 
+import random
+import re
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from consortium.store import errors
+from consortium.store import errors, texts
 from consortium.store.tables import Base, SignInRow, TextRow
 from consortium.store.unit import Unit, Units, engine
 
@@ -125,3 +127,32 @@ def test_a_look_cannot_write_and_the_next_unit_can(units: Units) -> None:
     with pytest.raises(OperationalError, match="readonly"):
         units.read("look", lambda unit: unit.session.add(TextRow(name="a", value="b")))
     units.run("add", lambda unit: unit.session.add(TextRow(name="a", value="b")))
+
+
+def test_no_copy_of_a_deleted_row_stays_in_a_page_that_it_moved_from(
+    tmp_path: Path,
+) -> None:
+    """Rows with random keys move from page to page; deleting overwrites only where they are now."""
+    made = Units(engine(f"sqlite:///{tmp_path}/trellis.sqlite"), lambda: NOON)
+    Base.metadata.create_all(made.engine)
+    dice = random.Random(7)
+    names = [f"{dice.getrandbits(64):016x}-canary-{number}" for number in range(2000)]
+    kept = [f"{dice.getrandbits(64):016x}-stays" for _ in range(2000)]
+    for at in range(0, 2000, 50):
+        some = [*names[at : at + 50], *kept[at : at + 50]]
+        made.run("put", lambda unit, some=some: [texts.put(unit, x, "") for x in some])
+    gone = delete(TextRow).where(TextRow.name.contains("canary"))
+    made.run("delete", lambda unit: unit.session.execute(gone))
+
+    def found() -> int:
+        whole = b"".join(path.read_bytes() for path in tmp_path.glob("trellis.sqlite*"))
+        return len({*re.findall(rb"canary-\d+", whole)})
+
+    with sqlite3.connect(tmp_path / "trellis.sqlite") as plain:
+        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert found() > 0, "secure_delete alone would do, and nothing here would be tested"
+    made.forget()
+    assert found() == 0
+    held = made.read("held", lambda unit: [texts.get(unit, name) for name in kept])
+    assert held == [""] * 2000
+    made.engine.dispose()
