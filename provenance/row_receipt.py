@@ -22,13 +22,14 @@ from provenance.merkle import HASH_BYTES, inclusion_path, leaf_hash, nodes_of
 from provenance.receipt import MAX_PATH, parse_receipt
 from provenance.rows import RowOpening, RowProof
 from provenance.shared import Path, share
+from provenance.withdrawn import Absence
 
 FORMAT = "row-receipt/v1"
 MOST_BYTES = 1 << 16
 _COMPRESSED = b"\x78\xda"
 """How a text compressed as far as it goes begins (RFC 1950, 2.2)."""
 _KEYS = {"actors", "checkpoint", "entries", "policy", "proof", "said", "trellis"}
-_MORE = {"audience", "browsers", "lock", "row"}
+_MORE = {"absent", "audience", "browsers", "lock", "row"}
 _ENTRY = {"actor", "at", "closed", "index", "open", "signature", "type"}
 
 
@@ -76,6 +77,8 @@ class RowReceipt:
         row: opens the row and proves it in its list; None when nobody with its salt made this.
         member: the row's lock in the campaign's audience.
         browsers: keys in browsers under which some entry is signed.
+        absent: that neither the row nor its list has left, in this order, in the state of
+            withdrawals that one of the entries names.
     """
 
     steps: tuple[Step, ...]
@@ -87,6 +90,7 @@ class RowReceipt:
     row: tuple[RowOpening, RowProof] | None = field(default=None, repr=False)
     member: Member | None = field(default=None, repr=False)
     browsers: tuple[Browser, ...] = ()
+    absent: tuple[Absence, Absence] | None = None
 
     def to_bytes(self) -> bytes:
         """The receipt as a file: its JSON, compressed (RFC 1950)."""
@@ -122,6 +126,8 @@ class RowReceipt:
         if self.member is not None:
             path = _text(b"".join(self.member.path))
             value["audience"] = {"path": path, "sides": self.member.sides}
+        if self.absent is not None:
+            value["absent"] = [_absence_value(one) for one in self.absent]
         return value
 
     @classmethod
@@ -169,6 +175,7 @@ def join(
     row: tuple[RowOpening, RowProof] | None = None,
     member: Member | None = None,
     browsers: Sequence[Browser] = (),
+    absent: tuple[Absence, Absence] | None = None,
 ) -> RowReceipt:
     """Make a row receipt of evidence under one checkpoint; who signed none of it is left out.
 
@@ -199,7 +206,8 @@ def join(
     if signed - {one.hex() for one in (*known.values(), *(each.public for each in theirs))}:
         raise ReceiptRefused("an entry is signed by somebody who is not named")
     ordered = tuple(steps[index] for index in sorted(steps))
-    return RowReceipt(ordered, tuple(hashes), note, policy, known, lock, row, member, theirs)
+    more = lock, row, member, theirs, absent
+    return RowReceipt(ordered, tuple(hashes), note, policy, known, *more)
 
 
 def find_member(leaves: Sequence[bytes], leaf: bytes) -> Member | None:
@@ -260,6 +268,11 @@ def _entry_value(
     }
 
 
+def _absence_value(one: Absence) -> list[JSON]:
+    hashes = _text(b"".join(one.hashes))
+    return [one.place, _text(one.lower), _text(one.upper), hashes]
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -291,6 +304,7 @@ def _read(value: Any) -> RowReceipt:
         _row(value["row"], lock) if "row" in value else None,
         _member(value["audience"]) if "audience" in value else None,
         browsers,
+        _absent(value["absent"]) if "absent" in value else None,
     )
 
 
@@ -330,6 +344,18 @@ def _member(value: Any) -> Member:
     if len(sides) != len(path) or len(path) > MAX_PATH or sides.strip("01"):
         raise ReceiptRefused("the path under an audience's root has a side for each hash")
     return Member(path, sides)
+
+
+def _absent(value: Any) -> tuple[Absence, Absence]:
+    row, whole = (_absence(one) for one in value)
+    return row, whole
+
+
+def _absence(value: Any) -> Absence:
+    place, lower, upper, hashes = value
+    if type(place) is not int:
+        raise ReceiptRefused("the place of a label is a number")
+    return Absence(place, _octets(lower, HASH_BYTES), _octets(upper, HASH_BYTES), _hashes(hashes))
 
 
 def _text(raw: bytes) -> str:

@@ -22,6 +22,7 @@ from provenance.quorum import Cosigned, Policy
 from provenance.row_receipt import Browser, Member, RowReceipt, join
 from provenance.rows import check_row
 from provenance.shared import check_shared
+from provenance.withdrawn import check_absent, list_label
 
 MOST_ROWS = 1 << 31
 MOST_BYTES = 8_000
@@ -34,6 +35,7 @@ NEEDED = {
     "match": ("kind", "bundle"),
     "approval": ("kind", "campaign", "digest", "root"),
     "intent": ("kind", "campaign", "digest", "root", "nonce", "agreement", "sources"),
+    "withdrawal": ("kind", "number", "size", "root"),
 }
 """Which facts a row receipt opens, by the entry's type: what the rules are about."""
 
@@ -119,7 +121,9 @@ def check_row_receipt(
        that of every source that the intent names. Where the receipt shows them, also after
        signatures under the agreement that it names, and checks of its root.
     5. The row's lock is under the intent's root.
-    6. No entry is there that none of this needs.
+    6. Neither the row's label nor its list's is in the state of withdrawals that an entry after
+       the list's names.
+    7. No entry is there that none of this needs.
 
     Args:
         receipt: as read.
@@ -146,6 +150,8 @@ def check_row_receipt(
     story.campaign()
     if receipt.member is not None:
         _check_member(story, receipt.lock, receipt.member)
+    if receipt.absent is not None:
+        _check_absent(story, receipt)
     if story.left:
         raise StoryRefused(f"entry {story.left[0].index} has nothing to do with this row")
     return _proven(story, receipt, cosigned)
@@ -176,6 +182,7 @@ class _Story:
             _check_browser(one, actors.get(one.partner))
             self.names.setdefault(one.public, one.partner)
         self.intent: Placed | None = None
+        self.state: Placed | None = None
         self.untold: list[str] = []
 
     def upload(self) -> None:
@@ -211,6 +218,15 @@ class _Story:
             )
             if not self._by_us(found)
         ]
+
+    def withdrawals(self) -> Placed:
+        """The state of withdrawals after the list was put in."""
+        states = [one for one in self.left if one.says("state")]
+        one = self.state = self._only(states, "withdrawal")
+        # Its own word that nothing of its list left is worth nothing.
+        if one.index < self.list.index or self._by_us([one]):
+            raise StoryRefused("the state of withdrawals is not stated after the list, by another")
+        return one
 
     def _everybody(self, intent: Placed, yes: Sequence[Placed]) -> None:
         """Hold the approvals against the sources, where the receipt opens them."""
@@ -283,9 +299,24 @@ def _check_member(story: _Story, lock: bytes | None, member: Member) -> None:
         raise InclusionRefused("the row's lock is not in the audience of this campaign")
 
 
+def _check_absent(story: _Story, receipt: RowReceipt) -> None:
+    """That neither the row nor its list had left when the state was stated."""
+    if receipt.row is None or receipt.absent is None:
+        raise StoryRefused("that a row has not left, and no row")
+    one = story.withdrawals()
+    size, root = one.said.facts.get("size"), _root(one, "root")
+    if type(size) is not int:
+        raise StoryRefused(f"entry {one.index} does not say its size")
+    labels = receipt.row[0].label, list_label(_root(story.list, "root"))
+    for label, proof in zip(labels, receipt.absent, strict=True):
+        check_absent(label, proof, size, root)
+
+
 def _proven(story: _Story, receipt: RowReceipt, cosigned: Cosigned) -> Proven:
     campaign = story.intent.text("campaign") if story.intent else None
     unproven = ["That what was said is true, and that nothing was done outside the log."]
+    if story.state is None:
+        unproven.insert(0, "That the row has not left since: no state of withdrawals is in it.")
     if receipt.row is None:
         unproven.insert(0, "That the row is of this list: only its partner can open that.")
     if story.intent is None:
@@ -322,6 +353,9 @@ def _did(one: Placed, story: _Story, receipt: RowReceipt) -> str:
     if one is story.intent:
         member = ", and this row is in its audience" if receipt.member is not None else ""
         return f"promised to send campaign {one.text('campaign')} as approved{member}"
+    if one is story.state:
+        number = one.said.facts.get("number")
+        return f"stated what had left by batch {number}: neither this row nor its list is in it"
     words = {
         "sign": "signed the agreement",
         "approve": "approved the campaign's exact bytes",

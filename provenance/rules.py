@@ -10,6 +10,7 @@ from provenance.errors import NotOpened, StoryRefused
 from provenance.evidence import Checked
 from provenance.openings import Closed
 from provenance.people import People, Terms
+from provenance.withdrawn import State, follow
 
 HOUR = timedelta(hours=1)
 """An entry says its hour only."""
@@ -27,6 +28,8 @@ class Telling:
         intents: by campaign.
         held: how often each rule was kept.
         unshown: sentences of what the openings do not show.
+        left: the state of withdrawals so far; None after a batch that was not opened.
+        batch: the number of the batch that came last.
     """
 
     people: People
@@ -37,6 +40,8 @@ class Telling:
     intents: dict[str, Checked] = field(default_factory=dict)
     held: Counter[str] = field(default_factory=Counter)
     unshown: list[str] = field(default_factory=list)
+    left: State | None = field(default_factory=State)
+    batch: int = 0
 
     def lacks(
         self, about: str, what: str, missing: int, kinds: Collection[str], at: Checked
@@ -81,6 +86,31 @@ def dummy(telling: Telling, one: Checked) -> None:
     if any(value is not None for name, value in one.facts.items() if name != "kind"):
         raise StoryRefused(f"entry {one.index} is called a dummy, but it says something")
     telling.held["dummy: all its fields are null"] += 1
+
+
+def withdrawals(telling: Telling, one: Checked) -> None:
+    """Each batch of withdrawals follows from the one before; only the operator states them.
+
+    Raises:
+        StoryRefused: one is missing, comes twice, or states another size or root than follows.
+    """
+    operators = telling.people.operators
+    if operators is not None and one.actor not in operators:
+        raise StoryRefused(f"entry {one.index} (withdrawal: state) is not signed by the operator")
+    number = fact(one, "number")
+    if type(number) is not int or number <= telling.batch:
+        raise StoryRefused(f"entry {one.index}: batch {number} of withdrawals comes out of turn")
+    missing, telling.batch = number - telling.batch - 1, number
+    if missing:
+        what = f"{missing} batches before batch {number}"
+        telling.left = None
+        telling.lacks("withdrawals", what, missing, {"withdrawal"}, one)
+    if one.closed:
+        telling.left = None
+        raise NotOpened(f"entry {one.index}: the labels of batch {number} were not opened")
+    if telling.left is not None:
+        telling.left = follow(telling.left, one.facts)
+        telling.held["withdrawals: each batch follows from the one before"] += 1
 
 
 def _sources(one: Checked) -> list[str]:

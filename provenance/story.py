@@ -75,6 +75,7 @@ def tell(
        class, and not below the letters that the mail machine says it handed over.
     5. The privacy ledger's heads never go back.
     6. A dummy, of whatever type, says nothing.
+    7. The operator's batches of withdrawals follow from one another, to the root.
 
     Args:
         entries: oldest first, from `in_order`.
@@ -114,6 +115,8 @@ def _judge(telling: rules.Telling, totals: Totals, one: Checked) -> None:
             rules.intent(telling, one)
         case ("sent", _):
             totals.sent(telling, one)
+        case ("withdrawal", "state"):
+            rules.withdrawals(telling, one)
         case ("ledger", "opening"):
             rules.opening(telling, one)
         case ("ledger", "head"):

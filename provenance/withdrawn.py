@@ -9,12 +9,13 @@ prove that whatever would stand between them has not left.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provenance.canonical import JSON, unhex
 from provenance.errors import CanonicalRefused, InclusionRefused, StoryRefused
-from provenance.merkle import check_inclusion, inclusion_path, leaf_hash, nodes_of, root_of_hashes
+from provenance.merkle import inclusion_path, leaf_hash, nodes_of, root_of_hashes
 from provenance.shared import Path, check_shared, share
 
 LABEL_BYTES = 32
@@ -23,6 +24,12 @@ HIGHEST = b"\xff" * LABEL_BYTES
 """No row's labels: the two ends of every tree, so that each label has a neighbour on both sides."""
 BATCH = 64
 """Labels in one batch: the most that leave in one publication, and the fewest that seem to."""
+LIST_LABEL = b"trellis/list-label/v1\n"
+
+
+def list_label(root: bytes) -> bytes:
+    """The name under which a whole list leaves: random to whoever was not told its tree's root."""
+    return hashlib.sha256(LIST_LABEL + root).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,13 @@ class State:
             raise StoryRefused("a batch holds a label that left before")
         return State(self.number + 1, tuple(sorted((*self.labels, *batch.labels))))
 
+    @classmethod
+    def of(cls, number: int, labels: Sequence[bytes]) -> State:
+        """The state that a server says, to be held against the root that the log has."""
+        if any(len(one) != LABEL_BYTES for one in labels):
+            raise StoryRefused(f"a label has {LABEL_BYTES} bytes")
+        return cls(number, (LOWEST, *sorted(labels), HIGHEST))
+
     def facts(self, batch: Batch) -> dict[str, JSON]:
         """What the log says of the batch that led to this state."""
         return {
@@ -86,14 +100,14 @@ class State:
 
 
 def mix(
-    waiting: Sequence[bytes], state: State, random: Callable[[int], bytes]
+    waiting: Sequence[bytes], state: State, fresh: Callable[[], bytes]
 ) -> tuple[Batch, tuple[bytes, ...]]:
     """Make the next batch, in every publication, whether or not anything waits.
 
     Args:
         waiting: labels of rows that are leaving, of all lists, oldest first; known ones are no
             error.
-        random: as many fresh random bytes as it is asked for.
+        fresh: 32 random bytes at each call.
 
     Returns:
         The batch, and what has to wait for the next one.
@@ -101,26 +115,19 @@ def mix(
     leaving = [one for one in dict.fromkeys(waiting) if one not in state]
     chosen = set(leaving[:BATCH])
     while len(chosen) < BATCH:
-        filler = random(LABEL_BYTES)
+        filler = fresh()
         if filler not in state:
             chosen.add(filler)
     return Batch(tuple(sorted(chosen))), tuple(leaving[BATCH:])
 
 
-def replay(said: Iterable[Mapping[str, JSON]]) -> State:
-    """The state after these entries' facts, from the first batch on, in the order of the log.
+def follow(state: State, facts: Mapping[str, JSON]) -> State:
+    """The state after an entry's facts; from ``State()`` on, in the log's order, the present one.
 
     Raises:
-        StoryRefused: a batch is missing, comes twice, or is not what a batch must be; or an entry
-            states another size or root than follows.
+        StoryRefused: a batch is missing, comes twice, or is not what a batch must be; or the
+            entry states another size or root than follows.
     """
-    state = State()
-    for facts in said:
-        state = _next(state, facts)
-    return state
-
-
-def _next(state: State, facts: Mapping[str, JSON]) -> State:
     if facts.get("kind") != "state" or facts.get("number") != state.number + 1:
         raise StoryRefused(f"after batch {state.number} comes batch {state.number + 1}")
     try:
@@ -174,31 +181,3 @@ def check_absent(label: bytes, proof: Absence, size: int, root: bytes) -> None:
     # That their places follow one another is all that keeps a third from standing between them.
     pair = {proof.place: proof.lower, proof.place + 1: proof.upper}
     check_shared(pair, size, proof.hashes, root)
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """Where a label stands in a state's tree, and the hashes from its sibling upwards."""
-
-    place: int
-    path: tuple[bytes, ...] = field(repr=False)
-
-
-def prove_present(state: State, label: bytes) -> Presence:
-    """Prove that a label has left; raises InclusionRefused when it has not."""
-    if label not in state or not LOWEST < label < HIGHEST:
-        raise InclusionRefused("that label has not left")
-    place = bisect.bisect_left(state.labels, label)
-    nodes = nodes_of([leaf_hash(one) for one in state.labels])
-    return Presence(place, tuple(inclusion_path(place, state.size, nodes)))
-
-
-def check_present(label: bytes, proof: Presence, size: int, root: bytes) -> None:
-    """Check that a label has left, in the state whose size and root the log holds.
-
-    Raises:
-        InclusionRefused: always, when anything at all is wrong.
-    """
-    if len(label) != LABEL_BYTES or not LOWEST < label < HIGHEST:
-        raise InclusionRefused("that is no row's label")
-    check_inclusion(label, proof.place, size, proof.path, root)

@@ -53,6 +53,7 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("sent", "released"): "{actor} stated that it opened {released} rows for campaign {campaign}.",
     ("withdrawal", "bundle"): "{actor} took back list {bundle}.",
     ("withdrawal", "rows"): "{actor} took rows of list {bundle} back.",
+    ("withdrawal", "state"): "{actor} stated what had left by batch {number} of withdrawals.",
     ("withdrawal", "shredded"): "{actor} stated that list {bundle} has files without those rows.",
 }
 """By type and kind; in braces the facts. Whatever is not here is told by its type alone."""

@@ -25,6 +25,7 @@ from provenance.merkle import tree_root
 from provenance.row_receipt import Browser, Member, RowReceipt, find_member
 from provenance.row_story import Proven, check_row_receipt, fitting
 from provenance.rows import RowOpening, RowProof
+from provenance.withdrawn import LABEL_BYTES, Absence, State, list_label, prove_absent
 
 UPLOAD = "upload"
 EVERYTHING = 1 << 16
@@ -76,7 +77,9 @@ def trace(api: Api, own: OwnList, number: int) -> tuple[list[Traced], list[str]]
         raise CheckRefused("the server's trail of this list is misshapen")
     uploaded, browsers = _evidences(answer.get("own")), _browsers(answer.get("browsers"))
     row = opening, proof
-    found, gone = [_checked(api, UPLOAD, uploaded, browsers, row, None)], []
+    first = [*uploaded, *_state(answer.get("left"))]
+    absent = _absent(api, first, opening)
+    found, gone = [_checked(api, UPLOAD, first, browsers, row, None, absent)], []
     for campaign, shown in sorted(answer["campaigns"].items()):
         evidences = _evidences(shown)
         leaves, nonce = _audience(api, campaign, evidences)
@@ -93,6 +96,33 @@ def _evidences(value: Any) -> list[Evidence]:
     if not isinstance(value, list) or not value:
         raise CheckRefused("the log does not hold this list yet, or the server does not show it")
     return [read_evidence(one) for one in value]
+
+
+def _state(value: Any) -> list[Evidence]:
+    return [] if value is None else [read_evidence(value)]
+
+
+def _absent(
+    api: Api, evidences: Sequence[Evidence], opening: RowOpening
+) -> tuple[Absence, Absence] | None:
+    """Prove that neither the row nor its list has left; None while nothing has, of any list.
+
+    The server is asked for every label, so it does not learn which one somebody looks for.
+    """
+    said = {one.openings["kind"].value: one.openings for one in evidences}
+    if "state" not in said:
+        return None
+    root = unhex(said["bundle"]["root"].value)
+    number = said["state"]["number"].value
+    blob = api.get_bytes(f"/log/withdrawals/{int(str(number))}")
+    state = State.of(
+        int(str(number)), [blob[at : at + LABEL_BYTES] for at in range(0, len(blob), LABEL_BYTES)]
+    )
+    if state.root().hex() != said["state"]["root"].value:
+        raise CheckRefused("the server shows other withdrawals than the log's state is of")
+    if opening.label in state or list_label(root) in state:
+        raise CheckRefused("this row has left, or its list has: the log's withdrawals have it")
+    return prove_absent(state, opening.label), prove_absent(state, list_label(root))
 
 
 def _browsers(value: Any) -> list[Browser]:
@@ -112,6 +142,7 @@ def _checked(
     browsers: Sequence[Browser],
     row: tuple[RowOpening, RowProof],
     member: Member | None,
+    absent: tuple[Absence, Absence] | None = None,
 ) -> Traced:
     actors = {one["id"]: bytes.fromhex(one["public"]) for one in api.home.invite["actors"]}
     about_it: dict[str, Any] = {
@@ -121,6 +152,7 @@ def _checked(
         "row": row,
         "browsers": browsers,
         "member": member,
+        "absent": absent,
     }
     proven = check_row_receipt(fitting(evidences, most=EVERYTHING, **about_it), api.policy, actors)
     short = fitting(evidences, **about_it)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from consortium.jobs import relay, working
 from consortium.jobs.celery import app, process
-from consortium.service import absence, anchor, halted, publish
+from consortium.service import absence, anchor, halted, leave, publish
 from provenance.backend import SyncFailed
 from provenance.errors import LockLost, QuorumRefused, RecoveryRefused, Stopped
 
@@ -46,6 +46,9 @@ def run() -> None:
         if here.units.read("publish-due", lambda unit: publish.due(unit, here.cover, now)):
             # Once an interval: more heads than that would tell how often somebody looked.
             here.units.run("anchor", lambda unit: anchor.anchor(unit, here.operator_pen, now=now))
+            here.units.run(
+                "leave", lambda unit: leave.leave(unit, here.operator_pen, here.cover, now=now)
+            )
         publish.publish(here.units, here.sequencer, here.clock, here.cover)
         absence.note(here.units, here.sequencer, here.asker.missing, now)
     relay.answered("publish")

@@ -94,8 +94,9 @@ def contribute(
         root=offered.root,
         size_class=size_class,
     )
-    if said.actor.id != caller.id or offered.header.get("bundle") != id:
-        raise EntryMisfits("the entry is signed by another partner, or names another bundle")
+    enter.by(said, caller)
+    if offered.header.get("bundle") != id:
+        raise EntryMisfits("the header names another bundle")
     leaf = enter.promise(unit, said, entry, openings, now=now)
     contributions.add(
         unit,

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from consortium.service import enter
-from consortium.service.errors import EntryMisfits
 from consortium.store import contributions
 from consortium.store.errors import Conflict
 from consortium.store.unit import Unit
@@ -51,8 +50,7 @@ def enrol(
         attributes_digest=attributes_digest,
         outputs_digest=outputs_digest,
     )
-    if said.actor.id != caller.id:
-        raise EntryMisfits("the entry is signed by another actor")
+    enter.by(said, caller)
     leaf = enter.promise(unit, said, entry, openings, now=now)
     contributions.add_roll(
         unit,

@@ -10,6 +10,7 @@ import provenance.entry as log_entry
 from consortium.service.errors import EntryMisfits
 from consortium.store import actors, epochs, log, races
 from consortium.store.unit import Unit
+from policies.authorise import Caller
 from provenance.merkle import leaf_hash
 
 SKEW = timedelta(hours=2)
@@ -119,6 +120,12 @@ def open_epoch(unit: Unit, header: Mapping[str, Any]) -> str:
             f"again (open: {', '.join(live)})"
         )
     return str(header["epoch"])
+
+
+def by(said: Said, caller: Caller) -> None:
+    """Refuse, with ``EntryMisfits``, what somebody other than the caller signed."""
+    if said.actor.id != caller.id:
+        raise EntryMisfits("the entry is signed by another actor")
 
 
 def expect(said: Said, event: str, /, **facts: Any) -> None:

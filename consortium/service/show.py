@@ -9,7 +9,7 @@ from typing import Any
 from consortium.service import keyring, publish, rotate
 from consortium.service.absence import Absence, absence
 from consortium.service.errors import NotReady
-from consortium.store import actors, log, races, roster, texts
+from consortium.store import actors, leaving, log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from matching.countersigning import believed, named
@@ -20,6 +20,9 @@ from provenance.checkpoint import read_checkpoint
 from provenance.evidence import Evidence, check, write_file
 from provenance.quorum import Policy
 from provenance.sequencer import prove
+
+MOST_BATCHES = 200
+"""Batches of withdrawals in one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,16 @@ def dummies(unit: Unit, backend: Backend, first: int, end: int) -> dict[str, Any
     """A receipt file of the published dummies at these indices; opens nothing else."""
     proved = [evidence(unit, one.leaf, backend) for one in log.dummies(unit, first, end)]
     return write_file([one for one in proved if one], policy(unit), publics(unit))
+
+
+def left(unit: Unit, backend: Backend, first: int) -> dict[str, Any]:
+    """A receipt file of the published batches of withdrawals from this one on, with their labels:
+    whoever follows all of them knows the state, and that nobody made it up.
+    """
+    each = leaving.batches(unit, first, MOST_BATCHES)
+    return write_file(
+        _shown(unit, [one.leaf for one in each], backend), policy(unit), publics(unit)
+    )
 
 
 def policy(unit: Unit) -> Policy:

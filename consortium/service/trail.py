@@ -16,6 +16,7 @@ from consortium.store import (
     contributions,
     deliveries,
     frames,
+    leaving,
     log,
     races,
     suppressions,
@@ -32,18 +33,22 @@ from provenance.row_receipt import Browser, Member, RowReceipt, find_member, joi
 
 RUN = ("kind", "bundle", "roll", "parameters_digest")
 """What of a matching run its list's partner sees: which run it was, and nothing of its files."""
+LEFT = ("kind", "number", "size", "root")
+"""What of a batch of withdrawals a receipt opens; its labels are shown apart from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListTrail:
     """A partner's list: its own entries, and by campaign those that allowed it.
 
-    ``browsers`` are the keys in browsers under which partners may have signed.
+    ``browsers`` are the keys in browsers under which partners may have signed; ``left`` states
+    which rows of all lists have left, without their labels, and is None while none has.
     """
 
     own: list[Evidence]
     campaigns: dict[str, list[Evidence]]
     browsers: list[dict[str, str]]
+    left: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,9 @@ def of_list(unit: Unit, caller: Caller, id: str, backend: Backend) -> ListTrail:
         and caller.id in each.manifest["sources"]
         and each.epoch == one.epoch
     }
-    wanted = [one.leaf, *runs, *(leaf for leaves in promised.values() for leaf in leaves)]
+    state = leaving.newest(unit, published=True)
+    last = [state.leaf] if state else []
+    wanted = [one.leaf, *runs, *(leaf for leaves in promised.values() for leaf in leaves), *last]
     found = dict(zip(wanted, _each(unit, wanted, backend), strict=True))
     matched = [each.only(*RUN) for leaf in runs if (each := found[leaf]) is not None]
     return ListTrail(
@@ -103,6 +110,7 @@ def of_list(unit: Unit, caller: Caller, id: str, backend: Backend) -> ListTrail:
             if found[leaves[-1]] is not None
         },
         actors.browser_keys(unit),
+        next((each.only(*LEFT) for leaf in last if (each := found[leaf]) is not None), None),
     )
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from consortium.service import enter
 from consortium.service.errors import EntryMisfits, WrongState
-from consortium.store import contributions, deliveries, doomed, log
+from consortium.store import contributions, deliveries, doomed, leaving, log
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Conflict, Missing
 from consortium.store.unit import Unit, Units
 from matching.bundle import rows_of_tags
 from policies.authorise import Caller, require
+from provenance.withdrawn import HIGHEST, LOWEST, list_label
 
 MOST_ROWS = 10_000
 """Rows in one withdrawal; who takes back more takes back the list."""
@@ -91,11 +92,11 @@ def _gone(
     one = _own(unit, caller, id)
     said = enter.read(unit, entry, openings, now=now)
     enter.expect(said, "withdrawal", kind="bundle", bundle=id)
-    if said.actor.id != caller.id:
-        raise EntryMisfits("the entry is signed by another partner")
+    enter.by(said, caller)
     leaf = enter.promise(unit, said, entry, openings, now=now)
     if one.state != "withdrawn":
         contributions.take_back(unit, id, [contributions.WHOLE])
+        leaving.wait(unit, [list_label(bytes.fromhex(one.header["root"]))])
     gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
     contributions.change(unit, id, state="withdrawn", wrapped=None, wrapped_to=None, **gone)
     # After that nothing counts as naming them: also the rows part, whose name stays.
@@ -116,6 +117,7 @@ def rows(
     id: str,
     *,
     tags: Sequence[bytes],
+    labels: Sequence[bytes],
     salt: bytes,
     entry: bytes,
     openings: Mapping[str, Any],
@@ -129,6 +131,8 @@ def rows(
 
     Args:
         tags: of the rows, 32 bytes each.
+        labels: as many, 32 bytes each: the names under which the log will say that rows left.
+            Which is which row's is not told; only a row's commitment binds them.
         salt: 32 bytes; the entry holds ``rows_digest(salt, tags)``, so that whoever sees the
             entry opened cannot try tags against it. Kept by the partner alone.
 
@@ -143,6 +147,8 @@ def rows(
     require(caller, "withdraw")
     if not 0 < len(set(tags)) == len(tags) <= MOST_ROWS:
         raise EntryMisfits(f"a withdrawal names 1 to {MOST_ROWS} rows, each once")
+    if len(set(labels)) != len(tags) or not all(LOWEST < label < HIGHEST for label in labels):
+        raise EntryMisfits("a withdrawal has as many labels as rows, each once")
     one = units.read("withdraw-look", lambda unit: _own(unit, caller, id))
     if one.state == "withdrawn":
         raise Conflict(f"contribution {id} was withdrawn whole")
@@ -152,8 +158,7 @@ def rows(
     def record(unit: Unit) -> str:
         said = enter.read(unit, entry, openings, now=now)
         enter.expect(said, "withdrawal", kind="rows", bundle=id, rows=rows_digest(salt, tags))
-        if said.actor.id != caller.id:
-            raise EntryMisfits("the entry is signed by another partner")
+        enter.by(said, caller)
         if log.promised(unit, said.leaf):
             return said.leaf  # the same call again: its rows may be gone by now
         if len(known) != len(tags):
@@ -162,6 +167,7 @@ def rows(
             raise Conflict(f"contribution {id} was withdrawn whole")
         leaf = enter.promise(unit, said, entry, openings, now=now)
         contributions.take_back(unit, id, known.values())
+        leaving.wait(unit, sorted(labels))
         deliveries.withdraw(unit, id, set(known.values()))
         unit.after("shred")
         return leaf

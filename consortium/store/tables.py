@@ -370,6 +370,31 @@ class EntryRow(Base):
     at: Mapped[datetime]
 
 
+class LeavingRow(Base):
+    """The label of a row or a list that left, until a batch in the log has it."""
+
+    __tablename__ = "leaving"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    label: Mapped[bytes] = mapped_column(unique=True)
+
+
+class LeftBatchRow(Base):
+    """A batch of labels that an entry of the log holds; ``until`` is its interval's end."""
+
+    __tablename__ = "left_batches"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    leaf: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime | None]
+
+
+class LeftRow(Base):
+    """One label of a batch, a row's or a list's or nobody's: which of these, no column says."""
+
+    __tablename__ = "left_labels"
+    label: Mapped[bytes] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(ForeignKey("left_batches.number"), index=True)
+
+
 class LogLockRow(Base):
     """The checkpoint that the log has committed to: the point of no return of a publication."""
 

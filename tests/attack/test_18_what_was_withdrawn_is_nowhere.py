@@ -8,7 +8,7 @@ Parquet file, encrypted token artefacts opened with their own key.
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -141,6 +141,11 @@ def furnished(post: Post) -> World:  # noqa: F811
     return World(post, part, campaign)
 
 
+def labels(rows: Sized) -> list[str]:
+    """As many made-up labels: which is which row's, the server is not told."""
+    return [secrets.token_bytes(32).hex() for _ in range(len(rows))]
+
+
 def withdraw(world: World, only: tuple[int, ...] | None) -> Any:
     """The partner's own call."""
     id, facts = world.part.bundle, {}
@@ -152,7 +157,7 @@ def withdraw(world: World, only: tuple[int, ...] | None) -> Any:
         digest = hashlib.sha256(salt + b"".join(tags)).hexdigest()
         entry = made("union", "withdrawal", world.post.clock(), kind="rows", bundle=id, rows=digest)
         path = f"/contributions/{id}/withdraw-rows"
-        facts = {"salt": salt.hex(), "tags": [tag.hex() for tag in tags]}
+        facts = {"salt": salt.hex(), "tags": [tag.hex() for tag in tags], "labels": labels(only)}
     return world.post.server.call("union", "POST", path, json=body(entry, **facts))
 
 
@@ -224,7 +229,7 @@ def test_a_tag_of_nobody_or_another_salt_withdraws_nothing(world: World) -> None
     ):
         digest = hashlib.sha256(bytes(32) + b"".join(tags)).hexdigest()
         entry = made("union", "withdrawal", clock(), kind="rows", bundle=id, rows=digest)
-        said = {"salt": salt.hex(), "tags": [one.hex() for one in tags]}
+        said = {"salt": salt.hex(), "tags": [one.hex() for one in tags], "labels": labels(tags)}
         path = f"/contributions/{id}/withdraw-rows"
         answer = server.call("union", "POST", path, json=body(entry, **said))
         assert answer.status_code == status, answer.text
@@ -240,7 +245,8 @@ def test_the_same_call_again_after_the_rows_are_gone_answers_the_same(world: Wor
     digest = hashlib.sha256(bytes(32) + b"".join(sorted(tags))).hexdigest()
     facts = {"kind": "rows", "bundle": world.part.bundle, "rows": digest}
     entry = made("union", "withdrawal", world.post.clock(), **facts)
-    said = body(entry, salt=bytes(32).hex(), tags=[tag.hex() for tag in tags])
+    named = {"tags": [tag.hex() for tag in tags], "labels": labels(tags)}
+    said = body(entry, salt=bytes(32).hex(), **named)
     path = f"/contributions/{world.part.bundle}/withdraw-rows"
     first = world.post.server.call("union", "POST", path, json=said)
     shred.run(world.bench)

@@ -70,6 +70,8 @@ class FakeWorld:
     stands: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     trails: dict[str, list[str]] = field(default_factory=dict)
+    labels: list[bytes] = field(default_factory=list)
+    left: str = ""
     browsers: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -328,6 +330,7 @@ class FakeWorld:
                 digest = hashlib.sha256(bytes.fromhex(body["salt"]) + tags).hexdigest()
                 leaf = self._entry(body, kind="rows", bundle=id, rows=digest)
                 self.taken_back[leaf] = body["tags"]
+                self.labels += [bytes.fromhex(one) for one in body["labels"]]
                 return _ok({"leaf": leaf, "backup_days": 30}, 202)
             case ["POST", "contributions", id]:
                 if not {f"{id}/rows", f"{id}/outputs"} <= {*self.parts}:
@@ -345,8 +348,11 @@ class FakeWorld:
                         "own": [*map(self.evidence, own)],
                         "campaigns": every,
                         "browsers": self.browsers,
+                        "left": self.evidence(self.left) if self.left else None,
                     }
                 )
+            case ["GET", "log", "withdrawals", "1"]:
+                return httpx.Response(200, content=b"".join(sorted(self.labels)))
             case ["POST", "rolls", id]:
                 self.rolls.setdefault(id, body)
                 return _ok({"leaf": self._entry(body, kind="slice", roll=id)}, 202)

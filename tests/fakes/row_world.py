@@ -5,6 +5,7 @@ import io
 import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Any
 
 from matching.locks import audience_leaf, audience_leaves
 from provenance.backend import CHECKPOINT
@@ -15,6 +16,7 @@ from provenance.row_receipt import RowReceipt, find_member, join
 from provenance.row_story import fitting
 from provenance.rows import RowOpening, Tree, prove_row
 from provenance.sequencer import Sequencer, prove
+from provenance.withdrawn import Absence, State, list_label, mix, prove_absent
 from tests.fakes.actors import LOG, NOON, POLICY, private, public, trusting
 from tests.fakes.log import MemoryBackend, MemoryLock
 
@@ -95,6 +97,19 @@ def intent(sources: Sequence[str] = ("alder", "birch"), **other: object) -> Draf
     return made("operator", "intent", **{**facts, **other})
 
 
+def left(*labels: bytes, who: str = "operator", **other: object) -> tuple[State, Drafted]:
+    """The first batch of withdrawals, these labels among it, and its entry."""
+    fillers = (noise("filler", n) for n in count())
+    batch, _ = mix(labels, State(), lambda: next(fillers))
+    state = State().after(batch)
+    return state, made(who, "withdrawal", **{**state.facts(batch), **other})
+
+
+def absent(state: State, row: bytes = OPENING.label) -> tuple[Absence, Absence]:
+    """That neither the row nor its list has left."""
+    return prove_absent(state, row), prove_absent(state, list_label(bytes.fromhex(ROOT)))
+
+
 WHOLE = [
     sign("alder"), bundle(), run(), approve("alder"), approve("birch"), attest("alder"), intent(),
 ]  # fmt: skip
@@ -138,6 +153,7 @@ def receipt(
     *,
     campaign: bool = True,
     make: Callable[..., RowReceipt] = join,
+    **more: Any,
 ) -> RowReceipt:
     """A receipt of the row over these entries."""
     member = find_member(LEAVES, audience_leaf(NONCE, LOCKS[0])) if campaign else None
@@ -148,4 +164,5 @@ def receipt(
         lock=LOCKS[0],
         row=(OPENING, prove_row(ROWS, OPENING)),
         member=member,
+        **more,
     )

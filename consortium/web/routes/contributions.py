@@ -190,6 +190,7 @@ def get_trail(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) ->
             campaign: [one.to_json() for one in each] for campaign, each in found.campaigns.items()
         },
         "browsers": found.browsers,
+        "left": found.left and found.left.to_json(),
     }
 
 
@@ -198,6 +199,7 @@ class Leaving(Signed):
 
     salt: Hex32
     tags: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
+    labels: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
 
 
 class Gone(Promised):
@@ -229,6 +231,7 @@ def post_row_withdrawal(
         caller,
         str(id),
         tags=[bytes.fromhex(tag) for tag in leaving.tags],
+        labels=[bytes.fromhex(label) for label in leaving.labels],
         salt=bytes.fromhex(leaving.salt),
         entry=leaving.raw(),
         openings=leaving.openings,

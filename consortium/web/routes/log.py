@@ -3,10 +3,10 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from consortium.service import enter, show
-from consortium.store import log, races, roster, texts
+from consortium.store import leaving, log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, LogFiles, Now
@@ -18,6 +18,7 @@ from provenance.evidence import Evidence
 router = APIRouter()
 Epoch = Annotated[str | None, Query(pattern=r"^[a-z0-9-]{1,40}$")]
 """Which epoch's; without it that in which the race stands."""
+MOST_NUMBER = (1 << 31) - 1
 FOR_EVERYBODY = ("key", "witness")
 """Types of entries whose openings concern everybody: keys, and the rule for witnesses."""
 
@@ -60,6 +61,21 @@ def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
         "post-entry", lambda unit: enter.post(unit, signed.raw(), signed.openings, now=now())
     )
     return Promised(leaf=leaf)
+
+
+@router.get("/log/withdrawals")
+def withdrawals(
+    all_units: AllUnits, files: LogFiles, first: Annotated[int, Query(ge=1, le=MOST_NUMBER)] = 1
+) -> dict[str, Any]:
+    """Batches of withdrawals with their labels, for auditors: a file for ``trellis audit``."""
+    return all_units.read("withdrawals", lambda unit: show.left(unit, files, first))
+
+
+@router.get("/log/withdrawals/{number}")
+def withdrawn(number: Annotated[int, Path(ge=1, le=MOST_NUMBER)], all_units: AllUnits) -> Response:
+    """Every label that left with the batches up to this one: 32 bytes each, sorted."""
+    state = all_units.read("withdrawn", lambda unit: leaving.state(unit, number))
+    return Response(b"".join(state.labels[1:-1]), media_type="application/octet-stream")
 
 
 @router.get("/log/entries/{leaf}")

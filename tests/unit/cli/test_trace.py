@@ -1,6 +1,8 @@
 """A partner sees where its own row has been, with proof, and nothing of anybody else's."""
 
 import hashlib
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from click.testing import CliRunner
 from consortium.cli.auditor import command
 from provenance.evidence import Evidence
 from provenance.row_receipt import RowReceipt
+from provenance.rows import row_label
+from provenance.withdrawn import State, list_label, mix
 from tests.fakes.actors import LOG, WITNESSES, made
 from tests.fakes.api import EPOCH, NOW, PARTNER, RACE
 from tests.unit.cli.test_saying_yes import CAMPAIGN, NONCE, Uploaded, uploaded
@@ -142,6 +146,71 @@ def test_another_lists_trail_and_a_foreign_entry_are_refused(uploaded: Uploaded)
     done = uploaded.desk.run("trace", str(uploaded.fitting[0].row))
     assert done.exit_code == 1
     assert "an entry of type ledger has nothing to do with a row" in done.output
+
+
+def left(uploaded: Uploaded, *labels: bytes) -> State:
+    """Let these leave, of whatever list, with the log's first batch."""
+    fresh = (hashlib.sha256(b"%d" % n).digest() for n in itertools.count())
+    batch, _ = mix(labels, State(), lambda: next(fresh))
+    state = State().after(batch)
+    uploaded.world.labels = list(batch.labels)
+    entry = made("operator", "withdrawal", NOW, **state.facts(batch))
+    uploaded.world.left = uploaded.world.put(entry)
+    return state
+
+
+def test_the_uploads_receipt_proves_that_the_row_has_not_left(
+    uploaded: Uploaded, tmp_path: Path
+) -> None:
+    promised(uploaded)
+    left(uploaded, bytes([9]) * 32)
+    row = uploaded.fitting[0].row
+    done = uploaded.desk.run("trace", str(row), "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "by batch 1: neither this row nor its list is in it" in done.output
+    file = tmp_path / f"row-{row}.upload.receipt"
+    shown = CliRunner().invoke(command, ["receipt", str(file), *keys()])
+    assert shown.exit_code == 0, shown.output
+    assert "neither this row nor its list is in it" in shown.output
+    assert "has not left since" not in shown.output
+    other = CliRunner().invoke(
+        command, ["receipt", str(tmp_path / f"row-{row}.{CAMPAIGN}.receipt"), *keys()]
+    )
+    assert "has not left since" in other.output
+
+
+def test_a_row_or_a_list_that_the_log_has_among_the_withdrawals_is_not_said_to_be_there(
+    uploaded: Uploaded,
+) -> None:
+    promised(uploaded)
+    row = uploaded.fitting[0]
+    (file,) = Path(uploaded.desk.home).glob(f"*/{uploaded.id}/header.json")
+    header = json.loads(file.read_bytes())
+    for one in (row_label(row.secret), list_label(bytes.fromhex(header["root"]))):
+        left(uploaded, one)
+        done = uploaded.desk.run("trace", str(row.row))
+        assert done.exit_code == 1
+        assert "this row has left, or its list has" in done.output
+
+
+def test_a_server_that_hides_a_withdrawal_from_the_labels_is_found_out(uploaded: Uploaded) -> None:
+    promised(uploaded)
+    row = uploaded.fitting[0]
+    left(uploaded, row_label(row.secret))
+    uploaded.world.labels.remove(row_label(row.secret))
+    done = uploaded.desk.run("trace", str(row.row))
+    assert done.exit_code == 1
+    assert "other withdrawals than the log's state" in done.output
+
+
+def test_what_is_handed_in_with_withdrawn_rows_are_their_labels_in_an_order_of_their_own(
+    uploaded: Uploaded, tmp_path: Path
+) -> None:
+    rows = uploaded.fitting[:5]
+    named = tmp_path / "rows.txt"
+    named.write_text("".join(f"{row.row}\n" for row in rows))
+    assert uploaded.desk.run("withdraw", uploaded.id, "--rows", named, "--yes").exit_code == 0
+    assert uploaded.world.labels == sorted(row_label(row.secret) for row in rows)
 
 
 @pytest.mark.parametrize("ref", ["0", "99999", "x", "1:x", "", "-3", "²"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from provenance.receipt import make_receipt
 from provenance.row_receipt import Browser, Member, RowReceipt, find_member, join
 from provenance.row_story import MOST_BYTES, check_row_receipt, fitting
 from provenance.rows import RowProof
+from provenance.withdrawn import list_label
 from provenance.witness import cosign
 from tests.fakes import row_world as w
 from tests.fakes.actors import LOG, POLICY, WITNESSES, private, public
@@ -61,8 +63,88 @@ def test_a_receipt_proves_upload_approvals_and_intent_under_one_checkpoint() -> 
     ]
     assert proven.unproven == (
         "That a letter was sent: the intent says who might be written to.",
+        "That the row has not left since: no state of withdrawals is in it.",
         "That what was said is true, and that nothing was done outside the log.",
     )
+
+
+def test_that_neither_row_nor_list_has_left_is_proved_by_the_state_of_withdrawals() -> None:
+    state, entry = w.left(w.noise("another row's"))
+    made = w.receipt([w.bundle(), entry], campaign=False, make=fitting, absent=w.absent(state))
+    raw = made.to_bytes()
+    assert RowReceipt.from_bytes(raw) == made
+    proven = check_row_receipt(RowReceipt.from_bytes(raw), POLICY)
+    assert proven.lines[-1].endswith("by batch 1: neither this row nor its list is in it")
+    assert "left since" not in " ".join(proven.unproven)
+    assert len(raw) < 4_000
+    # None of the labels is in it but the two neighbours of each.
+    assert sum(one in raw for one in state.labels) == 0
+    shown = {w_.lower for w_ in made.absent or ()} | {w_.upper for w_ in made.absent or ()}
+    texts = made.to_json().decode()
+    named = {one for one in state.labels if b64encode(one).decode().rstrip("=") in texts}
+    assert named == shown
+
+
+def _state_before_the_list() -> RowReceipt:
+    state, entry = w.left()
+    return w.receipt([entry, w.bundle()], campaign=False, absent=w.absent(state))
+
+
+def _state_by_the_lists_partner() -> RowReceipt:
+    state, entry = w.left(who="alder")
+    return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(state))
+
+
+def _absence_in_another_state() -> RowReceipt:
+    # The attack: the row is in the batch that the log has, and absent from one nobody stated.
+    _, entry = w.left(w.OPENING.label)
+    return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(w.left()[0]))
+
+
+def _list_in_the_state() -> RowReceipt:
+    _, entry = w.left(list_label(bytes.fromhex(w.ROOT)))
+    return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(w.left()[0]))
+
+
+def _another_rows_absence() -> RowReceipt:
+    state, entry = w.left()
+    return w.receipt(
+        [w.bundle(), entry], campaign=False, absent=w.absent(state, w.noise("another row's"))
+    )
+
+
+def _no_state() -> RowReceipt:
+    return w.receipt([w.bundle()], campaign=False, absent=w.absent(w.left()[0]))
+
+
+def _a_state_that_nothing_needs() -> RowReceipt:
+    return w.receipt([w.bundle(), w.left()[1]], campaign=False)
+
+
+def _no_row() -> RowReceipt:
+    state, entry = w.left()
+    made = w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(state))
+    return replace(made, row=None)
+
+
+def _no_size() -> RowReceipt:
+    state, entry = w.left(size="66")
+    return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(state))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _state_before_the_list, _state_by_the_lists_partner, _absence_in_another_state,
+        _list_in_the_state, _another_rows_absence, _no_state, _a_state_that_nothing_needs,
+        _no_row, _no_size,
+    ],
+)  # fmt: skip
+def test_a_receipt_that_says_falsely_that_a_row_stayed_is_refused(
+    wrong: Callable[[], RowReceipt],
+) -> None:
+    with pytest.raises((StoryRefused, InclusionRefused)):
+        check_row_receipt(wrong(), POLICY)
 
 
 def test_entries_are_rebuilt_to_the_byte_from_what_a_receipt_holds() -> None:

@@ -1,5 +1,7 @@
 """Each rule of a replay: the story that keeps it is believed, the one that breaks it is refused."""
 
+import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +15,7 @@ from provenance.evidence import Checked, check
 from provenance.openings import Closed, Walked
 from provenance.people import People, Terms, browsers
 from provenance.story import Story, gather, in_order, tell
+from provenance.withdrawn import State, mix
 from tests.fakes.actors import NOON, POLICY, made, private, public
 from tests.fakes.stories import ACTORS, BOTH, A, D, R, approve, attest, intent, logged, sign
 
@@ -264,3 +267,57 @@ def test_every_tree_that_anything_was_proved_in_is_compared_with_the_log() -> No
         walked.add(each.entry, "x")
     with pytest.raises(StoryRefused, match="another tree of 8"):
         walked.closed(gathered.entries, gathered.trees)
+
+
+# -- withdrawals
+
+
+def batches(count: int) -> list[dict[str, Any]]:
+    """What the entries of so many batches say."""
+    state, said = State(), []
+    fresh = (hashlib.sha256(b"%d" % n).digest() for n in itertools.count())
+    for _ in range(count):
+        batch, _waits = mix([next(fresh)], state, lambda: next(fresh))
+        state = state.after(batch)
+        said.append(state.facts(batch))
+    return said
+
+
+def stated(said: Sequence[dict[str, Any]], who: str = "operator") -> list[Drafted]:
+    return [made(who, "withdrawal", NOON, **facts) for facts in said]
+
+
+def test_batches_of_withdrawals_that_follow_from_one_another_are_believed() -> None:
+    story = told(stated(batches(3)))
+    assert dict(story.held) == {"withdrawals: each batch follows from the one before": 3}
+    assert story.unshown == ()
+
+
+SAID = batches(3)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(SAID[1:], id="the first is missing"),
+        pytest.param([SAID[0], SAID[2]], id="one between is missing"),
+        pytest.param([SAID[0], SAID[0]], id="twice"),
+        pytest.param([SAID[0], {**SAID[1], "root": "0" * 64}], id="another root"),
+        pytest.param([{**SAID[0], "number": "1"}], id="no number"),
+    ],
+)
+def test_a_batch_out_of_turn_or_with_another_root_is_refused(said: list[dict[str, Any]]) -> None:
+    with pytest.raises(StoryRefused):
+        told(stated(said))
+
+
+def test_nobody_but_the_operator_states_withdrawals() -> None:
+    with pytest.raises(StoryRefused, match="not signed by the operator"):
+        told(stated(SAID[:1], "c1"))
+
+
+def test_a_batch_that_may_stay_closed_is_told_as_not_shown() -> None:
+    hidden = Closed({"withdrawal": [-1]})
+    story = told(stated(SAID[1:]), hidden=hidden)
+    assert any("1 batches before batch 2" in one for one in story.unshown)
+    assert "withdrawals: each batch follows from the one before" not in dict(story.held)
