@@ -28,15 +28,14 @@ import psycopg
 import pytest
 import redis
 
+from consortium.cli.cast import free_ports
+
 ROOT_USER = 0
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that is nobody else's."""
+    return free_ports(1)[0]
 
 
 def own_folder(name: str) -> Path:

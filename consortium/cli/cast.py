@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,13 +22,25 @@ class Fell(Exception):
     """A process ended that should have gone on, or a command failed; says where its words are."""
 
 
+_HELD: deque[socket.socket] = deque(maxlen=2000)
+"""Ports that were handed out; the oldest are let go."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
+    """Ports on loopback that nobody has, each handed out once.
+
+    They stay bound here, so that no outgoing connection is lent one before its server takes it;
+    every server here listens with SO_REUSEADDR, which a port that is bound and not listened on
+    does not stand in the way of.
+    """
+    found = []
+    for _ in range(count):
+        one = socket.socket()
+        one.bind(("127.0.0.1", 0))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after: else two had the same
+        _HELD.append(one)
+        found.append(int(one.getsockname()[1]))
+    return found
 
 
 class Cast:

@@ -30,6 +30,7 @@ from matching.evaluation import stamp
 from matching.statement import Statement
 from tests.fakes.dealer import split
 from tests.fakes.memory_log import MemoryFollow, MemoryLog, MemoryNeighbours, Shared
+from tests.servers import free_port
 
 EPOCH, RACE = "2026-season", "kent-44"
 IDS = ("ann", "bea", "cyd")
@@ -90,6 +91,7 @@ class Host:
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         while not self.server.started:
+            assert self.thread.is_alive(), "the server did not begin to listen"
             time.sleep(0.005)
 
     def down(self) -> None:
@@ -257,12 +259,6 @@ class World:
     def entry(self, by: str, **facts: Any) -> dict[str, Any]:
         """Log something and return its evidence."""
         return self.log.evidence(self.log.add(public(self.keys[by]), facts))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

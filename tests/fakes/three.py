@@ -37,9 +37,10 @@ from provenance.canonical import openings_to_json
 from provenance.entry import draft
 from provenance.merkle import leaf_hash
 from tests.fakes import mortal
-from tests.fakes.custodians import EPOCH, IDS, RACE, ROLES, free_port, public
+from tests.fakes.custodians import EPOCH, IDS, RACE, ROLES, public
 from tests.fakes.dealer import split
 from tests.fakes.log_api import LogApi, serving_log
+from tests.servers import free_port
 
 KILLED = -9
 KINDS = {"sign": "agreement", "approve": "approval", "attest": "approval", "send": "intent"}

@@ -21,9 +21,9 @@ from consortium.custodian.ledger import Key, Ledger
 from consortium.custodian.settings import read_settings
 from consortium.custodian.wrapping import Asking, Shut, opened
 from matching import group
-from tests.fakes.custodians import free_port
 from tests.fakes.dealer import split
 from tests.fakes.log_api import LogApi
+from tests.servers import free_port
 
 WORDS = {"old": "stapled battery horse", "new": "a quite different one"}
 

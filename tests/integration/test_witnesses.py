@@ -20,18 +20,13 @@ from provenance.quorum import Policy
 from provenance.sequencer import ProofFor, Sequencer
 from tests.fakes.actors import LOG, made
 from tests.fakes.log import MemoryLock
+from tests.servers import free_port
 
 TRELLIS = [sys.executable, "-m", "consortium.cli.main"]
 
 
 def trellis(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TRELLIS, *words], capture_output=True, text=True, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_for(port: int) -> None:
