@@ -25,10 +25,11 @@ from consortium.cli.replaying import Replayed, read_given, replay_given
 from consortium.cli.tracing import trace
 from consortium.cli.watching import watch
 from provenance.audit import Report, audit
-from provenance.errors import AuditRefused, PolicyRefused, ProvenanceError
+from provenance.errors import AuditRefused, PolicyRefused, ProvenanceError, ReceiptRefused
 from provenance.evidence import read_file
 from provenance.openings import Walked
 from provenance.quorum import Policy
+from provenance.receipt import HEADER, check_receipt
 from provenance.row_receipt import is_row_receipt
 from provenance.story import Story, replay
 
@@ -90,11 +91,17 @@ def verify(
 @command.command()
 @click.argument("file", type=FILE)
 @whose_keys
+@click.option("--entry", type=FILE, help="The entry's own bytes, for a bare .tlog-proof.")
 @json_option
-def receipt(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
+def receipt(
+    file: Path, policy: Policy | None, invite: Path | None, entry: Path | None, as_json: bool
+) -> None:
     """Check a receipt offline: each entry, and whether the story they tell was allowed."""
     try:
         raw = file.read_bytes()
+        if raw.startswith(HEADER.encode()):
+            _bare(raw, None if entry is None else entry.read_bytes(), policy, as_json)
+            return
         if is_row_receipt(raw):
             rows.show(raw, policy, None if invite is None else read_json(invite), as_json=as_json)
             return
@@ -111,6 +118,22 @@ def receipt(file: Path, policy: Policy | None, invite: Path | None, as_json: boo
         show_json(_story_json(story, policy is not None))
     else:
         _say_story(story, believed, policy is not None)
+
+
+def _bare(raw: bytes, entry: bytes | None, policy: Policy | None, as_json: bool) -> None:
+    """A tlog-proof, which holds neither the entry nor any keys."""
+    if entry is None:
+        raise ReceiptRefused(
+            "a tlog-proof does not hold its entry: give the entry's bytes, --entry"
+        )
+    index, cosigned = check_receipt(entry, raw.decode("utf-8"), needed_policy(policy))
+    here = cosigned.checkpoint
+    if as_json:
+        show_json({"ok": True, "index": index, "size": here.size, "root": here.root.hex()})
+        return
+    click.echo(f"The receipt holds: these bytes are entry {index} of {here.origin},")
+    click.echo(f"in the tree of {here.size} entries, cosigned by {len(cosigned.cosignatures)}.")
+    click.echo("\nNot checked:\n  - What the entry says: its openings are not in a tlog-proof.")
 
 
 for _verb in (diff, evidence, keys, trace, watch):

@@ -41,6 +41,9 @@ command.add_command(epochs.command)
 @click.option("--database", default="")
 @click.option("--broker", default="")
 @click.option("--artefacts", default="")
+@click.option("--log-store", default="", help="s3://bucket/prefix for the log's files.")
+@click.option("--log-lock", type=click.Path(path_type=Path), default=None,
+              help="A file for the log's lock, apart from the database. Chosen once.")  # fmt: skip
 @click.option("--publish-seconds", type=float, default=None)
 @click.option("--publish-cover", type=click.IntRange(0, 256), default=None,
               help="Entries of each form a publication shows at least, dummies included; "
@@ -67,6 +70,8 @@ def init(
     database: str,
     broker: str,
     artefacts: str,
+    log_store: str,
+    log_lock: Path | None,
     publish_seconds: float | None,
     publish_cover: int | None,
     match_seconds: float | None,
@@ -97,6 +102,8 @@ def init(
             "broker": broker,
             "artefacts": artefacts,
             "log_dir": log_dir.absolute(),
+            "log_store": log_store,
+            "log_lock": "" if log_lock is None else log_lock.absolute(),
             "mailer_home": mailer_home.absolute(),
             "public_url": f"https://{tls_listen or listen}",
             "listen": listen,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import ssl
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, expect
 
+from consortium.cli.home import Home
+from consortium.cli.lists import own_lists
+from provenance.row_receipt import RowReceipt
 from tests.browser.installation import Installation
 
 
@@ -65,6 +71,47 @@ def test_one_click_stops_by_one_post_without_cookie_or_redirect(
             stop.rpartition("/")[0] + "/nobody", data={"List-Unsubscribe": "One-Click"}
         )
         assert gone.status_code == 404
+
+
+def test_a_letters_receipt_and_its_partners_trace_prove_one_way(
+    installation: Installation, chromium: Browser, tmp_path: Path
+) -> None:
+    _, why = links(installation, 1)
+    trusted = ssl.create_default_context(cafile=str(installation.folder / "server" / "tls.pem"))
+    with httpx.Client(verify=trusted, trust_env=False) as plain:
+        page = plain.get(why).text
+        address = re.search(r'href="(/why/[^"]+/receipt)"', page)
+        assert address is not None
+        raw = plain.get(why[: why.index("/why/")] + address[1]).content
+    assert len(raw) < 8_000
+    file = tmp_path / "letter.receipt"
+    file.write_bytes(raw)
+    invite = installation.partner(installation.partners()[0]) / "invite.json"
+    told = json.loads(installation.cli("audit", "receipt", file, "--invite", invite, "--json"))
+    # Each step that the page names is an entry of the receipt, and no other list is named.
+    shown = re.findall(r'href="/audit/(\d+)"', page)
+    assert [str(one["index"]) for one in told["entries"]] == shown
+    sender = told["partner"]
+    others = {*installation.partners()} - {sender}
+    assert not [other for other in others if other in RowReceipt.from_bytes(raw).to_json().decode()]
+    # The list's own partner finds the same row, opens it, and proves the same intent.
+    home = installation.partner(sender)
+    with (home / "audiences" / f"{told['campaign']}.csv").open() as table:
+        mine = list(csv.DictReader(table))
+    locks = {}
+    for own in own_lists(Home(home)):
+        locks |= {one.lock: (own.id, one.row) for one in own.each_row(Home(home))}
+    list_id, number = locks[RowReceipt.from_bytes(raw).lock or b""]
+    assert {"list": list_id, "row": str(number)} in mine
+    ref = f"{list_id[:8]}:{number}"
+    said = installation.cli("partner", "trace", "--home", home, ref, "--out", tmp_path)
+    assert "and this row is in its audience" in said
+    kept = tmp_path / f"row-{number}.{told['campaign']}.receipt"
+    assert len(kept.read_bytes()) < 8_000
+    found = json.loads(installation.cli("audit", "receipt", kept, "--invite", invite, "--json"))
+    assert (found["row"], found["list"], told["row"]) == (True, told["list"], False)
+    assert RowReceipt.from_bytes(kept.read_bytes()).lock == RowReceipt.from_bytes(raw).lock
+    assert found["entries"][-1]["index"] == told["entries"][-1]["index"]
 
 
 def test_a_letter_reads_well_on_a_phone_in_light_and_dark(

@@ -15,10 +15,16 @@ import dkim
 import pytest
 
 from consortium.cli import outcome
+from consortium.store import log as kept
+from consortium.wiring import Process, settings_of
 from provenance.audit import FolderSource, audit
+from provenance.backend import FolderBackend
+from provenance.canonical import openings_from_json
 from provenance.errors import AuditRefused
+from provenance.evidence import Evidence
 from provenance.note import Verifier
 from provenance.quorum import Policy
+from provenance.sequencer import prove
 from tests.integration.worlds import (
     Expected,
     Run,
@@ -181,6 +187,53 @@ def test_the_log_verifies_after_the_run(run: Run) -> None:
     assert said["kinds"]["approval"] == 2 * len(run.world.partners)
     assert said["kinds"]["agreement"] == len(run.world.partners)
     assert said["kinds"]["intent"] == 1
+
+
+def _all_opened(run: Run, path: Path) -> dict[str, str]:
+    """Write what opens every entry, as only the operator could; return each one's kind."""
+    files = FolderBackend(run.out / "log")
+    note = files.read("checkpoint")
+    assert note is not None
+    units = Process(settings_of(run.out / "server")).units
+    entries = units.run(
+        "all", lambda unit: [kept.at_index(unit, n) for n in range(kept.size(unit))]
+    )
+    evidences = [
+        Evidence(one.entry, openings_from_json(one.openings or {}), prove(files, n, note))
+        for n, one in enumerate(entries)
+    ]
+    path.write_text(json.dumps([one.to_json() for one in evidences]))
+    kinds = [(one.openings or {}).get("kind", {}).get("value") for one in entries]
+    return {str(n): str(kind) for n, kind in enumerate(kinds)}
+
+
+def test_what_really_happened_replays_as_a_story_that_every_rule_allows(
+    run: Run, tmp_path: Path
+) -> None:
+    opened, invite = tmp_path / "all.json", run.out / "server" / "invite.json"
+    kinds = _all_opened(run, opened)
+    home = run.out / "partners" / run.world.partners[0].slug / "agreements"
+    (agreement,) = (one for one in home.glob("*.json") if one.name.count(".") == 1)
+    words = ("audit", "verify", run.out / "log", "--invite", invite, "--agreement", agreement)
+    story = json.loads(trellis(*words, "--openings", opened, "--json").stdout)["story"]
+    assert (story["opened"], story["closed"]) == (run.summary["log_size"], {})
+    told = " ".join(story["checked"])
+    for rule in (
+        "intent: signed agreement, enough approvals, every source's attestation (1)",
+        "intent: within the agreement's dates, parties and size (1)",
+        "opening: of what the intent names, inside its window (",
+        "key statements: share commitments fit, all signed, each follows the one before (",
+        "ledger: what was spent of the privacy budget never falls (",
+    ):
+        assert rule in told
+    assert [line for line in story["open"] if "totals" not in line] == []
+    pieces = json.loads(opened.read_text())
+    approval = next(int(n) for n, kind in kinds.items() if kind == "approve")
+    opened.write_text(json.dumps(pieces[:approval] + pieces[approval + 1 :]))
+    story = json.loads(trellis(*words, "--openings", opened, "--json").stdout)["story"]
+    assert any("approvals" in line and "stay closed" in line for line in story["open"])
+    state = tmp_path / "state"
+    trellis("audit", "watch", run.out / "log", "--invite", invite, "--state", state, "--once")
 
 
 def test_one_flipped_byte_anywhere_in_the_log_is_found_and_named(run: Run, tmp_path: Path) -> None:

@@ -106,3 +106,23 @@ def test_only_the_logs_bench_keeps(tmp_path: Path) -> None:
     ran = CliRunner().invoke(bench.command, ["match", "--keep", str(tmp_path / "log")])
     assert ran.exit_code == 2
     assert "--keep is for" in ran.output
+
+
+def test_our_tool_checks_a_bare_proof_of_given_bytes(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, said = made
+    proof, entry = folder / said["proofs"]["255"], tmp_path / "entry"
+    words = ["receipt", str(proof), "--vkey", str(folder / "log.vkey"), "--entry", str(entry)]
+    for n in (1, 2, 3):
+        words += ["--witness", str(folder / f"witness-{n}.vkey")]
+    entries = read(folder)
+    entry.write_bytes(entries[255])
+    done = CliRunner().invoke(auditor.command, words)
+    assert done.exit_code == 0, done.output
+    assert "these bytes are entry 255" in done.output
+    entry.write_bytes(entries[254])
+    assert CliRunner().invoke(auditor.command, words).exit_code == 1
+    without = CliRunner().invoke(auditor.command, words[:2])
+    assert without.exit_code == 1
+    assert "give the entry's bytes" in without.output
