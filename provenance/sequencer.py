@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from provenance.backend import CHECKPOINT, Backend, Lease, Lock, SyncFailed
@@ -13,6 +13,7 @@ from provenance.checkpoint import (
     read_checkpoint,
     sign_checkpoint,
 )
+from provenance.cosigning import with_cosignatures
 from provenance.errors import (
     CheckpointRefused,
     ImmutableRefused,
@@ -33,23 +34,18 @@ from provenance.merkle import (
     leaf_hash,
     leaf_hashes,
     perfect_subtrees,
-    root_of_hashes,
     tree_root_at,
 )
-from provenance.note import Note, SignatureLine, Signer, parse_line, parse_note
+from provenance.note import Signer
 from provenance.pruning import Partials
 from provenance.quorum import Policy
 from provenance.receipt import make_receipt
 from provenance.seen import Seen, check_heard, check_seen
+from provenance.staging import grown, pack, reread, stage_name, stage_size, unpack
 from provenance.tiles import (
-    HEIGHT,
     WIDTH,
     TileReader,
-    pack_entries,
-    pack_hashes,
-    tiles_between,
 )
-from provenance.witness import check_cosignature
 
 ProofFor: TypeAlias = Callable[[int], list[bytes]]
 """Old size to the consistency path from there to the checkpoint being cosigned."""
@@ -59,7 +55,6 @@ Cosign: TypeAlias = Callable[[bytes, ProofFor], Sequence[bytes]]
 signature lines (bytes, one line each) of those that answered. It never raises for a witness
 that is away."""
 
-MAX_AHEAD = timedelta(minutes=10)
 PARTIAL = ".p/"
 
 START_AGAIN = (
@@ -188,7 +183,7 @@ class Sequencer:
         with contextlib.suppress(QuorumRefused):  # asked again before anything is signed
             self._listen(here)
         for name in list(self._backend.stages()):
-            if self._stage_size(name) <= there.size or name != _stage_name(here):
+            if stage_size(name) <= there.size or name != stage_name(here):
                 # Staged and never committed, or published since: of no use to anybody. Whoever
                 # staged it has lost the lease, so it can never be committed either.
                 self._backend.unstage(name)
@@ -225,12 +220,14 @@ class Sequencer:
         if entries:
             self._listen(here)
             # 1. In memory, on top of a right edge that was checked against the checkpoint.
-            files, after = self._grow(here, entries)
+            reader, edge = self._edge(here)
+            files = grown(reader, edge, here.size, entries)
+            after = Checkpoint(self.origin, edge.size, edge.root())
             # 2. One durable staging file holds all that will ever be needed. A crash here, or
             #    anywhere before 3, leaves a file that nothing refers to.
-            name = _stage_name(after)
+            name = stage_name(after)
             self._stage(name, files)
-            files = self._reread(name, here, after)
+            files = reread(self._backend.staged(name), self._backend.read, here.size, after)
             # 3. The commit point. Before it nothing was promised, after it everything is.
             note = sign_checkpoint(after, self._signer)
             self._swap(before, note)
@@ -308,7 +305,7 @@ class Sequencer:
         # no more, somebody went on while we were asking: ours would take the log back.
         self._backend.publish(cosigned, public)
         for name in list(self._backend.stages()):
-            if self._stage_size(name) <= here.size:
+            if stage_size(name) <= here.size:
                 self._backend.unstage(name)
         self._partials.drop(here.size)
         return Published(here.size, cosigned)
@@ -351,7 +348,7 @@ class Sequencer:
 
     def _stage(self, name: str, files: Mapping[str, bytes]) -> None:
         try:
-            self._backend.stage(name, _pack(files))
+            self._backend.stage(name, pack(files))
         except SyncFailed:
             raise
         except OSError as failed:
@@ -396,8 +393,8 @@ class Sequencer:
         if self._complete == note:
             return
         if files is None:
-            raw = self._backend.staged(_stage_name(here))
-            files = {} if raw is None else _unpack(raw)
+            raw = self._backend.staged(stage_name(here))
+            files = {} if raw is None else unpack(raw)
         for path, data in files.items():
             self._put(path, data)
         try:
@@ -465,99 +462,11 @@ class Sequencer:
                 f"one of {here.size}: the log has forked. Do not start it; keep both as evidence."
             )
 
-    def _grow(
-        self, here: Checkpoint, entries: Sequence[bytes]
-    ) -> tuple[dict[str, bytes], Checkpoint]:
-        """The new files, and the new tree."""
-        reader, edge = self._edge(here)
-        size = here.size + len(entries)
-        fresh = leaf_hashes(entries)
-        edge.extend(fresh)
-        files: dict[str, bytes] = {}
-        # Per level: the index of the first hash at hand, and the hashes from there on.
-        start, hashes = here.size - here.size % WIDTH, list(fresh)
-        bundle = list(entries)
-        if here.size % WIDTH:
-            hashes = reader.hashes(0, here.size // WIDTH) + hashes
-            bundle = reader.entries(here.size // WIDTH) + bundle
-        for tile in tiles_between(here.size, size):
-            if tile.level < 0:
-                at = tile.number * WIDTH - start
-                files[tile.path] = pack_entries(bundle[at : at + tile.width])
-        level = 0
-        while hashes:
-            for tile in tiles_between(here.size, size):
-                if tile.level == level:
-                    at = tile.number * WIDTH - start
-                    files[tile.path] = pack_hashes(hashes[at : at + tile.width])
-            start, hashes, level = self._raise(start, hashes, level, here.size, reader)
-        return files, Checkpoint(self.origin, size, edge.root())
-
-    @staticmethod
-    def _raise(
-        start: int, hashes: list[bytes], level: int, old: int, reader: TileReader
-    ) -> tuple[int, list[bytes], int]:
-        """One level up: the roots of the full tiles at hand, after what that level already had."""
-        up = [
-            root_of_hashes(hashes[at : at + WIDTH])
-            for at in range(0, len(hashes) - WIDTH + 1, WIDTH)
-        ]
-        had = old >> HEIGHT * (level + 1)
-        kept = reader.hashes(level + 1, had // WIDTH) if up and had % WIDTH else []
-        return had - had % WIDTH, kept + up if up else [], level + 1
-
-    def _reread(self, name: str, here: Checkpoint, after: Checkpoint) -> dict[str, bytes]:
-        """The files read back from what was staged; the root is recomputed from them alone."""
-        raw = self._backend.staged(name)
-        if raw is None:
-            raise OSError("what was staged cannot be read back")
-        files = _unpack(raw)
-        reader = TileReader(lambda path: files.get(path) or self._backend.read(path), after.size)
-        if tree_root_at(after.size, reader.node) != after.root:
-            raise OSError("what was staged reads back with another root")
-        for number in range(here.size // WIDTH, -(-after.size // WIDTH)):
-            if leaf_hashes(reader.entries(number)) != reader.hashes(0, number):
-                raise OSError("what was staged reads back with other entries")
-        return files
-
     def _gather(self, note: bytes, public: bytes | None, here: Checkpoint, now: datetime) -> bytes:
         """The log's note with every good cosignature: newly gathered, or already published."""
         nodes = TileReader(self._backend.read, here.size).node
-        own = parse_note(note)
-        lines: dict[tuple[str, bytes], SignatureLine] = {}
-        if public is not None:
-            old = parse_note(public)
-            if old.text == own.text:  # a refresh keeps what a witness that is away said before
-                lines = {(one.name, one.key_id): one for one in old.signatures}
         raw = self._cosign(note, lambda old: consistency_path(old, here.size, nodes))
-        latest = int((now + MAX_AHEAD).timestamp())
-        for one in raw:
-            with contextlib.suppress(NoteRefused, UnicodeDecodeError):
-                line = parse_line(one.decode("utf-8").removesuffix("\n"))
-                lines[(line.name, line.key_id)] = line
-        kept = [
-            lines[(one.name, one.key_id)]
-            for one in self._policy.verifiers
-            if (one.name, one.key_id) in lines
-            and _good(own.text, lines[(one.name, one.key_id)], self._policy, latest)
-        ]
-        return Note(own.text, (*own.signatures, *kept)).to_bytes()
-
-    @staticmethod
-    def _stage_size(name: str) -> int:
-        size, _, _ = name.partition("-")
-        return int(size) if size.isascii() and size.isdigit() else 0
-
-
-def _good(text: bytes, line: SignatureLine, policy: Policy, latest: int) -> bool:
-    """Whether to publish this line. A bad one would spoil the note for every reader."""
-    for witness in policy.verifiers:
-        if (witness.name, witness.key_id) == (line.name, line.key_id):
-            try:
-                return check_cosignature(text, line, witness).at <= latest
-            except SignatureRefused:
-                return False
-    return False
+        return with_cosignatures(note, public, raw, self._policy, now)
 
 
 def prove(backend: Backend, index: int, checkpoint: bytes) -> str:
@@ -578,27 +487,3 @@ def _told(failed: OSError) -> str:
     what = "could not be made durable" if isinstance(failed, SyncFailed) else "could not be kept"
     why = failed.strerror or str(failed)
     return f"{failed.filename or 'a file'} {what} ({why})"
-
-
-def _stage_name(tree: Checkpoint) -> str:
-    return f"{tree.size}-{tree.root.hex()}"
-
-
-def _pack(files: Mapping[str, bytes]) -> bytes:
-    """All new files in one: for each a line ``path length``, then its bytes."""
-    # Path and bytes apart, so that a bundle is copied once.
-    heads = ((f"{path} {len(data)}\n".encode(), data) for path, data in files.items())
-    return b"".join(part for pair in heads for part in pair)
-
-
-def _unpack(raw: bytes) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    at = 0
-    while at < len(raw):
-        end = raw.index(b"\n", at)
-        path, _, length = raw[at:end].decode("ascii").rpartition(" ")
-        at = end + 1 + int(length)
-        if at > len(raw):
-            raise RecoveryRefused("a staging file is cut short")
-        files[path] = raw[end + 1 : at]
-    return files
