@@ -114,6 +114,7 @@ class Agreement:
     quiet_hours: tuple[time, time]
     languages: tuple[str, ...]
     use_terms: Mapping[str, Any]
+    log_opens: str
 
     def party(self, id: str) -> Party:
         """Return one party; raises ``AgreementRefused`` when it did not sign."""
@@ -172,6 +173,7 @@ def parse(document: bytes) -> Agreement:
         quiet_hours=_quiet(at),
         languages=at.each("languages", _pattern(_LANGUAGE, "is not a language code such as en")),
         use_terms=_use_terms(at),
+        log_opens=at.one_of("log_opens", frozenset({"after_polls", "never"})),
     )
     _check_whole(agreement)
     return agreement
@@ -237,6 +239,7 @@ def default(
         "quiet_hours": ["20:00", "08:00"],
         "languages": ["en"],
         "use_terms": {"purposes": ["gotv", "event"], "fundraising": False, "resale": False},
+        "log_opens": "after_polls",
     }
     return parse(rfc8785.dumps(_plain({**document, **others})))
 

@@ -174,6 +174,7 @@ class Gate:
             if actor["role"] == "operator"
         }
         manifest, facts = asked.manifest, logged.facts
+        definition = manifest.get("definition")
         wanted = {
             "kind": "send",
             "campaign": manifest["campaign"],
@@ -185,6 +186,7 @@ class Gate:
             "closes": manifest["window"]["closes"],
             "agreement": manifest.get("agreement"),
             "sources": manifest["sources"],
+            "places": definition.get("places") if isinstance(definition, dict) else None,
         }
         if logged.actor not in operators or any(facts.get(k) != v for k, v in wanted.items()):
             raise Refused("wrong-manifest", "the intent in the log names another manifest")

@@ -50,7 +50,7 @@ FORMS = (
     _form("approval", "campaign digest root"),
     _form(
         "intent",
-        "agreement campaign closes digest nonce opens race root size_class sources",
+        "agreement campaign closes digest nonce opens places race root size_class sources subject",
     ),
     _form("ledger", "campaign digest root"),
     _form("sent", "campaign released"),

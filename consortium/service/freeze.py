@@ -161,6 +161,9 @@ def intend(bench: match.Bench, id: str) -> None:
                 "closes": one.manifest["window"]["closes"],
                 "agreement": races.get(unit, one.race).digest,
                 "sources": sorted(yes & set(one.manifest["sources"])),
+                # Not needed to open rows, but for what everybody may see once the polls closed.
+                "places": one.definition["places"],
+                "subject": one.template["subject"],
             },
             now=bench.clock(),
         )

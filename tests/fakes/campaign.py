@@ -93,6 +93,8 @@ def intent(world: World, campaign: Campaign, **other: Any) -> dict[str, Any]:
         "closes": manifest["window"]["closes"],
         "agreement": manifest["agreement"],
         "sources": manifest["sources"],
+        "places": manifest["definition"]["places"],
+        "subject": "A made-up subject",
     }
     return world.entry("operator", **{**facts, **other})
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from consortium.service import enter, show
+from consortium.service import enter, reveal, show
 from consortium.store import leaving, log, races, roster, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
@@ -61,6 +61,12 @@ def post(signed: Signed, all_units: AllUnits, now: Now) -> Promised:
         "post-entry", lambda unit: enter.post(unit, signed.raw(), signed.openings, now=now())
     )
     return Promised(leaf=leaf)
+
+
+@router.get("/log/opened")
+def opened(all_units: AllUnits, files: LogFiles, now: Now) -> dict[str, Any]:
+    """What the log says of campaigns, once the polls have closed: a file for ``trellis audit``."""
+    return all_units.read("opened", lambda unit: reveal.opened(unit, files, now=now()))
 
 
 @router.get("/log/withdrawals")

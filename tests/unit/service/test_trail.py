@@ -79,6 +79,8 @@ class Walked:
         facts = {
             "kind": "send", "race": RACE, "root": root, "nonce": NONCE, "size_class": 256,
             "agreement": agreement.digest(post.server.agreement), "sources": [*PARTNERS], **about,
+            "places": {"precinct": ["44-1204"]}, "subject": "A made-up subject",
+            "opens": "2026-10-05T15:00:00Z", "closes": "2026-10-06T00:00:00Z",
         }  # fmt: skip
         post.server.publish()
         leaf = promise(post, "operator", made("operator", "intent", **facts))
