@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from consortium import clock as clocks
 from consortium import places, witness_client
+from consortium.service import publish
 from consortium.service.cover import Cover
 from consortium.service.enter import Pen
 from consortium.service.match import Bench, MatchKeys
@@ -179,6 +180,7 @@ class Process:
             lambda: witness_client.shown(self.asker.policy, WITNESS_SECONDS),
         )
         made.recover()
+        publish.known(self.units, made)
         return made
 
     @cached_property

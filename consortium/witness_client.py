@@ -1,6 +1,7 @@
 """Asks witnesses over HTTP to cosign a checkpoint, all at once, and says who is missing and why."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -54,13 +55,15 @@ def gather(
         try:
             with httpx.Client(timeout=timeout, transport=transport) as client:
                 answer = _answer(
-                    client, witness, checkpoint, target.size, proof_for, known.get(vkey, 0)
+                    client, timeout, witness, checkpoint, target.size, proof_for, known.get(vkey, 0)
                 )
             line = parse_answer(answer, note.text, witness.verifier).to_line()
         except (Away, ProvenanceError) as why:
             return f"{witness.verifier.name}: {why}"
         except httpx.HTTPError as why:
             return f"{witness.verifier.name}: cannot be reached ({type(why).__name__})"
+        except Exception as why:  # whatever one of them sends, the others count
+            return f"{witness.verifier.name}: cannot be understood ({type(why).__name__})"
         known[vkey] = target.size
         return line
 
@@ -122,14 +125,14 @@ def shown(
             return None
         try:
             with httpx.Client(timeout=timeout, transport=transport) as client:
-                answer = client.get(f"{witness.url.rstrip('/')}/{path}/checkpoint")
-        except httpx.HTTPError:
+                status, body = _fetched(
+                    client, timeout, "GET", f"{witness.url.rstrip('/')}/{path}/checkpoint"
+                )
+        except Exception:  # one that cannot be heard is as one that is away
             return None
-        if answer.status_code == 404:
+        if status == 404:
             return witness.verifier.name, None
-        if answer.status_code != 200 or len(answer.content) > MAX_ANSWER:
-            return None
-        return witness.verifier.name, answer.content
+        return (witness.verifier.name, body) if status == 200 else None
 
     if not policy.witnesses:
         return {}
@@ -139,6 +142,7 @@ def shown(
 
 def _answer(
     client: httpx.Client,
+    timeout: float,
     witness: Witness,
     checkpoint: bytes,
     size: int,
@@ -151,17 +155,34 @@ def _answer(
     url = witness.url.rstrip("/") + "/add-checkpoint"
     for _ in range(TRIES):
         body = AddCheckpoint(old, tuple(proof_for(old)), checkpoint).to_bytes()
-        answer = client.post(url, content=body)
-        if len(answer.content) > MAX_ANSWER:
-            raise Away("its answer is too large")
-        if answer.status_code == 200:
-            return answer.content
-        if answer.status_code != 409:
-            raise Away(f"refuses with status {answer.status_code}")
-        old = parse_size(answer.text.removesuffix("\n"))
+        status, said = _fetched(client, timeout, "POST", url, body)
+        if status == 200:
+            return said
+        if status != 409:
+            raise Away(f"refuses with status {status}")
+        old = parse_size(said.decode("ascii", "replace").removesuffix("\n"))
         if old > size:
             raise Away(
                 f"has already cosigned {old} entries and this log has only {size}: "
                 "the log was rolled back or has forked"
             )
     raise Away("its size keeps changing while we ask")
+
+
+def _fetched(
+    client: httpx.Client, timeout: float, method: str, url: str, content: bytes = b""
+) -> tuple[int, bytes]:
+    """Status and bytes as they came, of a witness that may want to keep us for ever."""
+    until, parts, size = time.monotonic() + 2 * timeout, [], 0
+    plain = {"accept-encoding": "identity"}
+    with client.stream(method, url, content=content, headers=plain) as answer:
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise Away("its answer is compressed, which nobody asked for")
+        for part in answer.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER:
+                raise Away("its answer is too large")
+            if time.monotonic() > until:
+                raise Away("its answer takes too long")
+    return answer.status_code, b"".join(parts)

@@ -25,6 +25,8 @@ from provenance.shared import check_shared
 from provenance.withdrawn import check_absent, list_label
 
 MOST_ROWS = 1 << 31
+OPERATOR = "operator"
+"""The id of whoever runs the service, in every invite."""
 MOST_BYTES = 8_000
 """Bytes of a row receipt that is to go along with a letter."""
 
@@ -119,7 +121,8 @@ def check_row_receipt(
        root.
     4. An intent comes after the list, and after its partner's approval of the intent's digest and
        that of every source that the intent names. Where the receipt shows them, also after
-       signatures under the agreement that it names, and checks of its root.
+       signatures under the agreement that it names, and checks of its root. Intents, matching
+       runs and states of withdrawals are the operator's.
     5. The row's lock is under the intent's root.
     6. Neither the row's label nor its list's is in the state of withdrawals that an entry after
        the list's names.
@@ -191,7 +194,9 @@ class _Story:
         self.partner, self.bundle = self.list.text("partner"), self.list.text("bundle")
         if not self._by_us([self.list]):
             raise StoryRefused("the list is not signed by the partner that it names")
-        self._take("match", self.list.index, None, "run", bundle=self.bundle)
+        runs = self._take("match", self.list.index, None, "run", bundle=self.bundle)
+        if self._by(runs, OPERATOR) != runs:
+            raise StoryRefused("a matching run is not signed by the operator")
 
     def campaign(self) -> None:
         """The intent, and what had to come before it."""
@@ -202,6 +207,8 @@ class _Story:
         one = self.intent = self._only(intents, "intent")
         if not one.says("send") or one.index < self.list.index:
             raise StoryRefused("the intent to send does not come after the list")
+        if self._by([one], OPERATOR) != [one]:
+            raise StoryRefused("the intent to send is not signed by the operator")
         about = {"campaign": one.text("campaign"), "digest": one.text("digest")}
         root, end = one.text("root"), one.index
         said = self._take("agreement", -1, end, "sign", digest=one.text("agreement"))
@@ -223,9 +230,8 @@ class _Story:
         """The state of withdrawals after the list was put in."""
         states = [one for one in self.left if one.says("state")]
         one = self.state = self._only(states, "withdrawal")
-        # Its own word that nothing of its list left is worth nothing.
-        if one.index < self.list.index or self._by_us([one]):
-            raise StoryRefused("the state of withdrawals is not stated after the list, by another")
+        if one.index < self.list.index or self._by([one], OPERATOR) != [one]:
+            raise StoryRefused("the operator did not state the withdrawals after the list")
         return one
 
     def _everybody(self, intent: Placed, yes: Sequence[Placed]) -> None:
@@ -241,7 +247,10 @@ class _Story:
                 raise StoryRefused(f"{name} had not approved before the intent to send")
 
     def _by_us(self, found: Sequence[Placed]) -> list[Placed]:
-        return [one for one in found if self.names.get(one.said.actor) == self.partner]
+        return self._by(found, self.partner)
+
+    def _by(self, found: Sequence[Placed], name: str) -> list[Placed]:
+        return [one for one in found if self.names.get(one.said.actor) == name]
 
     def _take(
         self, type_: str, after: int, before: int | None, kind: str, **facts: JSON

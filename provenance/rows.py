@@ -22,6 +22,7 @@ from provenance.merkle import (
 )
 
 ROW_LABEL = b"trellis/row/v1\n"
+LEAVE_LABEL = b"trellis/row-label/v1\n"
 _BLOCK = HASH_BYTES << 12
 
 
@@ -60,7 +61,17 @@ class RowOpening:
 
 def row_label(secret: bytes) -> bytes:
     """The row's random name, 32 bytes, which tells neither its secret nor its tag."""
-    return _derived(secret, b"row-label")
+    return label_of(row_leave(secret))
+
+
+def row_leave(secret: bytes) -> bytes:
+    """What withdraws the row, 32 bytes; who was only shown its label cannot."""
+    return _derived(secret, b"row-leave")
+
+
+def label_of(leave: bytes) -> bytes:
+    """The label of the row that this withdraws."""
+    return hashlib.sha256(LEAVE_LABEL + leave).digest()
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:

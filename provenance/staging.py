@@ -1,11 +1,15 @@
 """What one append adds to a log: its new files, all of them in one that is staged and read back."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from provenance.checkpoint import Checkpoint
-from provenance.errors import RecoveryRefused
+from provenance.errors import RecoveryRefused, TileRefused
 from provenance.merkle import CompactRange, leaf_hashes, root_of_hashes, tree_root_at
 from provenance.tiles import HEIGHT, WIDTH, TileReader, pack_entries, pack_hashes, tiles_between
+
+LONGEST_HEAD = 256
+_HEAD = re.compile(rb"([!-~]+) ([0-9]{1,12})")
 
 
 def grown(
@@ -66,13 +70,16 @@ def reread(
     """
     if raw is None:
         raise OSError("what was staged cannot be read back")
-    files = unpack(raw)
-    reader = TileReader(lambda path: files.get(path) or read(path), after.size)
-    if tree_root_at(after.size, reader.node) != after.root:
-        raise OSError("what was staged reads back with another root")
-    for number in range(old // WIDTH, -(-after.size // WIDTH)):
-        if leaf_hashes(reader.entries(number)) != reader.hashes(0, number):
-            raise OSError("what was staged reads back with other entries")
+    try:
+        files = unpack(raw)
+        reader = TileReader(lambda path: files.get(path) or read(path), after.size)
+        if tree_root_at(after.size, reader.node) != after.root:
+            raise OSError("what was staged reads back with another root")
+        for number in range(old // WIDTH, -(-after.size // WIDTH)):
+            if leaf_hashes(reader.entries(number)) != reader.hashes(0, number):
+                raise OSError("what was staged reads back with other entries")
+    except (RecoveryRefused, TileRefused) as refused:
+        raise OSError(f"what was staged reads back as something else ({refused})") from refused
     return files
 
 
@@ -95,14 +102,17 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(raw: bytes) -> dict[str, bytes]:
-    """What ``pack`` made; raises RecoveryRefused when it is cut short."""
+    """What ``pack`` made; raises RecoveryRefused for anything else."""
     files: dict[str, bytes] = {}
     at = 0
     while at < len(raw):
-        end = raw.index(b"\n", at)
-        path, _, length = raw[at:end].decode("ascii").rpartition(" ")
-        at = end + 1 + int(length)
+        head, _, _ = raw[at : at + LONGEST_HEAD].partition(b"\n")
+        found = _HEAD.fullmatch(head)
+        if found is None:
+            raise RecoveryRefused("a staging file is damaged")
+        start = at + len(head) + 1
+        at = start + int(found[2])
         if at > len(raw):
             raise RecoveryRefused("a staging file is cut short")
-        files[path] = raw[end + 1 : at]
+        files[found[1].decode("ascii")] = raw[start:at]
     return files

@@ -1,6 +1,5 @@
 """Anyone's: check a receipt, check the whole log, from public bytes only."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from consortium.cli.log_source import (
     FILE,
     fail,
     json_option,
+    loaded,
     moment,
     needed_policy,
     opened,
@@ -105,7 +105,7 @@ def receipt(
         if is_row_receipt(raw):
             rows.show(raw, policy, None if invite is None else read_json(invite), as_json=as_json)
             return
-        read = read_file(json.loads(raw))
+        read = read_file(loaded(raw))
         believed = policy or read.policy
         if believed is None:
             raise PolicyRefused("the receipt names no keys: give --vkey and --witness, or --policy")

@@ -1,5 +1,6 @@
 """Every actor of a demonstration as its own process, with its own folder, and how to end them."""
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -24,6 +25,12 @@ class Fell(Exception):
 
 _HELD: deque[socket.socket] = deque(maxlen=2000)
 """Ports that were handed out; the oldest are let go."""
+
+
+@atexit.register
+def _let_go() -> None:
+    for one in _HELD:
+        one.close()
 
 
 def free_ports(count: int) -> list[int]:

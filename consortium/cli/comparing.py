@@ -10,6 +10,7 @@ import click
 from consortium.cli.log_source import (
     fail,
     json_option,
+    loaded,
     needed_policy,
     opened,
     show_json,
@@ -114,7 +115,7 @@ def _note_in(raw: bytes) -> bytes:
         return RowReceipt.from_bytes(raw).checkpoint
     if not raw.lstrip().startswith((b"{", b"[")):
         return raw
-    notes = [parse_receipt(one.proof).checkpoint for one in read_file(json.loads(raw)).evidences]
+    notes = [parse_receipt(one.proof).checkpoint for one in read_file(loaded(raw)).evidences]
     return max(notes, key=lambda note: read_checkpoint(note)[0].size, default=b"")
 
 
@@ -143,7 +144,7 @@ def _compare(
 def _judge(path: Path, logs: tuple[Verifier, ...], as_json: bool) -> None:
     """Say whether evidence of a fork holds; it convicts with exit code 0, as `evidence` does."""
     try:
-        fork = Fork.from_json(json.loads(path.read_bytes()))
+        fork = Fork.from_json(loaded(path.read_bytes()))
         older, newer = check_fork(fork, logs)
     except ProvenanceError as refused:
         raise AuditRefused(str(path), f"shows no fork: {refused}") from refused

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from consortium.cli.log_source import loaded
 from matching.blame import Verdict, judge
 from matching.crypto_errors import CryptoRefused
 from matching.statement import Statement, check_statement
@@ -90,7 +91,7 @@ def stated(logged: Mapping[str, Any], policy: Policy, publics: Mapping[str, byte
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        found = loaded(path.read_bytes())
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ import click
 import httpx
 
 from consortium.cli.errors import ToolError
+from consortium.cli.log_source import loaded
 from matching.crypto_errors import CryptoRefused
 from matching.endings import Ending, ending
 from matching.lineage import Signed, check_line
@@ -28,7 +29,7 @@ from provenance.evidence import Checked, Evidence, Policy, check
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def keys(invite: Path, epoch: str | None, as_json: bool) -> None:
     """Check an epoch's keys in the log: who holds them, and who destroyed its share."""
-    trusted = json.loads(invite.read_bytes())
+    trusted = loaded(invite.read_bytes())
     wanted = epoch or str(trusted["epoch"])
     try:
         answer = httpx.get(f"{trusted['api'].rstrip('/')}/api/v1/keys/{wanted}", timeout=30)

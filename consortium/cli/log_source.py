@@ -35,15 +35,21 @@ class HttpSource:
 
     def read(self, path: str) -> bytes | None:
         """See ``provenance.audit.Source``."""
+        parts, size = [], 0
         try:
-            answer = self.client.get(f"{self.base}/{path}")
-        except httpx.HTTPError as refused:
+            with self.client.stream("GET", f"{self.base}/{path}") as answer:
+                if answer.status_code == 404:
+                    return None
+                if answer.status_code != 200:
+                    raise Unreachable(path, f"cannot be fetched (status {answer.status_code})")
+                for part in answer.iter_bytes(1 << 16):
+                    parts.append(part)
+                    size += len(part)
+                    if size > MAX_FILE:
+                        raise Unreachable(path, f"is larger than {MAX_FILE:,} bytes")
+        except (httpx.HTTPError, httpx.InvalidURL) as refused:
             raise Unreachable(path, f"cannot be fetched ({type(refused).__name__})") from refused
-        if answer.status_code == 404:
-            return None
-        if answer.status_code != 200 or len(answer.content) > MAX_FILE:
-            raise Unreachable(path, f"cannot be fetched (status {answer.status_code})")
-        return answer.content
+        return b"".join(parts)
 
     def list(self) -> Iterable[str] | None:
         """Nothing can be listed over HTTP."""
@@ -144,10 +150,18 @@ def _verifier(words: str) -> Verifier:
         return Verifier.from_vkey(path.read_text("utf-8").strip("\n"))
 
 
+def loaded(raw: bytes) -> Any:
+    """JSON of a stranger, or ValueError."""
+    try:
+        return json.loads(raw)
+    except RecursionError:
+        raise ValueError("JSON that goes deeper than anything here") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file."""
     try:
-        found = json.loads(path.read_bytes())
+        found = loaded(path.read_bytes())
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -28,7 +28,7 @@ from consortium.cli.vault import part_of
 from consortium.clock import Clock, utc
 from matching import normalise
 from matching.bundle import row_of_tag, rows_of_tags, without_rows
-from provenance.rows import RowOpening, RowProof, check_row, prove_row, row_label
+from provenance.rows import RowOpening, RowProof, check_row, prove_row, row_leave
 
 FINDER = "finder.enc"
 MOST_ROWS = 10_000
@@ -178,13 +178,13 @@ def hand_in(api: Api, own: OwnList, one: Parting) -> tuple[str, int]:
     drafted = drafted_once(
         api.home, one.file.with_suffix(".entry.json"), "withdrawal", facts, api.clock
     )
-    # Sorted each by itself: the server need not know which label is which row's.
-    labels = sorted(row_label(secret) for secret in one.secrets)
+    # Sorted each by itself: the server need not know which of them is which row's.
+    leaves = sorted(row_leave(secret) for secret in one.secrets)
     body = {
         **entry_json(drafted),
         "salt": one.salt.hex(),
         "tags": [tag.hex() for tag in tags],
-        "labels": [label.hex() for label in labels],
+        "leaves": [leave.hex() for leave in leaves],
     }
     answer = api.post(f"/contributions/{own.id}/withdraw-rows", body)
     return same_leaf(drafted, answer), withdrawing.backup_days(answer)

@@ -1,6 +1,5 @@
 """What openings say of a log that was checked: whose they are, which rules they keep, the rest."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from consortium.cli.log_source import actors_of, custodians_of
+from consortium.cli.log_source import actors_of, custodians_of, loaded
 from matching.crypto_errors import StatementRefused
 from matching.lineage import Signed, check_next
 from matching.statement import Statement, check_statement
@@ -111,7 +110,7 @@ def read_given(
 def _file(path: Path, evidences: list[Evidence], vouched: list[JSON]) -> dict[str, bytes]:
     """Take a receipt in; return who is who in it."""
     try:
-        read = read_file(json.loads(path.read_bytes()))
+        read = read_file(loaded(path.read_bytes()))
     except ValueError as refused:
         raise click.ClickException(f"{path} is no receipt: {refused}") from refused
     evidences += read.evidences

@@ -1,6 +1,5 @@
 """Anyone's: what a receipt says of one list, campaign or row, step by step, each with its proof."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from consortium.cli.log_source import (
     custodians_of,
     fail,
     json_option,
+    loaded,
     moment,
     read_json,
     show_json,
@@ -106,7 +106,7 @@ def trace(file: Path, policy: Policy | None, invite: Path | None, as_json: bool)
 
 def _of_file(raw: bytes, policy: Policy | None) -> Told:
     """Evidence as tools keep it: each entry with a proof of its own."""
-    read = read_file(json.loads(raw))
+    read = read_file(loaded(raw))
     believed = policy or read.policy
     if believed is None or not read.evidences:
         raise PolicyRefused("there is no evidence in it, or no keys: give --vkey or --invite")

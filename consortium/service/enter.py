@@ -9,11 +9,14 @@ from typing import Any
 import provenance.entry as log_entry
 from consortium.service.errors import EntryMisfits
 from consortium.store import actors, epochs, log, races
+from consortium.store.errors import Conflict
 from consortium.store.unit import Unit
 from policies.authorise import Caller
 from provenance.merkle import leaf_hash
 
 SKEW = timedelta(hours=2)
+MOST_WAITING = 256
+"""Entries that one actor may have waiting: nobody keeps those of others out of the log."""
 
 # Which role may post which (type, kind) without any other call. All else has a verb of its own.
 POSTED = {
@@ -75,10 +78,15 @@ def post(unit: Unit, entry: bytes, openings: Mapping[str, Any], *, now: datetime
     role = POSTED.get((said.kind, str(said.facts.get("kind"))))
     if role is None or said.actor.role != role:
         raise EntryMisfits("entries of this kind are not posted here")
+    if not log.promised(unit, said.leaf) and log.waiting_of(unit, said.actor.id) >= MOST_WAITING:
+        raise Conflict("too many entries of yours wait for the log; try again when it has them")
     if (said.kind, said.facts["kind"]) == ("agreement", "sign"):
         race = races.get(unit, str(said.facts.get("race")))
         if said.facts.get("digest") != race.digest:
             raise EntryMisfits("this signs other bytes than the race's agreement")
+        before = races.signatures(unit, race.id).get(said.actor.id)
+        if before not in (None, said.leaf):
+            raise Conflict("you have signed this agreement already")
         races.sign(unit, race.id, said.actor.id, said.leaf)
     return promise(unit, said, entry, openings, now=now)
 

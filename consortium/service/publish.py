@@ -7,6 +7,7 @@ from datetime import datetime
 from consortium.service.cover import Cover, covered, hours
 from consortium.store import campaigns, log, texts
 from consortium.store.unit import Unit, Units
+from provenance.errors import RecoveryRefused
 from provenance.sequencer import Sequencer
 
 AT_ONCE = 1024
@@ -104,6 +105,31 @@ def _last(unit: Unit) -> tuple[datetime | None, list[str]]:
         return None, []
     kept = json.loads(texts.get(unit, INTERVAL))
     return datetime.fromisoformat(kept["until"]), kept["leaves"]
+
+
+def known(units: Units, sequencer: Sequencer) -> None:
+    """Refuse a database that is older than the log, which a lock of the log's own cannot tell.
+
+    Every entry is in the database before it is in the log, so one that only the log has means
+    that an old copy of the database was put back. Call it at start, after the log recovered.
+
+    Raises:
+        RecoveryRefused: in words for an operator.
+    """
+    since = units.read("known-size", log.size)
+    leaves = sequencer.leaves(since)
+
+    def missing(unit: Unit) -> int:
+        return sum(not log.promised(unit, leaf.hex()) for leaf in leaves)
+
+    strange = units.read("known", missing)
+    if strange:
+        raise RecoveryRefused(
+            f"the log has {strange} entries, from number {since} on, that this database has never "
+            "heard of: an old copy of the database was put back. Do not start the worker with it: "
+            "what was withdrawn, spent and opened since would be forgotten. Put back the database "
+            "that belongs to the log."
+        )
 
 
 def refresh(sequencer: Sequencer, clock: Callable[[], datetime]) -> None:

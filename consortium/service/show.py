@@ -18,6 +18,7 @@ from provenance.backend import CHECKPOINT, Backend
 from provenance.canonical import openings_from_json
 from provenance.checkpoint import read_checkpoint
 from provenance.evidence import Evidence, check, write_file
+from provenance.note import Verifier
 from provenance.quorum import Policy
 from provenance.sequencer import prove
 
@@ -119,14 +120,14 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
     """The newest published checkpoint and who stands under it."""
     invite = json.loads(texts.get(unit, "invite"))
     note = backend.read(CHECKPOINT)
-    vkeys = {witness["name"]: witness["vkey"] for witness in invite["witnesses"]}
+    witnesses = [(str(one["name"]), str(one["vkey"])) for one in invite["witnesses"]]
     if note is None:
         return LogView(
             invite["origin"],
             0,
             "",
             None,
-            [WitnessView(name, False, vkey) for name, vkey in vkeys.items()],
+            [WitnessView(name, False, vkey) for name, vkey in witnesses],
             invite["log_vkey"],
             quorum=invite["quorum"],
             waits=absence(unit),
@@ -134,13 +135,14 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
         )
     tree, _ = read_checkpoint(note)
     cosigned = policy(unit).check(note)
-    standing = set(cosigned.cosignatures)
+    # By the name in its key: the invite's is for people to read, and two may have the same.
+    standing = {vkey for _, vkey in witnesses if _key_name(vkey) in cosigned.cosignatures}
     return LogView(
         origin=invite["origin"],
         size=tree.size,
         checkpoint=note.decode(),
         published=cosigned.at,
-        witnesses=[WitnessView(name, name in standing, vkey) for name, vkey in vkeys.items()],
+        witnesses=[WitnessView(name, vkey in standing, vkey) for name, vkey in witnesses],
         vkey=invite["log_vkey"],
         custody=keyring.endings(unit),
         quorum=invite["quorum"],
@@ -149,18 +151,25 @@ def log_head(unit: Unit, backend: Backend) -> LogView:
     )
 
 
+def _key_name(vkey: str) -> str:
+    return Verifier.from_vkey(vkey).name
+
+
 def entries(unit: Unit, start: int, count: int) -> list[EntryView]:
     """Published entries from ``start`` on, newest of them last."""
-    size = log.size(unit)
-    return [entry(unit, index) for index in range(max(start, 0), min(start + count, size))]
+    return [_view(one) for one in log.between(unit, max(start, 0), max(start, 0) + count)]
 
 
 def entry(unit: Unit, index: int) -> EntryView:
     """One published entry, or ``Missing``."""
-    one = log.at_index(unit, index)
+    return _view(log.at_index(unit, index))
+
+
+def _view(one: log.Promised) -> EntryView:
+    assert one.index is not None
     body = json.loads(one.entry)
     at = datetime.strptime(body["at"], "%Y-%m-%dT%HZ").replace(tzinfo=one.at.tzinfo)
-    return EntryView(index, one.kind, at, one.leaf, body)
+    return EntryView(one.index, one.kind, at, one.leaf, body)
 
 
 def by_code(unit: Unit, code: str) -> int:

@@ -13,7 +13,8 @@ from consortium.store.errors import Conflict, Missing
 from consortium.store.unit import Unit, Units
 from matching.bundle import rows_of_tags
 from policies.authorise import Caller, require
-from provenance.withdrawn import HIGHEST, LOWEST, list_label
+from provenance.rows import label_of
+from provenance.withdrawn import list_label
 
 MOST_ROWS = 10_000
 """Rows in one withdrawal; who takes back more takes back the list."""
@@ -96,7 +97,7 @@ def _gone(
     leaf = enter.promise(unit, said, entry, openings, now=now)
     if one.state != "withdrawn":
         contributions.take_back(unit, id, [contributions.WHOLE])
-        leaving.wait(unit, [list_label(bytes.fromhex(one.header["root"]))])
+        leaving.wait(unit, caller.id, _label(unit, one))
     gone = {"outputs_digest": None, "tokens_digest": None, "links_digest": None}
     contributions.change(unit, id, state="withdrawn", wrapped=None, wrapped_to=None, **gone)
     # After that nothing counts as naming them: also the rows part, whose name stays.
@@ -104,6 +105,13 @@ def _gone(
     deliveries.withdraw(unit, id)
     unit.after("shred")
     return leaf
+
+
+def _label(unit: Unit, one: contributions.Contribution) -> list[bytes]:
+    """Under which name the log says that the whole list left; none once its entry was shredded."""
+    openings = log.find(unit, one.leaf).openings if log.promised(unit, one.leaf) else None
+    root = (openings or {}).get("root")
+    return [list_label(bytes.fromhex(root["value"]))] if root else []
 
 
 def _tidy(units: Units, artefacts: Artefacts) -> None:
@@ -117,7 +125,7 @@ def rows(
     id: str,
     *,
     tags: Sequence[bytes],
-    labels: Sequence[bytes],
+    leaves: Sequence[bytes],
     salt: bytes,
     entry: bytes,
     openings: Mapping[str, Any],
@@ -131,8 +139,9 @@ def rows(
 
     Args:
         tags: of the rows, 32 bytes each.
-        labels: as many, 32 bytes each: the names under which the log will say that rows left.
-            Which is which row's is not told; only a row's commitment binds them.
+        leaves: as many, 32 bytes each: what the labels come from under which the log will say
+            that rows left; nobody has them who was only shown the rows. Which is which row's is
+            not told.
         salt: 32 bytes; the entry holds ``rows_digest(salt, tags)``, so that whoever sees the
             entry opened cannot try tags against it. Kept by the partner alone.
 
@@ -147,8 +156,8 @@ def rows(
     require(caller, "withdraw")
     if not 0 < len(set(tags)) == len(tags) <= MOST_ROWS:
         raise EntryMisfits(f"a withdrawal names 1 to {MOST_ROWS} rows, each once")
-    if len(set(labels)) != len(tags) or not all(LOWEST < label < HIGHEST for label in labels):
-        raise EntryMisfits("a withdrawal has as many labels as rows, each once")
+    if len(set(leaves)) != len(tags):
+        raise EntryMisfits("a withdrawal has as many secrets of labels as rows, each once")
     one = units.read("withdraw-look", lambda unit: _own(unit, caller, id))
     if one.state == "withdrawn":
         raise Conflict(f"contribution {id} was withdrawn whole")
@@ -165,9 +174,11 @@ def rows(
             raise Missing("the list has no row behind one of the tags")
         if _own(unit, caller, id).state == "withdrawn":
             raise Conflict(f"contribution {id} was withdrawn whole")
+        if not contributions.taken_back(unit, id).isdisjoint(known.values()):
+            raise Conflict("some of these rows are on their way out already")
         leaf = enter.promise(unit, said, entry, openings, now=now)
         contributions.take_back(unit, id, known.values())
-        leaving.wait(unit, sorted(labels))
+        leaving.wait(unit, caller.id, sorted(map(label_of, leaves)))
         deliveries.withdraw(unit, id, set(known.values()))
         unit.after("shred")
         return leaf

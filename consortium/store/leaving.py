@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from consortium.store.errors import Missing
 from consortium.store.rows import frozen
@@ -22,16 +22,18 @@ class LeftBatch:
     until: datetime | None
 
 
-def wait(unit: Unit, labels: Iterable[bytes]) -> None:
-    """Let labels wait for the next batch; what waits already waits on."""
+def wait(unit: Unit, partner: str, labels: Iterable[bytes]) -> None:
+    """Let a partner's labels wait for the next batch; what waits already waits on."""
     known = set(unit.session.scalars(select(LeavingRow.label)))
-    unit.session.add_all(LeavingRow(label=one) for one in dict.fromkeys(labels) if one not in known)
+    fresh = [one for one in dict.fromkeys(labels) if one not in known]
+    unit.session.add_all(LeavingRow(label=one, partner=partner) for one in fresh)
     unit.session.flush()
 
 
 def waiting(unit: Unit, most: int) -> list[bytes]:
-    """The labels that wait longest."""
-    query = select(LeavingRow.label).order_by(LeavingRow.seq).limit(most)
+    """The labels that wait longest, of each partner in turn: nobody's many hold up another's."""
+    turn = func.row_number().over(partition_by=LeavingRow.partner, order_by=LeavingRow.seq)
+    query = select(LeavingRow.label).order_by(turn, LeavingRow.seq).limit(most)
     return list(unit.session.scalars(query))
 
 

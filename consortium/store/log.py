@@ -64,6 +64,16 @@ def at_index(unit: Unit, index: int) -> Promised:
     return frozen(Promised, row)
 
 
+def between(unit: Unit, first: int, end: int) -> list[Promised]:
+    """The published entries at indices from ``first`` up to, without, ``end``, in order."""
+    query = (
+        select(EntryRow)
+        .where(EntryRow.index >= first, EntryRow.index < end)
+        .order_by(EntryRow.index)
+    )
+    return [frozen(Promised, row) for row in unit.session.scalars(query)]
+
+
 def by_code(unit: Unit, code: str) -> int:
     """The index of the one published entry whose leaf hash begins so, or ``Missing``."""
     query = (
@@ -81,6 +91,12 @@ def pending(unit: Unit, most: int) -> list[Promised]:
     """The oldest entries that have no index yet."""
     query = select(EntryRow).where(EntryRow.index.is_(None)).order_by(EntryRow.seq).limit(most)
     return [frozen(Promised, row) for row in unit.session.scalars(query)]
+
+
+def waiting_of(unit: Unit, actor: str) -> int:
+    """How many entries of this actor have no index yet."""
+    query = select(func.count()).where(EntryRow.actor == actor, EntryRow.index.is_(None))
+    return unit.session.scalar(query) or 0
 
 
 def said_before(unit: Unit, before: datetime, most: int, leaves: Collection[str]) -> list[Promised]:

@@ -376,6 +376,7 @@ class LeavingRow(Base):
     __tablename__ = "leaving"
     seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     label: Mapped[bytes] = mapped_column(unique=True)
+    partner: Mapped[str] = mapped_column(ForeignKey("actors.id"))
 
 
 class LeftBatchRow(Base):

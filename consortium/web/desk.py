@@ -245,24 +245,24 @@ class Desk:
     def log(self) -> Any:
         """Size, checkpoint, witnesses."""
         backend = self._state.log_files
-        return self._units.run("log", lambda unit: show.log_head(unit, backend))
+        return self._units.read("log", lambda unit: show.log_head(unit, backend))
 
     def entries(self, start: int, count: int) -> Any:
         """Entries from ``start``, oldest first."""
-        return self._units.run("entries", lambda unit: show.entries(unit, start, count))
+        return self._units.read("entries", lambda unit: show.entries(unit, start, count))
 
     def entry(self, index: int) -> Any:
         """One entry."""
-        return self._units.run("entry", lambda unit: show.entry(unit, index))
+        return self._units.read("entry", lambda unit: show.entry(unit, index))
 
     def by_code(self, code: str) -> int:
         """The index of the entry with this receipt code, or ``Missing``."""
-        return self._units.run("by-code", lambda unit: show.by_code(unit, code))
+        return self._units.read("by-code", lambda unit: show.by_code(unit, code))
 
     def proof(self, index: int) -> str:
         """Its proof as text."""
         backend = self._state.log_files
-        return self._units.run("proof", lambda unit: show.proof(unit, index, backend))
+        return self._units.read("proof", lambda unit: show.proof(unit, index, backend))
 
     def recipient(self, capability: str) -> Any:
         """What one letter's link may show, or ``Missing``."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from provenance.checkpoint import Checkpoint
 from provenance.errors import PolicyRefused, WitnessRefused
 from provenance.merkle import EMPTY_ROOT
-from provenance.note import Note, SignatureLine, Signer, Verifier
+from provenance.note import Note, SignatureLine, Signer, Verifier, parse_note
 from provenance.witness import Known, check_request, cosign, origin_path, readable
 
 MAX_FORKS = 100
@@ -83,7 +83,7 @@ class Ledger:
 
         Raises:
             WitnessRefused: with the status of the specification; nothing was changed, but a
-                correctly signed checkpoint that contradicts what is known is kept as evidence.
+                correctly signed checkpoint that by itself contradicts what is known is kept.
         """
         request, checkpoint = readable(body)
         with self._open() as db:
@@ -91,8 +91,8 @@ class Ledger:
             try:
                 note = check_request(request, checkpoint, known)
             except WitnessRefused as refused:
-                if refused.status == 422:
-                    self._keep_fork(db, checkpoint, request.checkpoint, against, now)
+                if refused.status == 422 and _contradicts(checkpoint, known):
+                    self._keep_fork(db, checkpoint, request.checkpoint, against, known, now)
                 raise
             if known is None:  # check_request has refused it; this is for the reader of types
                 raise WitnessRefused(404, "this witness does not know the log")
@@ -153,14 +153,25 @@ class Ledger:
         self,
         db: sqlite3.Connection,
         checkpoint: Checkpoint,
-        note: bytes,
+        raw: bytes,
         against: bytes | None,
+        known: Known | None,
         now: datetime,
     ) -> None:
+        # Without lines of others, which anybody could vary to fill this up.
+        note = parse_note(raw)
+        own = [one for log in known.logs for one in note.lines_of(log)] if known else []
         db.execute(
             "INSERT OR IGNORE INTO forks (origin, seen, note, against) SELECT ?, ?, ?, ? "
-            "WHERE (SELECT count(*) FROM forks) < ?",
-            (checkpoint.origin, now.isoformat(), note, against, MAX_FORKS),
+            "WHERE (SELECT count(*) FROM forks WHERE origin = ?) < ?",
+            (
+                checkpoint.origin,
+                now.isoformat(),
+                Note(note.text, tuple(own)).to_bytes(),
+                against,
+                checkpoint.origin,
+                MAX_FORKS,
+            ),
         )
 
     @contextmanager
@@ -169,3 +180,13 @@ class Ledger:
         with closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as db:
             db.execute("PRAGMA synchronous = FULL")
             yield db
+
+
+def _contradicts(checkpoint: Checkpoint, known: Known | None) -> bool:
+    """Whether a signed checkpoint alone convicts its log. A larger tree with a bad proof does not:
+    anybody can send an honest checkpoint with a proof of nothing.
+    """
+    if known is None:
+        return False
+    other = checkpoint.size == known.size and checkpoint.root != known.root
+    return other or (checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT)

@@ -141,8 +141,8 @@ def furnished(post: Post) -> World:  # noqa: F811
     return World(post, part, campaign)
 
 
-def labels(rows: Sized) -> list[str]:
-    """As many made-up labels: which is which row's, the server is not told."""
+def fresh(rows: Sized) -> list[str]:
+    """As many secrets of labels: which is which row's, the server is not told."""
     return [secrets.token_bytes(32).hex() for _ in range(len(rows))]
 
 
@@ -157,7 +157,7 @@ def withdraw(world: World, only: tuple[int, ...] | None) -> Any:
         digest = hashlib.sha256(salt + b"".join(tags)).hexdigest()
         entry = made("union", "withdrawal", world.post.clock(), kind="rows", bundle=id, rows=digest)
         path = f"/contributions/{id}/withdraw-rows"
-        facts = {"salt": salt.hex(), "tags": [tag.hex() for tag in tags], "labels": labels(only)}
+        facts = {"salt": salt.hex(), "tags": [tag.hex() for tag in tags], "leaves": fresh(only)}
     return world.post.server.call("union", "POST", path, json=body(entry, **facts))
 
 
@@ -229,7 +229,7 @@ def test_a_tag_of_nobody_or_another_salt_withdraws_nothing(world: World) -> None
     ):
         digest = hashlib.sha256(bytes(32) + b"".join(tags)).hexdigest()
         entry = made("union", "withdrawal", clock(), kind="rows", bundle=id, rows=digest)
-        said = {"salt": salt.hex(), "tags": [one.hex() for one in tags], "labels": labels(tags)}
+        said = {"salt": salt.hex(), "tags": [one.hex() for one in tags], "leaves": fresh(tags)}
         path = f"/contributions/{id}/withdraw-rows"
         answer = server.call("union", "POST", path, json=body(entry, **said))
         assert answer.status_code == status, answer.text
@@ -245,7 +245,7 @@ def test_the_same_call_again_after_the_rows_are_gone_answers_the_same(world: Wor
     digest = hashlib.sha256(bytes(32) + b"".join(sorted(tags))).hexdigest()
     facts = {"kind": "rows", "bundle": world.part.bundle, "rows": digest}
     entry = made("union", "withdrawal", world.post.clock(), **facts)
-    named = {"tags": [tag.hex() for tag in tags], "labels": labels(tags)}
+    named = {"tags": [tag.hex() for tag in tags], "leaves": fresh(tags)}
     said = body(entry, salt=bytes(32).hex(), **named)
     path = f"/contributions/{world.part.bundle}/withdraw-rows"
     first = world.post.server.call("union", "POST", path, json=said)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -90,6 +93,28 @@ def test_an_entrys_check_counts_witnesses_and_finds_a_bad_signature(site: Site) 
     page.evaluate("document.querySelector('[data-verify]').dataset.quorum = '3'")
     page.get_by_role("button", name="Check this in my browser").click()
     expect(page.locator("[data-verified=false][data-signed=false]")).to_be_visible()
+
+
+def test_a_witness_whose_key_no_browser_checks_makes_an_honest_log_no_lie(site: Site) -> None:
+    raw = b"\x06" + bytes(1312)  # ML-DSA-44
+    name = "witness.example/later"
+    told = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex()
+    vkey = f"{name}+{told}+{base64.b64encode(raw).decode()}"
+    for address, button, panel in (
+        ("/audit/12", "Check this in my browser", "[data-verify]"),
+        ("/audit", BUTTON, "[data-check-log]"),
+    ):
+        page = site.visit(address)
+        data = f"document.querySelector('{panel}').dataset"
+        page.evaluate(f"{data}.witnesses += ' {vkey}'")
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(f"{panel} li.done")).to_have_count(3)  # two others are enough
+        page = site.visit(address)
+        page.evaluate(f"{data}.witnesses += ' {vkey}'")
+        page.evaluate(f"{data}.quorum = '3'")
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(f"{panel} [data-out]")).to_contain_text("browser")
+        expect(page.locator(f"{panel} [data-out]")).not_to_contain_text("report this")
 
 
 def test_a_receipt_code_finds_its_entry(site: Site) -> None:

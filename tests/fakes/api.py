@@ -27,6 +27,7 @@ from provenance.evidence import Evidence
 from provenance.merkle import inclusion_path, leaf_hash, nodes_of, tree_root
 from provenance.note import parse_note
 from provenance.receipt import make_receipt
+from provenance.rows import label_of
 from provenance.witness import cosign
 from tests.fakes.actors import LOG, ORIGIN, WITNESSES, made, private, public
 from tests.fakes.dealer import split
@@ -330,7 +331,7 @@ class FakeWorld:
                 digest = hashlib.sha256(bytes.fromhex(body["salt"]) + tags).hexdigest()
                 leaf = self._entry(body, kind="rows", bundle=id, rows=digest)
                 self.taken_back[leaf] = body["tags"]
-                self.labels += [bytes.fromhex(one) for one in body["labels"]]
+                self.labels += [label_of(bytes.fromhex(one)) for one in body["leaves"]]
                 return _ok({"leaf": leaf, "backup_days": 30}, 202)
             case ["POST", "contributions", id]:
                 if not {f"{id}/rows", f"{id}/outputs"} <= {*self.parts}:

@@ -58,7 +58,9 @@ def browser(tmp_path: Path, units: Units, own: Ed25519PrivateKey) -> TestClient:
         clock=units.clock,
         artefacts=None,
         log_files=FolderBackend(tmp_path / "log"),
-        settings=SimpleNamespace(log_dir=tmp_path / "log", public_url="http://localhost"),
+        settings=SimpleNamespace(
+            log_dir=tmp_path / "log", log_store="", public_url="http://localhost"
+        ),
     )
     return TestClient(create_app(process), follow_redirects=False)
 

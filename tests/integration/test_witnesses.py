@@ -166,5 +166,6 @@ def test_the_auditors_tool_carries_no_server() -> None:
         assert name not in loaded
     for name in ("consortium.store", "consortium.service", "consortium.web", "consortium.jobs"):
         assert not any(one == name or one.startswith(name + ".") for one in loaded)
-    # Judging a custodian's evidence takes the proofs of `matching`, and nothing that links people.
-    assert not any(one.startswith(("mailer", "policies", "matching.engine")) for one in loaded)
+    # Judging a custodian's evidence takes the proofs of `matching`, holding an intent against its
+    # agreement the terms of `policies`; and nothing that links people or writes to them.
+    assert not any(one.startswith(("mailer", "matching.engine")) for one in loaded)

@@ -199,7 +199,7 @@ class Leaving(Signed):
 
     salt: Hex32
     tags: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
-    labels: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
+    leaves: Annotated[list[Hex32], Field(min_length=1, max_length=withdraw.MOST_ROWS)]
 
 
 class Gone(Promised):
@@ -231,7 +231,7 @@ def post_row_withdrawal(
         caller,
         str(id),
         tags=[bytes.fromhex(tag) for tag in leaving.tags],
-        labels=[bytes.fromhex(label) for label in leaving.labels],
+        leaves=[bytes.fromhex(leave) for leave in leaving.leaves],
         salt=bytes.fromhex(leaving.salt),
         entry=leaving.raw(),
         openings=leaving.openings,

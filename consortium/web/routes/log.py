@@ -27,7 +27,7 @@ FOR_EVERYBODY = ("key", "witness")
 def invite(caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
     """The facts that every tool needs; the same for whoever takes part, and for nobody else."""
     found: dict[str, Any] = json.loads(
-        all_units.run("invite", lambda unit: texts.get(unit, "invite"))
+        all_units.read("invite", lambda unit: texts.get(unit, "invite"))
     )
     return found
 
@@ -38,7 +38,7 @@ def head(all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
 
     While it waits nothing new has a receipt, and nothing is sent.
     """
-    found = all_units.run("log", lambda unit: show.log_head(unit, files))
+    found = all_units.read("log", lambda unit: show.log_head(unit, files))
     waits = found.waits and {
         "entries": found.waits.entries,
         "since": found.waits.since.isoformat(),
@@ -78,10 +78,22 @@ def withdrawals(
 
 
 @router.get("/log/withdrawals/{number}")
-def withdrawn(number: Annotated[int, Path(ge=1, le=MOST_NUMBER)], all_units: AllUnits) -> Response:
-    """Every label that left with the batches up to this one: 32 bytes each, sorted."""
-    state = all_units.read("withdrawn", lambda unit: leaving.state(unit, number))
-    return Response(b"".join(state.labels[1:-1]), media_type="application/octet-stream")
+def withdrawn(
+    number: Annotated[int, Path(ge=1, le=MOST_NUMBER)], caller: Bearer, all_units: AllUnits
+) -> Response:
+    """Every label that left with the batches up to this one, which the log has: 32 bytes each,
+    sorted. For whoever takes part; everybody else follows the batches.
+    """
+
+    def find(unit: Unit) -> bytes:
+        last = leaving.newest(unit, published=True)
+        if last is None or number > last.number:
+            raise Missing("no such batch of withdrawals")
+        return b"".join(leaving.state(unit, number).labels[1:-1])
+
+    found = all_units.read("withdrawn", find)
+    kept = {"cache-control": "private, max-age=31536000, immutable"}
+    return Response(found, media_type="application/octet-stream", headers=kept)
 
 
 @router.get("/log/entries/{leaf}")
@@ -97,7 +109,7 @@ def get(leaf: Leaf, caller: Perhaps, all_units: AllUnits, files: LogFiles) -> di
         theirs = caller is not None and caller.id == one.actor
         return theirs or one.kind in FOR_EVERYBODY, show.evidence(unit, leaf, files)
 
-    may_open, found = all_units.run("entry", find)
+    may_open, found = all_units.read("entry", find)
     if found is None:
         return {"state": "pending"}
     if not may_open:
@@ -122,13 +134,13 @@ def keys(epoch: Slug, all_units: AllUnits, files: LogFiles) -> dict[str, Any]:
         gone = [one.to_json() for one in show.destructions(unit, epoch, files)]
         return {**shown, "lines": lines, "destroyed": gone}
 
-    return all_units.run("keys", find)
+    return all_units.read("keys", find)
 
 
 @router.get("/roster")
 def chunks(all_units: AllUnits, files: LogFiles, epoch: Epoch = None) -> dict[str, Any]:
     """The custodians' roster of the race's epoch or of another, each chunk with its proof."""
-    epoch, found = all_units.run("roster", lambda unit: show.roster_chunks(unit, files, epoch))
+    epoch, found = all_units.read("roster", lambda unit: show.roster_chunks(unit, files, epoch))
     listed = [{"chunk": number, "evidence": proof.to_json()} for number, proof in found]
     return {"epoch": epoch, "chunks": listed}
 
@@ -143,5 +155,5 @@ def chunk(number: int, all_units: AllUnits, artefacts: Files, epoch: Epoch = Non
                 return one.digest
         raise Missing("no such chunk")
 
-    digest = all_units.run("roster-chunk", find)
+    digest = all_units.read("roster-chunk", find)
     return Response(artefacts.read(digest), media_type="application/octet-stream")

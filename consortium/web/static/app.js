@@ -269,12 +269,14 @@ async function readKey(vkey) {
   const id = vkey.slice(first + 1, second);
   const bytes = unbase64(vkey.slice(second + 1));
   const told = hex((await sha256(join(utf8.encode(name + '\n'), bytes))).slice(0, 4));
-  if (told !== id || bytes.length !== 33) throw new Error('A key on this page is damaged.');
+  if (told !== id) throw new Error('A key on this page is damaged.');
+  if (bytes.length !== 33 || ![1, 4].includes(bytes[0])) return null; // of a kind no browser checks yet
   const key = await crypto.subtle.importKey('raw', bytes.slice(1), { name: 'Ed25519' }, false, ['verify']);
   return { name, id, type: bytes[0], key };
 }
 async function signedBy(note, vkey) {
   const known = await readKey(vkey);
+  if (!known) return null;
   const end = note.lastIndexOf('\n\n');
   const text = note.slice(0, end + 1);
   for (const line of note.slice(end + 2).split('\n')) {
@@ -298,6 +300,8 @@ async function cosigned(note, keys) {
   if (!await signedBy(note, keys.log)) throw new Error('The log’s own signature is missing.');
   const all = await Promise.all(keys.witnesses.split(' ').filter(Boolean).map((vkey) => signedBy(note, vkey)));
   const count = all.filter(Boolean).length;
+  const unread = all.filter((one) => one === null).length;
+  if (count < Number(keys.quorum) && count + unread >= Number(keys.quorum)) throw new DOMException('The keys of ' + unread + ' witnesses are of a kind that no browser checks yet.', 'NotSupportedError');
   if (!Number(keys.quorum) || count < Number(keys.quorum)) throw new Error('Only ' + count + ' witnesses signed; ' + keys.quorum + ' are needed.');
   return count;
 }
@@ -444,10 +448,10 @@ if (wholeLog && window.crypto && crypto.subtle) {
         + (before && before.size ? '; the first ' + before.size.toLocaleString() + ' are those this browser saw before.' : '. This browser remembers it for next time.');
       wholeLog.dataset.checked = 'true';
     } catch (refused) {
-      steps[at].className = 'bad';
+      steps[at].className = refused.name === 'NotSupportedError' ? '' : 'bad';
       wholeLog.dataset.checked = 'false';
       out.textContent = refused.name === 'NotSupportedError'
-        ? 'This browser cannot check signatures. Use the tool below.' : 'No. ' + refused.message + ' Please report this.';
+        ? 'This browser cannot check who signed. Use the tool below.' : 'No. ' + refused.message + ' Please report this.';
     } finally { go.disabled = false; }
   });
 }

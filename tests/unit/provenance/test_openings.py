@@ -369,3 +369,18 @@ def test_an_invite_says_who_signed_a_row_receipt_whatever_the_receipt_says(tmp_p
         case = Case(tmp_path / name, whole())
         case.invite.write_text(invite.read_text())
         assert "the invite does not say" in case.by_invite("--openings", case.receipts(), code=1)
+
+
+def test_a_strangers_file_or_address_ends_no_tool_with_a_traceback(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 200_000)
+    keys = ["--vkey", LOG.verifier.vkey]
+    for words in (
+        ["receipt", str(deep), *keys],
+        ["trace", str(deep), *keys],
+        ["verify", str(tmp_path), "--openings", str(deep), *keys],
+        ["verify", "http://[::1", *keys],
+    ):
+        done = CliRunner().invoke(command, words)
+        assert done.exit_code not in (0, None)
+        assert done.exception is None or isinstance(done.exception, SystemExit), words

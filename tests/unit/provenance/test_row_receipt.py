@@ -95,6 +95,11 @@ def _state_by_the_lists_partner() -> RowReceipt:
     return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(state))
 
 
+def _state_by_another_partner() -> RowReceipt:
+    state, entry = w.left(who="birch")
+    return w.receipt([w.bundle(), entry], campaign=False, absent=w.absent(state))
+
+
 def _absence_in_another_state() -> RowReceipt:
     # The attack: the row is in the batch that the log has, and absent from one nobody stated.
     _, entry = w.left(w.OPENING.label)
@@ -135,7 +140,8 @@ def _no_size() -> RowReceipt:
 @pytest.mark.parametrize(
     "wrong",
     [
-        _state_before_the_list, _state_by_the_lists_partner, _absence_in_another_state,
+        _state_before_the_list, _state_by_the_lists_partner, _state_by_another_partner,
+        _absence_in_another_state,
         _list_in_the_state, _another_rows_absence, _no_state, _a_state_that_nothing_needs,
         _no_row, _no_size,
     ],

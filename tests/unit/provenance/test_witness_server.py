@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import sqlite3
+import time
+from base64 import b64encode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +18,7 @@ import pytest
 from consortium.clock import Standing
 from consortium.witness.app import make_app
 from consortium.witness.ledger import Ledger
-from consortium.witness_client import asker, gather
+from consortium.witness_client import asker, gather, shown
 from provenance.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from provenance.errors import PolicyRefused, WitnessRefused
 from provenance.merkle import (
@@ -32,6 +35,7 @@ from provenance.witness import (
     AddCheckpoint,
     check_cosignature,
     check_cosignatures,
+    cosign,
     origin_path,
 )
 from tests.fakes.actors import LOG, NOON, ORIGIN, WITNESSES
@@ -230,11 +234,28 @@ def test_an_empty_tree_is_cosigned(server: Server) -> None:
 
 def test_a_signed_fork_is_kept_as_evidence(server: Server) -> None:
     server.post(ask(0, 3))
-    server.post(ask(3, 5, OTHERS))
+    assert server.post(ask(3, 3, OTHERS)).status_code == 422
     [(fork, against)] = server.ledger.forks()
-    assert fork == note(5, OTHERS)
+    assert fork == note(3, OTHERS)
     assert against is not None
     assert read_checkpoint(against)[0].root == tree_root(ENTRIES[:3])
+
+
+def test_nobody_makes_a_witness_accuse_an_honest_log(server: Server) -> None:
+    # An honest checkpoint with a proof of nothing, and lines of strangers so that it is never the
+    # same bytes twice.
+    server.post(ask(0, 3))
+    for n in range(5):
+        stranger = Signer.from_seed(f"stranger-{n}.example", bytes([n]) * 32).verifier
+        line = f"\u2014 {stranger.name} {b64encode(stranger.key_id + bytes(64)).decode()}\n"
+        body = AddCheckpoint(3, (bytes(32),), note(5) + line.encode()).to_bytes()
+        assert server.post(body).status_code == 422
+    assert server.ledger.forks() == []
+    # A real one is kept once, however its lines are varied.
+    for n in range(3):
+        line = f"\u2014 stranger.example/{n} {b64encode(bytes([n]) * 68).decode()}\n"
+        server.post(AddCheckpoint(3, (), note(3, OTHERS) + line.encode()).to_bytes())
+    assert [fork for fork, _ in server.ledger.forks()] == [note(3, OTHERS)]
 
 
 def test_the_latest_checkpoint_is_shown_with_both_signatures(server: Server) -> None:
@@ -374,6 +395,38 @@ def test_a_log_that_was_rolled_back_is_told_so(server: Server) -> None:
     assert "rolled back" in missing
 
 
+def _sized(kind: str) -> httpx.Response:
+    return httpx.Response(409, headers={"content-type": kind}, content=b"1\n")
+
+
+def test_one_witness_that_drips_or_breaks_holds_up_nobody_and_is_named() -> None:
+    def drip() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.02)
+            yield b"x"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "slow":
+            return httpx.Response(200, content=drip())
+        if request.url.host == "broken":
+            raise RuntimeError("anything at all")
+        signed = cosign(parse_note(note(3)).text, WITNESS, 1_790_000_000).to_line()
+        return httpx.Response(200, content=signed)
+
+    names = ("good", "slow", "broken")
+    each = [
+        Witness(name, one.verifier, f"http://{name}")
+        for name, one in zip(names, WITNESSES, strict=True)
+    ]
+    transport = httpx.MockTransport(answer)
+    found, missing = gather(note(3), each, lambda old: [], 0.1, transport=transport)
+    assert len(found) == 1
+    assert "takes too long" in missing[0]
+    assert "cannot be understood (RuntimeError)" in missing[1]
+    policy = Policy((LOG.verifier,), tuple(each), (Group("quorum", 1, names),), "quorum")
+    assert {*shown(policy, 0.1, transport=transport)} == {WITNESS.verifier.name}
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -382,6 +435,10 @@ def test_a_log_that_was_rolled_back_is_told_so(server: Server) -> None:
         (httpx.Response(200, content=b"hello\n"), "not signature lines"),
         (httpx.Response(409, content=b"many\n"), "decimal"),
         (httpx.Response(200, content=b"x" * 100_000), "too large"),
+        *(
+            (_sized(f"text/x.tlog.size; charset={one}"), "changing")
+            for one in ("base64", "hex", "zlib", "rot13", "idna", "undefined")
+        ),
     ],
 )
 def test_a_witness_that_answers_nonsense_is_missing(answer: httpx.Response, says: str) -> None:

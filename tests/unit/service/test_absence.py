@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
@@ -16,7 +17,7 @@ from consortium.cli.founding import cover_of, quorum_words
 from consortium.cli.standing import Standing
 from consortium.jobs import publishing, relay
 from consortium.service import absence, enter, show
-from consortium.store import campaigns, log, rings
+from consortium.store import campaigns, log, rings, texts
 from consortium.store.unit import Unit
 from consortium.wiring import pen
 from provenance.checkpoint import Checkpoint, sign_checkpoint
@@ -173,3 +174,14 @@ def test_a_quorum_that_needs_no_liar_or_cannot_be_met_is_refused(count: int, quo
 
 def test_a_log_that_is_published_by_the_second_has_no_dummies() -> None:
     assert [cover_of(seconds) for seconds in (2, 59, 60, 3600)] == [0, 0, 4, 4]
+
+
+def test_a_witness_is_known_by_its_key_whatever_it_is_called(server: Server) -> None:
+    server.sign_agreement()
+    server.publish()
+    invite = json.loads(server.units.read("invite", lambda unit: texts.get(unit, "invite")))
+    for one in invite["witnesses"]:
+        one["name"] = "Valley Newspaper"  # two people may be called alike
+    server.units.run("invite", lambda unit: texts.put(unit, "invite", json.dumps(invite)))
+    head = server.units.read("head", lambda unit: show.log_head(unit, server.backend))
+    assert [(one.name, one.cosigned) for one in head.witnesses] == [("Valley Newspaper", True)] * 3

@@ -40,8 +40,8 @@ def leaves(server: Server, cover: Cover | None = None) -> str | None:
     return done
 
 
-def wait(server: Server, *numbers: int) -> None:
-    server.units.run("wait", lambda unit: leaving.wait(unit, map(label, numbers)))
+def wait(server: Server, *numbers: int, who: str = "union") -> None:
+    server.units.run("wait", lambda unit: leaving.wait(unit, who, map(label, numbers)))
 
 
 def waiting(server: Server) -> list[bytes]:
@@ -126,3 +126,25 @@ def test_everybody_can_follow_the_batches_to_the_state_and_nothing_tells_a_row_f
     )
     assert server.call("union", "GET", "/log/withdrawals/4").status_code == 404
     assert len(server.call("union", "GET", "/log/withdrawals?first=2").json()["evidence"]) == 2
+
+
+def test_a_partner_with_many_rows_holds_up_nobody_else(server: Server) -> None:
+    wait(server, *range(1, 3 * BATCH))
+    wait(server, 9001, 9002, who="parks")
+    leaves(server)
+    state = server.units.read("state", leaving.state)
+    assert label(9001) in state
+    assert label(9002) in state
+    assert len(waiting(server)) == 2 * BATCH + 1
+
+
+def test_what_the_log_does_not_have_yet_is_shown_to_nobody(server: Server) -> None:
+    server.clock.now = NOON
+    assert leaves(server, COVER) is not None  # promised now, published with the next interval
+    assert server.call("union", "GET", "/log/withdrawals/1").status_code == 404
+    server.clock.now += timedelta(hours=1)
+    leaves(server, COVER)
+    found = server.call("union", "GET", "/log/withdrawals/1")
+    assert (found.status_code, len(found.content)) == (200, 32 * BATCH)
+    assert "immutable" in found.headers["cache-control"]
+    assert server.client.get("/api/v1/log/withdrawals/1").status_code == 401

@@ -220,7 +220,7 @@ def test_sealed_outputs_live_until_they_are_peppered_and_a_row_that_left_meanwhi
         "union",
         "POST",
         f"/contributions/{upload.id}/withdraw-rows",
-        json=body(gone, salt=bytes(32).hex(), tags=[tag.hex()], labels=["5" * 64]),
+        json=body(gone, salt=bytes(32).hex(), tags=[tag.hex()], leaves=["5" * 64]),
     )
     assert left.status_code == 202
     shred.run(bench)  # too early: its tokens cannot be taken apart while they are sealed

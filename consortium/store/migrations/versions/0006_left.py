@@ -20,6 +20,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("label", sa.LargeBinary(), nullable=False),
+        sa.Column("partner", sa.String(40), nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["actors.id"]),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("label"),
     )
