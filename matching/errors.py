@@ -40,11 +40,14 @@ class ListRefused(MatchingError):
 
 
 class RowRefused(MatchingError):
-    """One row cannot be used. ``row`` counts the file's records, the header being 1."""
+    """One row cannot be used. ``row`` counts the file's records, the header being 1.
 
-    def __init__(self, row: int, field: str, reason: str) -> None:
+    In a voter file it counts lines, so that an editor finds it; ``file`` is the file's name.
+    """
+
+    def __init__(self, row: int, field: str, reason: str, *, file: str = "") -> None:
         super().__init__(row, field, reason)
-        self.row, self.field, self.reason = row, field, reason
+        self.row, self.field, self.reason, self.file = row, field, reason, file
 
     def __str__(self) -> str:
         return f"row {self.row}, {self.field}: {self.reason}"
@@ -60,7 +63,11 @@ class RollRefused(MatchingError):
         if new:
             parts.append("not expected: " + ", ".join(new))
         super().__init__("; ".join(parts))
-        self.missing, self.new = missing, new
+        self.reason, self.missing, self.new = reason, missing, new
+
+    def of(self, name: str) -> RollRefused:
+        """The same of a file by its name."""
+        return RollRefused(f"{name}: {self.reason}", missing=self.missing, new=self.new)
 
 
 class BundleRefused(MatchingError):

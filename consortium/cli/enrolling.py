@@ -14,6 +14,7 @@ from uuid import uuid4
 import duckdb
 import httpx
 
+from consortium.cli import rolls
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
 from consortium.cli.home import Home, Json
@@ -33,7 +34,7 @@ from consortium.cli.vault import part_of, private_folder, write_whole
 from matching.bundle import seal_outputs, size_class
 from matching.coarsen import Attributes, Merged, coarsen, decoys
 from matching.recipes import RECIPES, VERSION, token_inputs
-from matching.roll.reader import Roll, Voter, open_roll
+from matching.roll.reader import LAST, Roll, Voter, open_roll
 from matching.statement import Statement
 
 K = 10
@@ -42,37 +43,35 @@ K = 10
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A voter file read whole; ``repr`` shows no voter."""
+    """A voter file read whole; ``repr`` shows no voter. ``only`` is the slice taken of it."""
 
     roll: Roll
     voters: tuple[Voter, ...] = field(repr=False)
     source: str
+    only: rolls.Only = ()
 
 
-def read_roll(folder: Path) -> Read:
-    """Read a folder of voter files; bad lines are set aside and counted in ``roll``.
+def read_roll(place: Path, *, last: date = LAST, only: rolls.Only = ()) -> Read:
+    """Read a voter file or a folder of them; bad lines are set aside and counted in ``roll``.
+
+    Args:
+        last: the day after which no date in the files can lie.
+        only: (kind, code) pairs of ``rolls.SLICED_BY``; who lives in one is read; all without.
 
     Raises:
-        RollRefused: no voter file, or a header of no known layout.
+        RollRefused: no voter file, or one of no known layout; or nobody lives in the slice.
     """
-    roll = open_roll(folder)
-    voters = tuple(roll.voters())
-    return Read(roll, voters, roll.source_digest())
+    roll = open_roll(place, last=last)
+    kept = tuple(sorted(set(only)))
+    voters = tuple(voter for voter in roll.voters() if rolls.inside(voter, kept))
+    if kept and not voters:
+        raise rolls.nobody(kept)
+    return Read(roll, voters, roll.source_digest(), kept)
 
 
 def report(read: Read, *, every: bool = False) -> list[str]:
     """Say what was read and what was set aside: line and field, never a value."""
-    roll = read.roll
-    lines = [f"Layout {roll.layout.name} ({roll.layout.state}); {len(read.voters):,} voters"]
-    for what, bad in (("voter", roll.quarantined), ("history", roll.history_quarantined)):
-        if not bad:
-            continue
-        lines.append(f"{len(bad):,} {what} lines are set aside and not enrolled:")
-        shown = bad if every else bad[:10]
-        lines += [f"  line {one.row}, {one.field}: {one.reason}" for one in shown]
-        if len(bad) > len(shown):
-            lines.append(f"  ... and {len(bad) - len(shown):,} more (--all-lines)")
-    return lines
+    return rolls.report(read.roll, len(read.voters), read.only, every=every)
 
 
 def merged_report(merged: Sequence[Merged], k: int) -> list[str]:
@@ -110,7 +109,10 @@ def begin(
         households: whether rows of one address share a number; only a holdout needs that.
     """
     home = api.home
-    source = source_key(home, bytes.fromhex(read.source), on.isoformat(), str(k), str(households))
+    parts = [f"{kind}={code}" for kind, code in read.only]
+    source = source_key(
+        home, bytes.fromhex(read.source), on.isoformat(), str(k), str(households), *parts
+    )
     known = own_roll(home, source)
     if known is not None:
         return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]

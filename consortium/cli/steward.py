@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from consortium.cli import enrolling
+from consortium.cli import enrolling, rolls
 from consortium.cli.desk import Desk, confirm, json_option, last_line, progress, say, waiting
 from consortium.cli.errors import KeysNotYet
 from consortium.cli.home import Home, Json
@@ -29,12 +29,15 @@ def command() -> None:
 
 command.add_command(init_command("steward", "The steward's"))
 command.add_command(join_command)
+command.add_command(rolls.read_command)
+command.add_command(rolls.returns_command)
 
 
 @command.command()
 @home_option
 @wait_option
-@click.argument("rollfolder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("rollfolder", type=click.Path(exists=True, path_type=Path))
+@rolls.only_option
 @click.option(
     "--k",
     default=enrolling.K,
@@ -59,19 +62,23 @@ def enrol(
     home: Path,
     wait: float,
     rollfolder: Path,
+    only: rolls.Only,
     k: int,
     use_terms: Path | None,
     workers: int | None,
     all_lines: bool,
     yes: bool,
 ) -> None:
-    """Enrol a folder of voter files; run it again after an interruption."""
+    """Enrol a state's voter file, or a folder of them; run it again after an interruption."""
     who = Home(home)
     group.available()
     api = line(home)
     agreement = parse(api.get_bytes(f"/races/{who.invite['race']}/agreement"))
-    read = enrolling.read_roll(rollfolder)
+    read = enrolling.read_roll(rollfolder, last=agreement.race.election_date, only=only)
     say(*enrolling.report(read, every=all_lines))
+    if read.roll.quarantined or read.roll.history_quarantined:
+        kept = rolls.keep_set_aside(read.roll, who.path / "state")
+        say(f"Every line that was set aside, with its reason and no value: {kept}")
     # A number per household is a map for who has the public file; only a holdout needs one.
     households = agreement.holdout_share > 0
     slices = [

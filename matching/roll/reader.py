@@ -1,228 +1,238 @@
-"""Read a voter file's folder into voters: everything as text, bad lines counted and set aside."""
+"""Read what a state gave into voters: everything as text, bad lines counted and set aside.
+
+Streaming: the voters of a file pass one by one, and what stays is 24 to 48 bytes a voter by which a
+second line with the same id is known. Histories in tables of their own stay too, six bytes a vote.
+"""
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from matching import normalise
 from matching.errors import RollRefused, RowRefused
-from matching.recipes import Record, make_record
-from matching.roll import co
-from matching.roll.layout import Layout, recognise
+from matching.roll.history import Field, Table, Wide
+from matching.roll.ids import Ids
+from matching.roll.layout import STATES, Known, Layout, recognise, state
+from matching.roll.returns import Returns
+from matching.roll.sources import Source, sources
+from matching.roll.text import head, records
+from matching.roll.voters import LeftOut, Plan, Voter
 
-__all__ = ["Roll", "Voter", "open_roll"]
+__all__ = ["LAST", "Part", "Roll", "Voter", "open_returns", "open_roll"]
+
+LAST = date(2100, 1, 1)
+"""Without a day that the caller knows, later dates than this are absurd."""
+_SAMPLED = 2_000
+"""Bad lines after which a file in which most are bad is not of the layout it seemed to be."""
+_WHOLE = "the whole line"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Voter:
-    """One registered voter, as the steward reads them. Its repr shows nothing."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file and what it is."""
 
-    voter_id: str
-    record: Record
-    precinct: str
-    congressional: str
-    senate: str
-    house: str
-    zip: str
-    birth_year: int | None
-    votes: frozenset[date]
-    household: str
-    status: str
-
-    def __repr__(self) -> str:
-        return "Voter()"
+    source: Source
+    known: Known
 
 
 @dataclass(slots=True)
 class Roll:
     """A voter file whose files and headers are understood.
 
-    ``quarantined`` and ``history_quarantined`` are filled by ``voters()``: which lines were set
-    aside and why, never what they said.
+    All but the files are filled by ``voters()``: which lines were set aside and why, never what
+    they said; how many voters were left out by which rule; values out of any range.
     """
 
-    folder: Path
-    layout: Layout
-    files: tuple[Path, ...]
-    history: tuple[Path, ...]
+    parts: tuple[Part, ...]
+    history: tuple[Part, ...]
+    last: date = LAST
     quarantined: list[RowRefused] = field(default_factory=list)
     history_quarantined: list[RowRefused] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    doubted: Counter[str] = field(default_factory=Counter)
     generals: frozenset[date] = frozenset()
+    not_votes: int = 0
+    tokens: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+    """History tokens nobody can read, by the county's code."""
+
+    @property
+    def layout(self) -> Layout:
+        return self.parts[0].known.layout
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(part.source.path for part in self.parts))
+
+    def says(self) -> str:
+        """State, date of the layout and number of columns, in one line."""
+        return self.parts[0].known.says()
 
     def voters(self) -> Iterator[Voter]:
-        """Yield every voter who is active or inactive, in the file's order.
+        """Yield every voter whose registration is in force, in the files' order.
 
         A voter id that came before is set aside: two rows would be two people in every count.
+
+        Raises:
+            RollRefused: most lines of a file are bad.
         """
-        self.quarantined.clear()
-        self.history_quarantined.clear()
-        votes, self.generals = _history(self.history, self.history_quarantined)
-        seen: set[str] = set()
-        for path in self.files:
-            for line, row in _rows(path, self.layout, self.quarantined):
+        self._forget()
+        table = self._table()
+        generals = set(_generals(table)) if table else set()
+        seen = Ids()
+        for part in self.parts:
+            plan = Plan(part.known, self.last)
+            reads = part.known.layout.reads
+            history = _own_history(part.known, self.last)
+            id_at = part.known.at(reads["voter_id"])
+            field_at = part.known.at(reads["history"]) if "history" in reads else -1
+            aside = _Aside(part.source.name, self.quarantined)
+            for line, cells in _lines(part, aside):
+                county = plan.county_code(cells)
+                if isinstance(history, Field):
+                    ballots = history.of(cells[field_at].strip(), county)
+                elif history is not None:
+                    ballots = history.of(cells, county)
+                else:
+                    ballots = table.of(cells[id_at].strip()) if table else ()
                 try:
-                    voter = _voter(line, row, votes)
-                    if voter.voter_id in seen:
-                        raise RowRefused(line, "VOTER_ID", "stands here for the second time")
-                except RowRefused as refused:
-                    self.quarantined.append(refused)
+                    voter = plan.voter(line, cells, ballots)
+                    if not seen.add(voter.voter_id)[1]:
+                        why = "stands here for the second time"
+                        raise RowRefused(line, reads["voter_id"], why)
+                except LeftOut as out:
+                    self.left_out[out.why] += 1
                     continue
-                seen.add(voter.voter_id)
+                except RowRefused as refused:
+                    aside.told(refused.row, refused.field, refused.reason)
+                    continue
                 yield voter
+            self.doubted.update(plan.doubted)
+            if history is not None:
+                generals |= _generals(history)
+                self.tokens += history.tokens
+                self.unread.update(history.unread)
+            self.generals = frozenset(generals)
+        self.generals = frozenset(generals)
 
     def source_digest(self) -> str:
         """SHA-256 over the raw files in the order of their names, as hex: what was enrolled."""
         digest = hashlib.sha256()
-        for path in (*self.files, *self.history):
+        for path in dict.fromkeys(part.source.path for part in (*self.parts, *self.history)):
             with path.open("rb") as raw:
                 digest.update(hashlib.file_digest(raw, "sha256").digest())
         return digest.hexdigest()
 
+    def _forget(self) -> None:
+        self.quarantined.clear()
+        self.history_quarantined.clear()
+        for counter in (self.left_out, self.doubted, self.unread):
+            counter.clear()
+        self.not_votes = self.tokens = 0
 
-def open_roll(folder: Path) -> Roll:
-    """Find a folder's voter and history files and check every header before a line is read.
+    def _table(self) -> Table | None:
+        if not self.history:
+            return None
+        table = Table(self.layout.state, self.last)
+        for part in self.history:
+            aside = _Aside(part.source.name, self.history_quarantined)
+            table.read(_lines(part, aside), part.known, aside.told)
+        self.not_votes = table.not_votes
+        return table
+
+
+class _Aside:
+    """The lines of one file that are set aside; stops where they are most of it."""
+
+    def __init__(self, name: str, bad: list[RowRefused]) -> None:
+        self._name, self._bad, self._count = name, bad, 0
+        self.good = 0
+
+    def told(self, line: int, what: str, why: str) -> None:
+        self._bad.append(RowRefused(line, what, why, file=self._name))
+        self._count += 1
+        if self._count > max(_SAMPLED, self.good):
+            raise RollRefused(f"{self._name}: most lines are not as its layout says, from line "
+                              f"{self._bad[-self._count].row} on: {why}")  # fmt: skip
+
+
+def _lines(part: Part, aside: _Aside) -> Iterator[tuple[int, list[str]]]:
+    with part.source.opened() as raw:
+        for row in records(raw, part.known, lambda line, why: aside.told(line, _WHOLE, why)):
+            aside.good += 1
+            yield row
+
+
+def _own_history(known: Known, last: date) -> Field | Wide | None:
+    if "history" in known.layout.reads:
+        return Field(known.layout.state, last)
+    return Wide(known, last) if known.layout.tail else None
+
+
+def _generals(history: Table | Field | Wide) -> set[date]:
+    return {one.day for one in history.elections if one.kind == "general" and one.day}
+
+
+def open_roll(place: Path, *, last: date = LAST) -> Roll:
+    """Find the voter and history files of a folder, or take one file; every layout is known first.
+
+    Args:
+        last: no date in a voter file is later, such as the day of the election to come.
 
     Raises:
-        RollRefused: no voter file is there, or a header is of no known layout.
+        RollRefused: no voter file is there, a file is of no known layout, or of another state.
     """
-    texts = sorted(p for p in folder.iterdir() if p.suffix.lower() in {".txt", ".csv"})
-    files = _named(texts, co.MASTER.files)
-    if not files:
-        raise RollRefused("no voter file in the folder: expected a name that begins with EX-003")
-    layouts = {recognise(_header(path), co.LAYOUTS) for path in files}
-    if len(layouts) > 1:
+    parts = _parts(place)
+    by_what: Mapping[str, list[Part]] = {"voters": [], "history": [], "ballots": []}
+    for part in parts:
+        by_what[part.known.layout.what].append(part)
+    if not by_what["voters"]:
+        raise RollRefused(
+            "no voter file is there: expected the text files that a state gives, such as "
+            "Colorado's EX-003, New York's AllNYSVoters or Ohio's SWVF, also in a zip"
+        )
+    if len({part.known.layout for part in by_what["voters"]}) > 1:
         raise RollRefused("the parts of the voter file are of different layouts")
-    history = _named(texts, co.EX_002.files)
-    for path in history:
-        recognise(_header(path), co.HISTORY)
-    return Roll(folder, layouts.pop(), files, history)
+    return Roll(tuple(by_what["voters"]), tuple(by_what["history"]), last=last)
 
 
-def _named(paths: Sequence[Path], beginnings: Sequence[str]) -> tuple[Path, ...]:
-    return tuple(p for p in paths if p.name.startswith(tuple(beginnings)))
+def open_returns(place: Path, election: date) -> tuple[Returns, list[RowRefused]]:
+    """Read a state's early and mail ballots of one election; the second is what was set aside.
+
+    Raises:
+        RollRefused: no file of ballots is there, or one of no known layout.
+    """
+    parts = [part for part in _parts(place) if part.known.layout.what == "ballots"]
+    if not parts:
+        raise RollRefused(
+            "no file of ballots is there: Colorado's CE-068, North Carolina's absentee file and "
+            "Florida's vote-by-mail requests are known"
+        )
+    returns, bad = Returns(parts[0].known.layout.state, election), list[RowRefused]()
+    for part in parts:
+        aside = _Aside(part.source.name, bad)
+        returns.read(_lines(part, aside), part.known, aside.told)
+    return returns, bad
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as raw:
-        return "utf-8-sig" if raw.read(3) == codecs.BOM_UTF8 else "latin-1"
+def _parts(place: Path) -> list[Part]:
+    """Every text file there with its layout, all of one state; raises RollRefused."""
+    ignore = [name for code in STATES for name in state(code).words.get("ignore", ())]
+    layouts = [layout for code in STATES for layout in state(code).layouts]
+    parts = [_part(source, layouts) for source in sources(place, ignore)]
+    if len({part.known.layout.state for part in parts}) > 1:
+        raise RollRefused("these are files of more than one state: read each by itself")
+    return parts
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Iterator[list[str] | None]]:
-    with path.open("r", encoding=_encoding(path), newline="") as text:
-        yield _records(text)
-
-
-def _records(text: Iterator[str]) -> Iterator[list[str] | None]:
-    # Not strict: a quotation mark inside a name is usual here; the column count finds real damage.
-    reader = csv.reader(text)
-    while True:
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield None
-
-
-def _header(path: Path) -> list[str]:
-    with _opened(path) as records:
-        return next(records, None) or []
-
-
-def _rows(
-    path: Path, layout: Layout, bad: list[RowRefused]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows with the record's number, the header being 1."""
-    with _opened(path) as records:
-        next(records, None)
-        for line, cells in enumerate(records, 2):
-            if cells == []:
-                continue
-            if cells is None or len(cells) != len(layout.columns):
-                found = "a broken quotation" if cells is None else f"{len(cells)} columns"
-                bad.append(
-                    RowRefused(line, "the whole line", f"{found}, not {len(layout.columns)}")
-                )
-                continue
-            yield line, dict(zip(layout.columns, (cell.strip() for cell in cells), strict=True))
-
-
-_HOUSE = (
-    "HOUSE_NUM", "HOUSE_SUFFIX", "PRE_DIR", "STREET_NAME", "STREET_TYPE", "POST_DIR", "UNIT_TYPE",
-    "UNIT_NUM",
-)  # fmt: skip
-
-
-def _voter(line: int, row: Mapping[str, str], votes: Mapping[str, frozenset[date]]) -> Voter:
-    if not re.fullmatch(r"\d{1,12}", row["VOTER_ID"]):
-        raise RowRefused(line, "VOTER_ID", "is not a number")
-    if not re.fullmatch(r"\d{10}", row["PRECINCT"]):
-        raise RowRefused(line, "PRECINCT", "is not ten digits")
-    status = row["STATUS"].casefold()
-    if status not in {"active", "inactive"}:
-        raise RowRefused(line, "STATUS", "is neither Active nor Inactive")
-    # A confidential voter's blank address stays blank: it is never repaired.
-    street = " ".join(row[name] for name in _HOUSE if row[name]) if row["HOUSE_NUM"] else ""
-    record = make_record(
-        first=row["FIRST_NAME"],
-        middle=row["MIDDLE_NAME"],
-        last=row["LAST_NAME"],
-        suffix=row["NAME_SUFFIX"],
-        phone=row["PHONE_NUM"],
-        birth=row["BIRTH_YEAR"],
-        address=street or row["RESIDENTIAL_ADDRESS"],
-        zip=row["RESIDENTIAL_ZIP_CODE"],
-    )
-    return Voter(
-        voter_id=row["VOTER_ID"],
-        record=record,
-        precinct=row["PRECINCT"],
-        congressional=row["CONGRESSIONAL"],
-        senate=row["STATE_SENATE"],
-        house=row["STATE_HOUSE"],
-        zip=record.zip,
-        birth_year=record.birth.year if record.birth else None,
-        votes=votes.get(row["VOTER_ID"], frozenset()),
-        household=normalise.address_key(record.address, record.zip),
-        status=status,
-    )
-
-
-def _history(
-    paths: Sequence[Path], bad: list[RowRefused]
-) -> tuple[dict[str, frozenset[date]], frozenset[date]]:
-    """Dates voted by voter, and the dates of all general elections that occur."""
-    votes: dict[str, frozenset[date]] = {}
-    generals: set[date] = set()
-    known: dict[frozenset[date], frozenset[date]] = {}
-    for path in paths:
-        for line, row in _rows(path, co.EX_002, bad):
-            day = _date(row["ELECTION_DATE"])
-            if day is None:
-                bad.append(RowRefused(line, "ELECTION_DATE", "is not a date of this age"))
-                continue
-            if "general" in row["ELECTION_TYPE"].casefold():
-                generals.add(day)
-            more = votes.get(row["VOTER_ID"], frozenset()) | {day}
-            # Most voters share a handful of histories: keep each set once.
-            votes[row["VOTER_ID"]] = known.setdefault(more, more)
-    return votes, frozenset(generals)
-
-
-def _date(typed: str) -> date | None:
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", typed)
+def _part(source: Source, layouts: list[Layout]) -> Part:
+    with source.opened() as raw:
+        sample = head(raw)
     try:
-        day = date(int(found[3]), int(found[1]), int(found[2])) if found else None
-    except ValueError:
-        return None
-    # Years such as 0202 are in real files.
-    return day if day and day.year >= 1980 else None
+        return Part(source, recognise(sample, layouts))
+    except RollRefused as refused:
+        raise refused.of(source.name) from None

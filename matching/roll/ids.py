@@ -1,0 +1,82 @@
+"""Millions of ids in little memory: a number for each, and the votes that belong to it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+__all__ = ["Ids", "Votes"]
+
+_MASK = (1 << 64) - 1
+
+
+class Ids:
+    """A number for each id in the order in which it came; 24 to 48 bytes an id, ids not kept.
+
+    An id is known by 64 bits of its hash: among 13 million the chance that any two are taken for
+    one is 5 in a million, and the second would be set aside with its line, not lost in silence.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("Q", bytes(8 << 10))
+        self._numbers = array("I", bytes(4 << 10))
+        self.count = 0
+
+    def add(self, id: str) -> tuple[int, bool]:
+        """The id's number, and whether it is new."""
+        known = hash(id) & _MASK or 1
+        at = self._place(known)
+        if self._hashes[at]:
+            return self._numbers[at], False
+        self._hashes[at], self._numbers[at] = known, self.count
+        self.count += 1
+        if self.count * 2 > len(self._hashes):
+            self._grow()
+        return self.count - 1, True
+
+    def find(self, id: str) -> int:
+        """The id's number; -1 if it never came."""
+        at = self._place(hash(id) & _MASK or 1)
+        return self._numbers[at] if self._hashes[at] else -1
+
+    def _place(self, known: int) -> int:
+        hashes, last = self._hashes, len(self._hashes) - 1
+        at = known & last
+        while hashes[at] and hashes[at] != known:
+            at = (at + 1) & last
+        return at
+
+    def _grow(self) -> None:
+        hashes, numbers = self._hashes, self._numbers
+        self._hashes = array("Q", bytes(16 * len(hashes)))
+        self._numbers = array("I", bytes(8 * len(hashes)))
+        for known, number in zip(hashes, numbers, strict=True):
+            if known:
+                at = self._place(known)
+                self._hashes[at], self._numbers[at] = known, number
+
+
+class Votes:
+    """Small numbers (which election, how) per id: six bytes a vote beside the ids."""
+
+    def __init__(self) -> None:
+        self._ids = Ids()
+        self._last = array("I")
+        self._what = array("H")
+        self._before = array("I")
+
+    def add(self, id: str, what: int) -> None:
+        number, new = self._ids.add(id)
+        if new:
+            self._last.append(0)
+        self._what.append(what)
+        self._before.append(self._last[number])
+        self._last[number] = len(self._what)  # one more than its place: 0 is "none before"
+
+    def of(self, id: str) -> Iterator[int]:
+        """What was added under the id, the last first."""
+        number = self._ids.find(id)
+        at = self._last[number] if number >= 0 else 0
+        while at:
+            yield self._what[at - 1]
+            at = self._before[at - 1]
