@@ -172,7 +172,8 @@ class Disk:
 
     def files(self, root: Path) -> Iterator[Path]:
         """Every file below ``root``, in order."""
-        yield from sorted(path for path in root.rglob("*") if not path.is_dir())
+        found = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+        yield from sorted(found)
 
 
 class FolderBackend:

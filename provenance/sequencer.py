@@ -234,7 +234,7 @@ class Sequencer:
             self._opened = note, after
             # 4. A crash between any two of these is completed from the staging file, perhaps by
             #    another process, which may by now have finished and tidied up before us.
-            self._finish(note, after, files)
+            self._finish(note, after, files, edge)
         # 5., 6. Publish and tidy up. What fails here is tried again by the next publish.
         self._publish(now)
         return range(here.size, here.size + len(entries))
@@ -383,12 +383,17 @@ class Sequencer:
         return self._opened[1]
 
     def _finish(
-        self, note: bytes, here: Checkpoint, files: Mapping[str, bytes] | None = None
+        self,
+        note: bytes,
+        here: Checkpoint,
+        files: Mapping[str, bytes] | None = None,
+        edge: CompactRange | None = None,
     ) -> None:
         """Complete what the lock committed to: write staged tiles, check the right edge.
 
         Args:
-            files: the staging file's, if they were just read back from it.
+            files, edge: the staging file's, if they were just read back from it, and the right
+                edge to which they were found to lead.
         """
         if self._complete == note:
             return
@@ -397,8 +402,12 @@ class Sequencer:
             files = {} if raw is None else unpack(raw)
         for path, data in files.items():
             self._put(path, data)
+        if edge is not None:
+            # Put, and compared with what then lay there: nothing is left to be checked.
+            kept = {path: data for path, data in files.items() if PARTIAL in path}
+            self._right = here, self._reader(here, kept), edge
         try:
-            self._edge(here, {path: data for path, data in files.items() if PARTIAL in path})
+            self._edge(here)
         except TileRefused as refused:
             raise RecoveryRefused(
                 f"the lock has promised {here.size} entries, but their tiles are not all there "
@@ -427,27 +436,23 @@ class Sequencer:
         check_heard(answers, self._policy)
         self._seen = None
 
-    def _edge(
-        self, here: Checkpoint, just: Mapping[str, bytes] | None = None
-    ) -> tuple[TileReader, CompactRange]:
+    def _reader(self, here: Checkpoint, known: Mapping[str, bytes]) -> TileReader:
+        return TileReader(lambda path: known.get(path) or self._backend.read(path), here.size)
+
+    def _edge(self, here: Checkpoint) -> tuple[TileReader, CompactRange]:
         """Check right-edge tiles and last bundle against a checkpoint of our own.
 
         What was checked once is kept: published tiles never change.
-
-        Args:
-            just: partial tiles and bundle that this process has just staged, read back, checked
-                against each other, put, and compared with what then lay there.
         """
         if self._right is not None and self._right[0] == here:
             return self._right[1], CompactRange(here.size, self._right[2].roots)
-        known = just or {}
-        reader = TileReader(lambda path: known.get(path) or self._backend.read(path), here.size)
+        reader = self._reader(here, {})
         edge = CompactRange(
             here.size, [reader.node(*place) for place in perfect_subtrees(here.size)]
         )
         if edge.root() != here.root:
             raise TileRefused(f"the tiles of {here.size} entries do not have the promised root")
-        if here.size and not known:
+        if here.size:
             last = (here.size - 1) // WIDTH
             if leaf_hashes(reader.entries(last)) != reader.hashes(0, last):
                 raise TileRefused(f"the entries of bundle {last} are not those of its tile")

@@ -26,14 +26,15 @@ def grown(
     files: dict[str, bytes] = {}
     # Per level: the index of the first hash at hand, and the hashes from there on.
     start, hashes = old - old % WIDTH, list(fresh)
-    bundle = list(entries)
+    begun = b""
     if old % WIDTH:
         hashes = reader.hashes(0, old // WIDTH) + hashes
-        bundle = reader.entries(old // WIDTH) + bundle
+        begun = reader.bundle(old // WIDTH)  # as it is: ``reread`` takes all of it apart
     for tile in tiles_between(old, size):
         if tile.level < 0:
-            at = tile.number * WIDTH - start
-            files[tile.path] = pack_entries(bundle[at : at + tile.width])
+            at = tile.number * WIDTH - old
+            more = pack_entries(entries[max(at, 0) : at + tile.width])
+            files[tile.path] = begun + more if at < 0 else more
     level = 0
     while hashes:
         for tile in tiles_between(old, size):

@@ -166,6 +166,12 @@ class TileReader:
         """The entries of one bundle."""
         return self._load(self._tile(-1, number), unpack_entries)
 
+    def bundle(self, number: int) -> bytes:
+        """The bytes of one bundle, not yet held against its tile."""
+        tile = self._tile(-1, number)
+        raw = self._read(tile.path)
+        return pack_entries(self.entries(number)) if raw is None else raw
+
     def leaf(self, index: int) -> bytes:
         """The leaf hash at ``index``."""
         return self.hashes(0, index // WIDTH)[index % WIDTH]

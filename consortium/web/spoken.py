@@ -61,7 +61,7 @@ KINDS = {
     "match": "Members were matched to the voter file",
     "roll": "A slice of the voter file was added",
     "sent": "A send went on, or ended",
-    "withdrawal": "A list was withdrawn",
+    "withdrawal": "Something about withdrawals",
     "witness": "The rule for witnesses was set",
 }
 PLACE_KINDS = {"district": "Districts", "precinct": "Precincts", "zip": "ZIP codes"}

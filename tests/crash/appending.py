@@ -8,16 +8,32 @@ whenever it is told to on stdin, and waits before the commit while FOLDER/wait i
 
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 from consortium.clock import utc
 from consortium.store.log_lock import SqliteLock
 from provenance.backend import FolderBackend
+from provenance.entry import draft
 from provenance.errors import ProvenanceError
 from provenance.sequencer import Sequencer
-from tests.fakes.actors import LOG, NOON, POLICY, made, trusting
+from tests.fakes.actors import LOG, NOON, POLICY, private, public, trusting
 
-ENTRIES = [made("union", "contribution", kind="x", n=n).entry for n in range(300)]
+_SALTS = count()  # its own: this file is imported by two processes, which must make the same
+
+
+def _entry(n: int) -> bytes:
+    return draft(
+        "contribution",
+        at=NOON,
+        actor=public("union"),
+        facts={"kind": "x", "n": n},
+        salt=lambda: next(_SALTS).to_bytes(32, "big"),
+        sign=private("union").sign,
+    ).entry
+
+
+ENTRIES = [_entry(n) for n in range(300)]
 
 
 def opened(folder: Path, holder: str, *dead: str) -> Sequencer:
