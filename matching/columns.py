@@ -7,29 +7,27 @@ that it is the number a spreadsheet shows.
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from matching import normalise
 from matching.errors import ListRefused, RowRefused
 from matching.recipes import Record, make_record
-from matching.systems import LANGUAGES, STATUSES, SYNONYMS, SYSTEMS, System
+from matching.systems import FIELDS, FLAGS, LANGUAGES, STATUSES, SYNONYMS, SYSTEMS, System
+from matching.texts import delimiter_of, encoding_of, records_of
 
-__all__ = ["Listing", "MemberRow", "Reading", "fold_header", "fold_status", "open_list"]
+__all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_header", "fold_status", "header_key",
+           "open_list"]  # fmt: skip
 
 _STRICTNESS = (
     "subscribed", "unknown", "never", "unsubscribed", "cleaned", "bounced", "blocked",
     "spam complaint",
 )  # fmt: skip
-_CHUNK = 1 << 20
 _KEPT_REFUSALS = 1000
 
 
@@ -146,6 +144,14 @@ class Listing:
         return cells[place].strip() if place is not None else ""
 
 
+Chosen = Mapping[str, str] | Callable[[str], Mapping[str, str]]
+
+
+def header_key(header: Sequence[str]) -> str:
+    """By what a header is known again: SHA-256 of its folded names in their order, as hex."""
+    return hashlib.sha256("\n".join(map(fold_header, header)).encode()).hexdigest()
+
+
 def fold_header(raw: str) -> str:
     """Fold a header so that "First_Name ", "first name" and "FIRST-NAME" are one."""
     folded = unicodedata.normalize("NFKC", raw).strip("\ufeff \t").casefold()
@@ -157,19 +163,24 @@ def fold_status(raw: str) -> str:
     return STATUSES.get(fold_header(raw), "unknown")
 
 
-def open_list(path: Path) -> Listing:
+def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
     """Understand a file's encoding, delimiter and columns, before any row is looked at.
+
+    Args:
+        chosen: what a person said of the columns: field to header, or to "" for a field that is
+            not to be read. Or a look-up of that by the header's ``header_key``. What is not said
+            is found by the system's own names.
 
     Raises:
         ListRefused: it is a workbook or binary, has no header, or no column holds email addresses.
     """
-    encoding, notes = _encoding(path)
+    encoding, notes = encoding_of(path)
     with path.open("r", encoding=encoding, newline="") as text:
         sample = text.read(1 << 16)
-        delimiter = _delimiter(sample)
+        delimiter = delimiter_of(sample)
     header: tuple[str, ...] = ()
     with path.open("r", encoding=encoding, newline="") as text:
-        for cells in _reader(text, delimiter):
+        for cells in records_of(text, delimiter):
             if isinstance(cells, list) and any(cell.strip() for cell in cells):
                 header = tuple(cell.strip("\ufeff").strip() for cell in cells)
                 break
@@ -177,7 +188,8 @@ def open_list(path: Path) -> Listing:
         raise ListRefused("the file is empty", todo="Export the list again, with its header row")
     folded = [fold_header(cell) for cell in header]
     system = _system(folded)
-    places = _places(system, folded)
+    said = chosen(header_key(header)) if callable(chosen) else chosen
+    places = _chosen(_places(system, folded), header, said or {})
     _check_email_column(system, header, folded, places)
     extra = _status_places(system, folded)
     used = {*places.values(), *extra.values()}
@@ -193,91 +205,6 @@ def open_list(path: Path) -> Listing:
         has_status="status" in places or bool(extra) or bool(_file_status(system, path)),
         _places={**places, **extra},
     )
-
-
-# --- the bytes ---------------------------------------------------------------------------------
-
-
-def _encoding(path: Path) -> tuple[str, list[str]]:
-    """Decide the encoding by reading the file once; say so when it had to be supposed."""
-    with path.open("rb") as raw:
-        head = raw.read(4096)
-    if head.startswith(b"PK\x03\x04"):
-        raise ListRefused(
-            "this is a workbook (.xlsx) or a zip file, whatever its name says",
-            todo="Open it and save as 'CSV UTF-8', or unpack it",
-        )
-    if head.startswith(b"\xd0\xcf\x11\xe0"):
-        raise ListRefused("this is an old Excel workbook (.xls)", todo="Save it as 'CSV UTF-8'")
-    if head.startswith((b"%PDF", b"\x1f\x8b", b"\x89PNG", b"PAR1", b"SQLite format 3")):
-        raise ListRefused("this is not a text file", todo="Export the list as CSV")
-    wide = _utf16(head)
-    if wide:
-        _check_decodes(path, wide)
-        return wide, ["the file is UTF-16; it was read as that"]
-    if b"\x00" in head:
-        raise ListRefused("this is not a text file", todo="Export the list as CSV")
-    if head.startswith(codecs.BOM_UTF8):
-        _check_decodes(path, "utf-8-sig")
-        return "utf-8-sig", []
-    if _decodes(path, "utf-8"):
-        return "utf-8", []
-    supposed = "cp1252" if _decodes(path, "cp1252") else "latin-1"
-    name = "Windows-1252" if supposed == "cp1252" else "ISO-8859-1"
-    return supposed, [
-        f"the file is not UTF-8; it was read as {name}: look at a name with an accent, "
-        "and export as 'CSV UTF-8' if it is wrong"
-    ]
-
-
-def _utf16(head: bytes) -> str:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    even, odd = head[0::2], head[1::2]
-    if len(odd) >= 8 and odd.count(0) > 0.8 * len(odd) and even.count(0) < 0.05 * len(even):
-        return "utf-16-le"
-    if len(odd) >= 8 and even.count(0) > 0.8 * len(even) and odd.count(0) < 0.05 * len(odd):
-        return "utf-16-be"
-    return ""
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with path.open("rb") as raw:
-        try:
-            while chunk := raw.read(_CHUNK):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _check_decodes(path: Path, encoding: str) -> None:
-    if not _decodes(path, encoding):
-        raise ListRefused(
-            f"the file begins as {encoding.upper()} but does not go on as that",
-            todo="It was cut or joined from two files: export it again as 'CSV UTF-8'",
-        )
-
-
-def _delimiter(sample: str) -> str:
-    """The commonest of comma, semicolon, tab and bar in the header, outside quotation marks."""
-    first = next((line for line in sample.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first)
-    return max((",", ";", "\t", "|"), key=lambda mark: (bare.count(mark), mark == ","))
-
-
-def _reader(text: TextIO, delimiter: str) -> Iterator[list[str] | None]:
-    """The records of a file; None for one whose quotation marks are broken. Then it goes on."""
-    records = csv.reader(text, delimiter=delimiter, strict=True)
-    while True:
-        try:
-            yield next(records)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield None
 
 
 # --- the columns -------------------------------------------------------------------------------
@@ -306,6 +233,33 @@ def _places(system: System, folded: list[str]) -> dict[str, int]:
     return found
 
 
+def _chosen(
+    found: dict[str, int], header: tuple[str, ...], chosen: Mapping[str, str]
+) -> dict[str, int]:
+    """The places with a person's choices put over them; the same column may not serve twice."""
+    folded = [fold_header(cell) for cell in header]
+    for name, wanted in chosen.items():
+        if name not in FIELDS:
+            raise ListRefused(
+                "there is no such field to read a column into",
+                column=wanted,
+                todo=f"The fields are {', '.join(FIELDS)}",
+            )
+        found.pop(name, None)
+        if not wanted:
+            continue
+        if folded.count(fold_header(wanted)) != 1:
+            raise ListRefused(
+                "is not the name of exactly one column",
+                column=wanted,
+                todo="Name a column as it stands in the file's first row",
+            )
+        at = folded.index(fold_header(wanted))
+        found = {field: place for field, place in found.items() if place != at}
+        found[name] = at
+    return found
+
+
 def _check_email_column(
     system: System, header: tuple[str, ...], folded: list[str], places: Mapping[str, int]
 ) -> None:
@@ -329,14 +283,14 @@ def _check_email_column(
 
 def _status_places(system: System, folded: list[str]) -> dict[str, int]:
     """The columns beside the status that can only take consent away; keyed "~header"."""
-    wanted: tuple[str, ...] = ("do not email", "do not contact", "is deceased", "deceased")
+    wanted = FLAGS["blocked"]
     if system.slug == "nationbuilder":
         for n in range(1, 5):
             wanted += (f"email{n}", f"email{n} is bad")
     if system.slug == "mailchimp":
         wanted += ("unsub time", "clean time")
     if system.slug == "salesforce":
-        wanted += ("hasoptedoutofemail", "email opt out", "emailbouncedreason", "emailbounceddate")
+        wanted += FLAGS["unsubscribed"] + FLAGS["bounced"]
     return {f"~{name}": folded.index(name) for name in wanted if name in folded}
 
 
@@ -347,7 +301,7 @@ def _records(listing: Listing, reading: Reading) -> Iterator[tuple[int, list[str
     """Number the records and hold back those that do not fit the header."""
     number, width, header_seen = 0, len(listing.header), False
     with listing.path.open("r", encoding=listing.encoding, newline="") as text:
-        for cells in _reader(text, listing.delimiter):
+        for cells in records_of(text, listing.delimiter):
             number += 1
             if cells is not None and not any(cell.strip() for cell in cells):
                 reading.blank += header_seen
@@ -388,7 +342,8 @@ def _member(
     status = _stricter(status, strictest.get(_address_digest(typed), "subscribed"))
     first, last = listing.cell(cells, "first"), listing.cell(cells, "last")
     if not (first and last) and (full := listing.cell(cells, "full")):
-        first, last = _split(full)
+        first, last = normalise.parted(full)
+    street, zip_code = _address(listing, cells)
     record = make_record(
         first=first,
         middle=listing.cell(cells, "middle"),
@@ -396,21 +351,25 @@ def _member(
         suffix=listing.cell(cells, "suffix"),
         phone=listing.cell(cells, "phone"),
         birth=listing.cell(cells, "birth"),
-        address=f"{listing.cell(cells, 'address')} {listing.cell(cells, 'unit')}".strip(),
-        zip=listing.cell(cells, "zip"),
+        address=street,
+        zip=zip_code,
     )
     mailable = status == "subscribed" or (attested and status == "unknown")
     language = _language(listing.cell(cells, "language"))
     return MemberRow(number, record, address, _greeting(first), language, status, mailable)
 
 
-def _split(full: str) -> tuple[str, str]:
-    """First and last name of a whole one: "Ruiz, Ana" and "Ana Ruiz"."""
-    if "," in full:
-        last, _, first = full.partition(",")
-        return first.strip(), last.strip()
-    words = full.split()
-    return (words[0], " ".join(words[1:])) if len(words) > 1 else (full, "")
+def _address(listing: Listing, cells: list[str]) -> tuple[str, str]:
+    """The street with its unit, and the ZIP."""
+    street, unit = listing.cell(cells, "address"), listing.cell(cells, "unit")
+    zip_code = listing.cell(cells, "zip")
+    if listing.system == "mailchimp":
+        # One cell holds the whole address, its parts two blanks from each other.
+        parts = re.split(r"\s{2,}", street)
+        street = ", ".join(parts)
+        zips = [part for part in parts[1:] if re.fullmatch(r"[0-9]{5}(-[0-9]{4})?", part)]
+        zip_code = zip_code or (zips[-1] if zips else "")
+    return (f"{street} # {unit}" if street and unit else street), zip_code
 
 
 def _greeting(first: str) -> str:
@@ -443,26 +402,24 @@ def _address_and_status(listing: Listing, cells: list[str]) -> tuple[str, str]:
         fold_status(listing.cell(cells, "status")) if "status" in listing.mapping else "unknown"
     )
     address = listing.cell(cells, "email")
-    for flag in ("~do not email", "~do not contact", "~is deceased", "~deceased"):
-        if _ticked(listing.cell(cells, flag)):
-            status = "blocked"
+    if any(_ticked(listing.cell(cells, f"~{flag}")) for flag in FLAGS["blocked"]):
+        status = _stricter(status, "blocked")
     if listing.system == "nationbuilder":
         address, bad = _nationbuilder_address(listing, cells, address)
         status = _stricter(status, "bounced") if bad else status
     elif listing.system == "mailchimp":
-        said = _file_status(SYSTEMS_BY_SLUG["mailchimp"], listing.path) or status
+        said = _file_status(SYSTEMS_BY_SLUG["mailchimp"], listing.path)
+        # The file's name says it of all its rows, and only what no column denies.
+        status = said if status == "unknown" and said else _stricter(status, said or status)
         if listing.cell(cells, "~unsub time"):
-            said = "unsubscribed"
+            status = _stricter(status, "unsubscribed")
         if listing.cell(cells, "~clean time"):
-            said = "cleaned"
-        status = said
+            status = _stricter(status, "cleaned")
     elif listing.system == "salesforce":
         # "Not opted out" is not "opted in": without a status column it stays unknown.
-        if _ticked(listing.cell(cells, "~hasoptedoutofemail")) or _ticked(
-            listing.cell(cells, "~email opt out")
-        ):
+        if any(_ticked(listing.cell(cells, f"~{flag}")) for flag in FLAGS["unsubscribed"]):
             status = _stricter(status, "unsubscribed")
-        if listing.cell(cells, "~emailbouncedreason") or listing.cell(cells, "~emailbounceddate"):
+        if any(listing.cell(cells, f"~{flag}") for flag in FLAGS["bounced"]):
             status = _stricter(status, "bounced")
     return address, status
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FIELDS", "LANGUAGES", "STATUSES", "SYNONYMS", "SYSTEMS", "System"]
+__all__ = ["FIELDS", "FLAGS", "LANGUAGES", "STATUSES", "SYNONYMS", "SYSTEMS", "System"]
 
 FIELDS = (
     "first", "middle", "last", "suffix", "full", "email", "phone", "birth", "address", "unit",
@@ -71,10 +71,17 @@ SYSTEMS: tuple[System, ...] = (
             "first": ("firstname", "first name"),
             "middle": ("middlename", "middle name"),
             "last": ("lastname", "last name"),
-            "email": ("email", "preferred email", "pref email", "personal email"),
+            "email": (
+                "email",
+                "preferredemail",
+                "preferred email",
+                "pref email",
+                "personalemail",
+                "personal email",
+            ),
             "phone": ("pref phone", "preferred phone", "cell phone", "home phone"),
             "birth": ("dob", "date of birth"),
-            "address": ("address", "vaddress", "address line 1"),
+            "address": ("address", "vaddress", "address line 1", "maddress"),
             "unit": ("address line 2",),
             "zip": ("zip5", "mzip5", "zip"),
             "status": (
@@ -94,9 +101,10 @@ SYSTEMS: tuple[System, ...] = (
     System(
         "salesforce",
         "Salesforce",
-        ("npe01 *", "hasoptedoutofemail", "npsp *", "email opt out"),
+        ("npe01 *", "hasoptedoutofemail", "npsp *", "email opt out", "mailingpostalcode"),
         {
-            "email": ("npe01 homeemail c", "email", "npe01 alternateemail c"),
+            # NPSP keeps the preferred one of a contact's addresses in Email.
+            "email": ("email", "npe01 homeemail c", "npe01 workemail c", "npe01 alternateemail c"),
             "phone": ("mobilephone", "homephone", "phone"),
             "address": ("mailingstreet", "mailing street"),
             "city": ("mailingcity", "mailing city"),
@@ -142,6 +150,15 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "preferred language", "lang", "locale"),
 }  # fmt: skip
 
+FLAGS: Mapping[str, tuple[str, ...]] = {
+    # columns that, ticked or filled, say no in any system ("blocked") or in Salesforce
+    "blocked": ("do not email", "donotemail", "do not contact", "donotcontact", "is deceased",
+                "isdeceased", "deceased", "npsp do not contact c", "npsp deceased c"),
+    "unsubscribed": ("hasoptedoutofemail", "has opted out of email", "email opt out"),
+    "bounced": ("emailbouncedreason", "emailbounceddate", "email bounced reason",
+                "email bounced date"),
+}  # fmt: skip
+
 STATUSES: Mapping[str, str] = {
     # what lists write (folded) -> the eight words used here
     "subscribed": "subscribed", "yes": "subscribed", "true": "subscribed", "1": "subscribed",
@@ -151,6 +168,7 @@ STATUSES: Mapping[str, str] = {
     "0": "unsubscribed", "n": "unsubscribed", "f": "unsubscribed", "opted out": "unsubscribed",
     "opt out": "unsubscribed", "unsub": "unsubscribed",
     "bounced": "bounced", "bouncing": "bounced", "hard bounce": "bounced", "bad": "bounced",
+    "previous bounce": "bounced",
     "invalid": "bounced",
     "cleaned": "cleaned",
     "blocked": "blocked", "suppressed": "blocked", "do not email": "blocked",
@@ -158,6 +176,7 @@ STATUSES: Mapping[str, str] = {
     "never": "never", "never subscribed": "never", "not subscribed": "never",
     "non subscribed": "never", "nonsubscribed": "never",
     "spam complaint": "spam complaint", "spam": "spam complaint", "complaint": "spam complaint",
+    "previous spam complaint": "spam complaint",
     "complained": "spam complaint", "abuse": "spam complaint",
 }  # fmt: skip
 
