@@ -22,7 +22,7 @@ PEOPLE: Mapping[str, tuple[str, str]] = {
     ),
     "custodian": ("consortium.cli.custodian", "Hold a share of two keys: ceremony, serve, status."),
     "demo": ("consortium.cli.demo", "The whole consortium on this machine, from a world."),
-    "match": ("consortium.cli.match", "How good is linking: evaluate, train."),
+    "match": ("consortium.cli.match", "How good is linking: evaluate, train; normalise a roll."),
     "operator": (
         "consortium.cli.operator",
         "Run the servers: migrate, invite, serve, settle doubts.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from consortium.cli.normalising import normalise_command
 from matching import quality, score
 from matching.errors import WeightsRefused
 
@@ -19,6 +20,9 @@ HELD_OUT = 900
 @click.group()
 def command() -> None:
     """How good is linking? Measured on made-up people, by the recipes and weights that ship."""
+
+
+command.add_command(normalise_command)
 
 
 def _json(function: Any) -> Any:

@@ -16,6 +16,7 @@ _FORMS = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"),
     re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"),
 )
+_TIME = re.compile(r"(?<=\d)[ T].*")
 _SHORT = re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{2,4}")
 
 
@@ -25,8 +26,7 @@ def day(typed: str, first: date, last: date) -> date | None:
     ``MM/DD/YYYY`` (also unpadded), ``YYYY-MM-DD``, ``YYYYMMDD``, ``DD-MON-YY``; a time behind it is
     left off. None for anything else, masks such as ``##/##/####`` included.
     """
-    said = typed.strip().partition(" ")[0].partition("T")[0]
-    found = _read(said)
+    found = _read(_TIME.sub("", typed.strip()))
     return found if found and first <= found <= last else None
 
 

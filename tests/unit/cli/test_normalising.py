@@ -1,0 +1,49 @@
+"""A voter file becomes the inputs of its tokens one voter at a time, and the memory shows it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from consortium.cli.match import command
+from matching.recipes import token_inputs
+from matching.roll.reader import open_roll
+from tests.fakes import rolls
+
+BAD = ("short", "null", "break", "id", "county", "twice", "quote", "open")
+
+
+def test_the_inputs_of_every_voter_are_counted_and_bad_lines_told(tmp_path: Path) -> None:
+    path = tmp_path / "voters.txt"
+    rolls.write(path, rolls.newest("NY"), rolls.voters("NY", 500), bad=BAD)
+    ran = CliRunner().invoke(command, ["normalise", str(path)])
+    assert ran.exit_code == 0, ran.output
+    assert "8 voter lines are set aside" in ran.output
+    made = [made for voter in open_roll(path).voters() for made in token_inputs(voter.record)]
+    assert f"{sum(one is not None for one in made):,} inputs in " in ran.output
+    said = json.loads(CliRunner().invoke(command, ["normalise", str(path), "--json"]).output)
+    assert said["rows"] == 500
+    assert said["rows_per_second_per_core"] > 0
+
+
+@pytest.mark.soak
+def test_a_million_voters_of_new_york_pass_in_flat_memory(tmp_path: Path) -> None:
+    path = tmp_path / "AllNYSVoters.txt"
+    rolls.write(path, rolls.newest("NY"), rolls.voters("NY", 1_000_000), bad=BAD)
+    trellis = [sys.executable, "-m", "consortium.cli.main"]
+    ran = subprocess.run(
+        [*trellis, "match", "normalise", str(path), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    said = json.loads(ran.stdout)
+    sys.stdout.write(f"\n{said}\n")
+    assert said["rows"] == 1_000_000
+    # Ids are known by 12 bytes a place, at most four places a voter while the table grows.
+    assert said["peak_mb"] - said["first_mb"] < 48
+    assert said["peak_mb"] < 200

@@ -1,0 +1,78 @@
+"""The steward's tool on real layouts: what is said, what is kept, what is enrolled."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from consortium.cli import steward
+from tests.fakes import rolls
+from tests.unit.cli.conftest import Desk
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """120 voters of New York, half in Kings County, with bad lines."""
+    path = tmp_path / "AllNYSVoters_20260105.txt"
+    bad = ("short", "null", "id", "county", "twice", "quote")
+    rolls.write(path, rolls.newest("NY"), rolls.voters("NY", 120), bad=bad)
+    return path
+
+
+def test_one_look_says_the_layout_and_every_bad_line_and_no_name(file: Path) -> None:
+    ran = CliRunner().invoke(steward.command, ["read", str(file), "--json"])
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout.splitlines()[-1])
+    assert (said["state"], said["columns"], said["voters"], said["quarantined"]) == (
+        "NY", 47, 120, 6
+    )  # fmt: skip
+    assert "New York, layout of December 2021, 47 columns; 120 voters" in ran.output
+    assert "general elections: 2020-11-03, 2022-11-08, 2024-11-05" in ran.output
+    assert not any(name in ran.output for name in (*rolls.FIRST, "ALDERTON", "SPARKY"))
+
+
+def test_a_slice_is_taken_by_place_and_a_place_without_voters_is_refused(file: Path) -> None:
+    run = CliRunner().invoke
+    half = run(steward.command, ["read", str(file), "--only", "county=36047", "--json"])
+    assert json.loads(half.stdout.splitlines()[-1])["voters"] == 60
+    none = run(steward.command, ["read", str(file), "--only", "house=State Assembly 53"])
+    assert (none.exit_code, "nobody in the voter file lives in" in none.output) == (1, True)
+    wrong = run(steward.command, ["read", str(file), "--only", "name=ANA"])
+    assert wrong.exit_code == 2
+
+
+def test_a_slice_of_new_york_is_enrolled_straight_from_the_states_file(
+    seat: Callable[[str], Desk], file: Path, tmp_path: Path
+) -> None:
+    desk = seat("steward")
+    result = desk.json("enrol", file, "--only", "county=36047", "--yes")
+    assert (result["voters"], result["quarantined"]) == (60, 6)
+    attributes = tmp_path / "attributes.parquet"
+    attributes.write_bytes(desk.world.parts[f"{result['id']}/attributes"])
+    with duckdb.connect() as base:
+        base.execute("SELECT DISTINCT house FROM read_parquet(?)", [str(attributes)])
+        assert base.fetchall() == [("State Assembly 52",)]
+    with (desk.home / "state" / "set-aside.csv").open() as text:
+        kept = list(csv.DictReader(text))
+    assert [row["file"] for row in kept] == [file.name] * 6
+    assert "SPARKY" not in str(kept)
+    again = desk.json("enrol", file, "--only", "county=36047", "--yes")
+    whole = desk.json("enrol", file, "--yes")
+    assert again["id"] == result["id"] != whole["id"]
+
+
+def test_returns_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "CE-068.txt"
+    path.write_text("VOTER_ID|MAIL_BALLOT_RECEIVE_DATE|IN_PERSON_VOTE_DATE|VOTE_METHOD\n"
+                    "1|10/20/2026||Mail\n2|||Mail\nshort\n")  # fmt: skip
+    words = ["returns", str(path), "--election", "2026-11-03", "--json"]
+    ran = CliRunner().invoke(steward.command, words)
+    assert json.loads(ran.stdout.splitlines()[-1]) == {
+        "state": "CO", "election": "2026-11-03", "voted": 1, "out": 1, "doubted": 0,
+        "quarantined": 1,
+    }  # fmt: skip
+    assert "1 have voted, 1 are out" in ran.output
