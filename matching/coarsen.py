@@ -8,14 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 
+from matching.roll.local import local_codes
 from matching.roll.reader import Voter
 
-__all__ = ["AGE_BANDS", "VOTES_BANDS", "Attributes", "Coarsened", "Merged", "coarsen", "decoys"]
+__all__ = ["AGE_BANDS", "ORDER", "VOTES_BANDS", "Attributes", "Coarsened", "Merged", "coarsen",
+           "decoys"]  # fmt: skip
 
+ORDER = ("congressional", "senate", "house", "local", "zip", "age_band", "votes")
+"""In which order attributes part a precinct's voters: the later one gives way to the earlier."""
 AGE_BANDS = ("18-34", "35-49", "50-64", "65+")
 VOTES_BANDS = ("0", "1-2", "3-4")
 MAX_HOUSEHOLD = 8
@@ -23,13 +27,17 @@ MAX_HOUSEHOLD = 8
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """One row of the roll slice. An empty value says "not told": no filter ever selects it."""
+    """One row of the roll slice. An empty value says "not told": no filter ever selects it.
+
+    ``local`` holds the codes of county and local districts, sorted, with ``|`` between them.
+    """
 
     row_id: int
     precinct: str
     congressional: str
     senate: str
     house: str
+    local: str
     zip: str
     age_band: str
     votes: str
@@ -38,11 +46,19 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """One thing that was taken back in one precinct, and for how many voters."""
+    """One attribute that was taken back in one precinct, for how many voters, and why.
+
+    ``before`` and ``after`` count the combinations that it makes with what came before it in
+    ``ORDER``; ``smallest`` voters shared the rarest of them, which were fewer than k, or had to
+    go along so that "" is not rare itself. An empty precinct stands for those merged into none.
+    """
 
     precinct: str
     what: str
     voters: int
+    before: int = 0
+    after: int = 0
+    smallest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,8 @@ def coarsen(
     name: Callable[[str], int],
     k: int = 10,
     households: bool = True,
+    withheld: Set[str] = frozenset(),
+    counties: Mapping[str, str] | None = None,
 ) -> Coarsened:
     """Reduce voters to coarse attributes under ids that only the steward can trace.
 
@@ -71,16 +89,18 @@ def coarsen(
         generals: dates of general elections; the last four before ``on`` are counted.
         name: 63-bit integers from a keyed function of a label, so that a voter's row and a
             household keep their ids in every later slice: stops, caps and ghosts hang on them.
-        k: every (precinct, age band, votes) that occurs is shared by at least so many voters, and
-            so is every (precinct, ZIP) and (precinct, district).
+        k: every whole row but its ids is shared by at least so many voters, if there are so many.
         households: whether voters of one address share a number. Who lives with whom can be read
             in the public file, so such numbers make the roll a map: `tests/attack` measures it.
+        withheld: voter ids of whom nothing is told: every attribute is "".
+        counties: FIPS code to name.
 
     Returns:
         Rows sorted by their id, so that the file's order is gone. Where too few share a
-        value it becomes "": first the votes of the smallest groups, then age, then the precinct.
+        value it becomes "": precincts first, then within each what ``ORDER`` says, one after
+        the other, so that votes give way before age, age before ZIP, ZIP before districts.
     """
-    last_four = tuple(sorted(day for day in set(generals) if day < on)[-4:])
+    counted = frozenset(sorted(day for day in set(generals) if day < on)[-4:])
     rows: list[Attributes] = []
     ids: dict[int, str] = {}
     homes = _Households(name)
@@ -91,28 +111,38 @@ def coarsen(
             label += "|"
             row_id = name(label)
         ids[row_id] = voter.voter_id
-        rows.append(
-            Attributes(
-                row_id=row_id,
-                precinct=voter.precinct,
-                congressional=voter.congressional,
-                senate=voter.senate,
-                house=voter.house,
-                zip=voter.zip,
-                age_band=_age_band(voter.birth_year, on),
-                votes=_votes_band(len(voter.votes.intersection(last_four))),
-                household=homes.of(voter.household if households else "", voter.voter_id),
-            )
-        )
+        hidden = voter.voter_id in withheld
+        home = homes.of(voter.household if households and not hidden else "", voter.voter_id)
+        if hidden:
+            rows.append(Attributes(row_id, "", "", "", "", "", "", "", "", home))
+        else:
+            local = "|".join(local_codes(voter, counties or {}))
+            rows.append(_coarse(voter, row_id, home, local, on, counted))
     merged: list[Merged] = []
-    rows = _merge_precincts(rows, k, merged)
-    by_precinct: dict[str, list[Attributes]] = defaultdict(list)
-    for row in rows:
-        by_precinct[row.precinct].append(row)
     done: list[Attributes] = []
-    for precinct in sorted(by_precinct):
-        done += _merge_cells(precinct, by_precinct[precinct], k, merged)
+    for group in _told([rows], "precinct", k, "", merged):
+        parts = [group]
+        for what in ORDER:
+            parts = _told(parts, what, k, group[0].precinct, merged)
+        done += [row for part in parts for row in part]
     return Coarsened(tuple(sorted(done, key=lambda row: row.row_id)), ids, tuple(merged))
+
+
+def _coarse(
+    voter: Voter, row_id: int, household: int, local: str, on: date, counted: frozenset[date]
+) -> Attributes:
+    return Attributes(
+        row_id=row_id,
+        precinct=voter.precinct,
+        congressional=voter.congressional,
+        senate=voter.senate,
+        house=voter.house,
+        local=local,
+        zip=voter.zip,
+        age_band=_age_band(voter.birth_year, on),
+        votes=_votes_band(len(voter.votes & counted)),
+        household=household,
+    )
 
 
 def _age_band(year: int | None, on: date) -> str:
@@ -155,43 +185,37 @@ def _too_small(counts: Mapping[str, int], k: int) -> set[str]:
     return gone
 
 
-def _merge_precincts(rows: list[Attributes], k: int, merged: list[Merged]) -> list[Attributes]:
-    gone = _too_small(Counter(row.precinct for row in rows), k)
-    if not gone:
-        return rows
-    merged.append(Merged("", "precinct", sum(row.precinct in gone for row in rows)))
-    return [replace(row, precinct="") if row.precinct in gone else row for row in rows]
+def _told(
+    groups: Sequence[list[Attributes]], what: str, k: int, precinct: str, merged: list[Merged]
+) -> list[list[Attributes]]:
+    """Take back rare values of one attribute in each group; part the groups by what is left.
 
-
-def _merge_cells(
-    precinct: str, rows: list[Attributes], k: int, merged: list[Merged]
-) -> list[Attributes]:
-    """Within one precinct: rare districts and ZIPs, then rare ages, then rare votes of an age."""
-    for what in ("congressional", "senate", "house", "zip", "age_band"):
-        gone = _too_small(Counter(getattr(row, what) for row in rows), k)
-        rows = _blanked(precinct, rows, what, gone, merged)
-    by_age: dict[str, list[Attributes]] = defaultdict(list)
-    for row in rows:
-        by_age[row.age_band].append(row)
-    done: list[Attributes] = []
-    for age in sorted(by_age):
-        gone = _too_small(Counter(row.votes for row in by_age[age]), k)
-        done += _blanked(precinct, by_age[age], "votes", gone, merged)
+    A group has k voters or more, and so has each of its parts; a smaller group stays whole.
+    """
+    done: list[list[Attributes]] = []
+    hit = before = 0
+    smallest = sum(map(len, groups))
+    for group in groups:
+        counts = Counter(getattr(row, what) for row in group)
+        gone = _too_small(counts, k)
+        parts: dict[str, list[Attributes]] = defaultdict(list)
+        for row in group:
+            value = getattr(row, what)
+            if value in gone:
+                parts[""].append(_blank(row, what))
+            else:
+                parts[value].append(row)
+        hit, before = hit + sum(counts[value] for value in gone), before + len(counts)
+        smallest = min([smallest, *counts.values()])
+        done += [parts[value] for value in sorted(parts)]
+    if hit:
+        merged.append(Merged(precinct, what, hit, before, len(done), smallest))
     return done
 
 
-def _blanked(
-    precinct: str, rows: list[Attributes], what: str, gone: set[str], merged: list[Merged]
-) -> list[Attributes]:
-    hit = sum(getattr(row, what) in gone for row in rows)
-    if not hit:
-        return rows
-    merged.append(Merged(precinct, what, hit))
-    blank = {what: ""}
-    return [
-        replace(row, **blank) if getattr(row, what) in gone else row  # type: ignore[arg-type]
-        for row in rows
-    ]
+def _blank(row: Attributes, what: str) -> Attributes:
+    gone = {what: ""}
+    return replace(row, **gone)  # type: ignore[arg-type]
 
 
 def decoys(

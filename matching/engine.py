@@ -199,7 +199,7 @@ def count_people(definition: Mapping[str, Any], attributes: Path, sources: Seque
 
 
 def places(attributes: Path) -> dict[str, dict[str, int]]:
-    """Registered voters by precinct, district and ZIP: exact; the caller rounds and cuts."""
+    """Registered voters by precinct, district of any kind, and ZIP: exact; the caller rounds."""
     columns = {
         "precinct": ("precinct",),
         "district": ("congressional", "senate", "house"),
@@ -216,7 +216,20 @@ def places(attributes: Path) -> dict[str, dict[str, int]]:
                     [str(attributes)],
                 ).fetchall()
                 found[kind].update({code: int(count) for code, count in rows})
+        found["district"].update(_local(base, attributes))
     return found
+
+
+def _local(base: duckdb.DuckDBPyConnection, attributes: Path) -> dict[str, int]:
+    """Registered voters by county and local district; none in a slice of an earlier version."""
+    rows = base.execute(
+        "SELECT code, count(*) FROM (SELECT unnest(string_split(local, '|')) AS code FROM ("
+        " SELECT NULL::VARCHAR AS local WHERE false"
+        " UNION ALL BY NAME SELECT * FROM read_parquet(?)))"
+        " WHERE code <> '' GROUP BY code ORDER BY code",
+        [str(attributes)],
+    ).fetchall()
+    return {code: int(count) for code, count in rows}
 
 
 def precincts_of(attributes: Path, rows: Sequence[int]) -> dict[int, str]:

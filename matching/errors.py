@@ -9,7 +9,8 @@
     ├── BundleRefused       a bundle's part is not what its format says
     ├── ArtefactRefused     a file at rest does not open under this key, or was cut
     ├── WeightsRefused      the scorer's weights belong to other recipes
-    └── DefinitionRefused   an audience's definition is not in its normal form
+    ├── DefinitionRefused   an audience's definition is not in its normal form
+    └── GeographyRefused    a table of ZIP points, or a drawn area, cannot be read
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ __all__ = [
     "ArtefactRefused",
     "BundleRefused",
     "DefinitionRefused",
+    "GeographyRefused",
     "ListRefused",
     "MatchingError",
     "RollRefused",
@@ -84,3 +86,7 @@ class WeightsRefused(MatchingError):
 
 class DefinitionRefused(MatchingError):
     """An audience's definition is not in its normal form; names the key."""
+
+
+class GeographyRefused(MatchingError):
+    """A table of ZIP points or a drawn area cannot be read; names file and row."""

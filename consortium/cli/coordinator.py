@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from consortium.cli.api import Api
+from consortium.cli.area import area
 from consortium.cli.desk import Desk, json_option, last_line, say, table, waiting
 from consortium.cli.errors import CheckRefused, ToolError, Unreachable
 from consortium.cli.home import Json
@@ -39,6 +40,7 @@ def command() -> None:
 
 command.add_command(init_command("coordinator", "Your"))
 command.add_command(join_command)
+command.add_command(area)
 
 
 @command.command()

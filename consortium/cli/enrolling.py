@@ -4,14 +4,14 @@ import hashlib
 import hmac
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import duckdb
 import httpx
 
 from consortium.cli import rolls
@@ -31,12 +31,19 @@ from consortium.cli.uploading import (
     source_key,
 )
 from consortium.cli.vault import part_of, private_folder, write_whole
+from matching.attributes import cells, write_attributes
 from matching.bundle import seal_outputs, size_class
-from matching.coarsen import Attributes, Merged, coarsen, decoys
+from matching.coarsen import Merged, coarsen, decoys
+from matching.eligible import Electorate, withheld
 from matching.recipes import RECIPES, VERSION, token_inputs
+from matching.roll.local import county_names
 from matching.roll.reader import LAST, Roll, Voter, open_roll
 from matching.statement import Statement
+from matching.totals import check_slice
+from provenance.merkle import tree_root
 
+FORMAT = "slice/v2"
+"""The form of a slice: files enrolled in an earlier one are enrolled once more."""
 K = 10
 """Voters that share every combination of attributes in a precinct."""
 
@@ -74,19 +81,6 @@ def report(read: Read, *, every: bool = False) -> list[str]:
     return rolls.report(read.roll, len(read.voters), read.only, every=every)
 
 
-def merged_report(merged: Sequence[Merged], k: int) -> list[str]:
-    """Say what was taken back so that at least ``k`` voters share what is left."""
-    by_what: dict[str, int] = {}
-    for one in merged:
-        by_what[one.what] = by_what.get(one.what, 0) + one.voters
-    if not by_what:
-        return [
-            f"Every combination in a precinct is shared by at least {k} voters; nothing was merged."
-        ]
-    told = ", ".join(f"{what} of {count:,} voters" for what, count in sorted(by_what.items()))
-    return [f"Left out so that at least {k} voters share every combination: {told}."]
-
-
 def own_roll(home: Home, source: str) -> OwnList | None:
     """The enrolment of the same files, finished or not."""
     for path in (home.path / "rolls").glob(f"*/{FACTS}"):
@@ -97,7 +91,13 @@ def own_roll(home: Home, source: str) -> OwnList | None:
 
 
 def begin(
-    api: Api, read: Read, *, on: date, k: int = K, households: bool = False
+    api: Api,
+    read: Read,
+    *,
+    on: date,
+    k: int = K,
+    households: bool = False,
+    rule: Electorate | None = None,
 ) -> tuple[OwnList, list[Merged]]:
     """Coarsen and keep attributes and map, durably; or go on with them.
 
@@ -107,12 +107,18 @@ def begin(
 
     Args:
         households: whether rows of one address share a number; only a holdout needs that.
+        rule: who may vote in this election, and who has; nothing is told of the others.
+
+    Raises:
+        RollRefused: nobody may vote, the rule names what the file has not, or what was written
+            does not hold the file's voters, precinct by precinct.
     """
-    home = api.home
+    home, rule = api.home, rule or Electorate()
     parts = [f"{kind}={code}" for kind, code in read.only]
     source = source_key(
-        home, bytes.fromhex(read.source), on.isoformat(), str(k), str(households), *parts
-    )
+        home, bytes.fromhex(read.source), FORMAT, on.isoformat(), str(k), str(households),
+        *parts, *rule.words(),
+    )  # fmt: skip
     known = own_roll(home, source)
     if known is not None:
         return known, [Merged(**one) for one in home.vault.read(known.folder / "merged.enc")]
@@ -122,8 +128,17 @@ def begin(
         mac = hmac.digest(key, f"{under}|{label}".encode(), hashlib.sha256)
         return int.from_bytes(mac[:8], "big") >> 1
 
+    counties = county_names(read.roll.layout.state)
+    hidden = withheld(read.voters, rule, counties)
     made = coarsen(
-        read.voters, on=on, generals=read.roll.generals, name=name, k=k, households=households
+        read.voters,
+        on=on,
+        generals=read.roll.generals,
+        name=name,
+        k=k,
+        households=households,
+        withheld=hidden.ids,
+        counties=counties,
     )
     own = OwnList(private_folder(home.path / "rolls" / str(uuid4())))
     home.vault.write(
@@ -132,12 +147,21 @@ def begin(
     home.vault.write(own.folder / "merged.enc", [asdict(one) for one in made.merged])
     with part_of(own.folder / "attributes.parquet") as part:
         write_attributes(part, made.rows)
+    counted = cells(own.folder / "attributes.parquet")
+    told = ("" if one.voter_id in hidden.ids else one.precinct for one in read.voters)
+    check_slice(Counter(told), counted.by_precinct)
     facts = {
         "id": own.id,
         "epoch": home.invite["epoch"],
         "ids": under,
+        "only": parts,
         "source": source,
         "rows": len(made.rows),
+        "k": k,
+        "rows_root": tree_root(counted.leaves).hex(),
+        "cells": len(counted.leaves),
+        "smallest": counted.smallest,
+        "withheld": {"party": hidden.party, "district": hidden.district, "voted": hidden.voted},
         "created": api.clock().strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     write_whole(own.folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
@@ -220,6 +244,8 @@ def send(api: Api, own: OwnList, read: Read, use_terms: Json) -> str:
         ),
         "outputs_digest": put_part(api, f"/rolls/{own.id}/outputs", own.folder / "outputs.sealed"),
         "size_class": size_class(own.facts["rows"]),
+        "k": own.facts["k"],
+        "rows_root": own.facts["rows_root"],
         "source_digest": read.source,
         "use_terms": use_terms,
     }
@@ -263,31 +289,3 @@ def terms(path: Path | None, agreed: Any) -> Json:
     if not isinstance(read, dict):
         raise ValueError("the terms of use are not a JSON object")
     return read
-
-
-_ATTRIBUTES = (
-    ("row_id", "BIGINT"),
-    ("precinct", "VARCHAR"),
-    ("congressional", "VARCHAR"),
-    ("senate", "VARCHAR"),
-    ("house", "VARCHAR"),
-    ("zip", "VARCHAR"),
-    ("age_band", "VARCHAR"),
-    ("votes", "VARCHAR"),
-    ("household", "BIGINT"),
-)
-_BATCH = 50_000
-
-
-def write_attributes(path: Path, rows: Sequence[Attributes]) -> None:
-    """Write the attributes part: Parquet, one row per voter, in the order of the random ids."""
-    names = [name for name, _ in _ATTRIBUTES]
-    columns = ", ".join(f"{name} {kind}" for name, kind in _ATTRIBUTES)
-    fill = ", ".join(f"unnest(?::{kind}[])" for _, kind in _ATTRIBUTES)
-    with duckdb.connect() as base:
-        base.execute(f"CREATE TABLE part ({columns})")
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            cells = [[getattr(row, name) for row in batch] for name in names]
-            base.execute(f"INSERT INTO part SELECT {fill}", cells)
-        base.table("part").write_parquet(str(path), compression="zstd")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from consortium.cli import enrolling, rolls
+from consortium.cli import enrolling, roll_reports, rolls, same_roll
 from consortium.cli.desk import Desk, confirm, json_option, last_line, progress, say, waiting
-from consortium.cli.errors import KeysNotYet
+from consortium.cli.errors import CheckRefused, KeysNotYet
 from consortium.cli.home import Home, Json
 from consortium.cli.joining import (
     home_option,
@@ -17,9 +17,15 @@ from consortium.cli.joining import (
     wait_option,
 )
 from consortium.cli.lists import OwnList
+from consortium.cli.roll_reports import Wanted
 from matching import group
+from matching.eligible import Electorate, read_voted
 from matching.statement import Statement
 from policies.agreement import parse
+from provenance.quorum import Policy
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PLACE = click.Path(exists=True, path_type=Path)
 
 
 @click.group(cls=Desk)
@@ -56,6 +62,12 @@ command.add_command(rolls.returns_command)
     help="Processes that hash and check; as many as there are cores by default.",
 )
 @click.option("--all-lines", is_flag=True, help="Print every line that was set aside.")
+@click.option("--party", multiple=True, help="Who may vote, in the file's own word; repeat it.")
+@click.option("--in-district", multiple=True, help="Who may vote, by a district's code; repeat it.")
+@click.option("--voted", type=_PLACE, multiple=True, help="The state's file of ballots.")
+@click.option("--totals", type=_FILE, help="Official CSV: precinct, registered (or active).")
+@click.option("--accept-totals", is_flag=True, help="Enrol although official totals differ.")
+@click.option("--accept-vanished", is_flag=True, help="Enrol although many voters are gone.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def enrol(
@@ -67,6 +79,12 @@ def enrol(
     use_terms: Path | None,
     workers: int | None,
     all_lines: bool,
+    party: tuple[str, ...],
+    in_district: tuple[str, ...],
+    voted: tuple[Path, ...],
+    totals: Path | None,
+    accept_totals: bool,
+    accept_vanished: bool,
     yes: bool,
 ) -> None:
     """Enrol a state's voter file, or a folder of them; run it again after an interruption."""
@@ -81,6 +99,11 @@ def enrol(
         say(f"Every line that was set aside, with its reason and no value: {kept}")
     # A number per household is a map for who has the public file; only a holdout needs one.
     households = agreement.holdout_share > 0
+    rule = Electorate(
+        frozenset(party),
+        frozenset(in_district),
+        read_voted(voted, read.roll.layout.reads["voter_id"], agreement.race.election_date),
+    )
     slices = [
         (
             here,
@@ -90,16 +113,20 @@ def enrol(
                 on=agreement.race.election_date,
                 k=k,
                 households=households,
+                rule=rule,
             ),
         )
         for here in (who.at(epoch) for epoch in who.epochs)
     ]
-    say(*enrolling.merged_report(slices[0][2], k))
+    own, merged = slices[0][1], slices[0][2]
+    say(*roll_reports.told(who, own, read, merged, Wanted(totals, accept_totals, accept_vanished)))
     result = {
         "voters": len(read.voters),
         "quarantined": len(read.roll.quarantined),
         "history_quarantined": len(read.roll.history_quarantined),
-        "merged": sum(one.voters for one in slices[0][2]),
+        "merged": sum(one.voters for one in merged),
+        "withheld": sum(own.facts["withheld"].values()),
+        "rows_root": own.facts["rows_root"],
     }
     unfinished = [(here, own) for here, own, _ in slices if not own.has("receipt.json")]
     for _, own, _ in slices:
@@ -126,11 +153,34 @@ def enrol(
                "later": later})  # fmt: skip
 
 
+@command.command()
+@home_option
+@click.argument("a", metavar="A", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(exists=True, path_type=Path))
+@json_option
+def compare(home: Path, a: Path, b: Path) -> None:
+    """Whether A and B are the same roll: receipts of two stewards, or folders that hold one.
+
+    Exit code 0: the same rows. 1: they differ, or a receipt does not hold.
+    """
+    policy = Policy.from_invite(Home(home).invite)
+    (one, by), (other, by_too) = same_roll.said(a, policy), same_roll.said(b, policy)
+    different = same_roll.differing(one, other)
+    same = same_roll.verdict(one, other)
+    say(*(f"They differ in {what}." for what in different))
+    if by == by_too:
+        say("Both are signed by one steward: that says nothing about a second one's file.")
+    last_line({"same": same, "differ": different, "stewards": len({by, by_too})})
+    if not same:
+        raise CheckRefused("not the same rows; compare the reports beside the two slices")
+    say(f"The same rows, root {one['rows_root']}.")
+
+
 def _leaves(households: bool) -> list[str]:
     """What leaves and what stays, in the words we can keep."""
     return [
         "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",  # noqa: E501
-        "ZIP, age band, how many of the last four general elections"
+        "county, ZIP, age band, how many of the last four general elections"
         + (", and a random household number." if households else "."),
         "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",  # noqa: E501
         "The custodians see the voters' normalised fields as points, unblinded: the file is public.",  # noqa: E501

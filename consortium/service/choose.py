@@ -201,6 +201,8 @@ def _cells(
     with opened(artefacts, seen) as (attributes, sources):
         whole = frames.cells(attributes, [source.links for source in sources])
     districts = set(normal["places"].get("district", ()))
+    if districts - {code for cell in whole for code in cell.districts()}:
+        return None  # a county or a local district: cells do not know them
     precincts = set(normal["places"].get("precinct", ()))
     chosen = [
         _key(cell)

@@ -34,7 +34,8 @@ FORMS = (
     _form("agreement", "digest race"),
     _form(
         "roll",
-        "attributes_digest epoch outputs_digest roll size_class source_digest use_terms",
+        "attributes_digest epoch k outputs_digest roll rows_root size_class source_digest"
+        " use_terms",
     ),
     _form("contribution", "bundle epoch outputs_digest partner root rows_digest size_class"),
     _form(

@@ -19,6 +19,8 @@ def enrol(
     header: Mapping[str, Any],
     attributes_digest: str,
     outputs_digest: str,
+    k: int,
+    rows_root: str,
     entry: bytes,
     openings: Mapping[str, Any],
     now: datetime,
@@ -49,6 +51,8 @@ def enrol(
         epoch=epoch,
         attributes_digest=attributes_digest,
         outputs_digest=outputs_digest,
+        k=k,
+        rows_root=rows_root,
     )
     enter.by(said, caller)
     leaf = enter.promise(unit, said, entry, openings, now=now)

@@ -45,6 +45,7 @@ class Stolen:
                 row.congressional,
                 row.senate,
                 row.house,
+                row.local,
                 row.zip,
                 row.age_band,
                 row.votes,

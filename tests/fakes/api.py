@@ -389,7 +389,9 @@ class FakeWorld:
                 self.campaigns[id]["state"] = states.get(verb, "approved")
                 return _ok({"state": self.campaigns[id]["state"]})
             case ["GET", "races", _, "places"]:
-                return _ok({"district": [{"code": "State House 44", "registered": 12000}]})
+                zips = [{"code": code, "registered": 3000} for code in ("80134", "80202")]
+                districts = [{"code": "State House 44", "registered": 12000}]
+                return _ok({"district": districts, "zip": zips})
             case ["POST", "races", _, "counts"]:
                 about = {"shown": "About 1,200", "low": 1100, "high": 1300}
                 return _ok({**about, "fresh": True, "looks_left": 39, "asked": body["definition"]})

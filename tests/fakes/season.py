@@ -36,6 +36,7 @@ from mailer import keys as mailer_keys
 from mailer import unseal
 from mailer.seal import DEK_BYTES, Payload, new_wrapped_key, seal
 from matching import bundle, group, locks, oprf
+from matching.attributes import cells
 from matching.bundle import BundleRow, size_class, write_outputs, write_rows
 from matching.countersigning import named
 from matching.recipes import ADDRESS_RECIPE, Record, address_input, make_record, token_inputs
@@ -210,13 +211,20 @@ class Season:
                 for n in range(VOTERS)]  # fmt: skip
         write_attributes(path, sorted(rows))
         parts = {"attributes": path.read_bytes(), "outputs": self._outputs_part(epoch, id, wanted)}
+        root = tree_root(cells(path).leaves).hex()
         path.unlink()
         digests = self._put("stella", f"/rolls/{id}", parts)
         named = {"epoch": epoch, **digests}
         header = {"roll": id, "steward": "stella", "recipes": "v1", "size_class": 256,
                   "rows": VOTERS, "created": "2026-11-21T12:00:00Z", "source_digest": "4" * 64,
-                  "use_terms": {}, **named}  # fmt: skip
-        more = {"size_class": 256, "source_digest": "5" * 64, "use_terms": {}}  # as its tool says
+                  "use_terms": {}, "k": 10, "rows_root": root, **named}  # fmt: skip
+        more = {
+            "size_class": 256,
+            "source_digest": "5" * 64,
+            "use_terms": {},
+            "k": 10,
+            "rows_root": root,
+        }  # as its tool says
         entry = made("stella", "roll", self.clock(), kind="slice", roll=id, **named, **more)
         sent = self.server.call("stella", "POST", f"/rolls/{id}", json=body(entry, header=header))
         assert sent.status_code == 202, sent.text

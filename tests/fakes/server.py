@@ -309,13 +309,14 @@ def write_attributes(path: Path, voters: Iterable[tuple[Any, ...]]) -> None:
     with duckdb.connect() as db:
         db.execute(
             "CREATE TABLE roll (row_id BIGINT, precinct VARCHAR, congressional VARCHAR,"
-            " senate VARCHAR, house VARCHAR, zip VARCHAR, age_band VARCHAR, votes VARCHAR,"
+            " senate VARCHAR, house VARCHAR, local VARCHAR, zip VARCHAR, age_band VARCHAR,"
+            " votes VARCHAR,"
             " household BIGINT)"
         )
         columns = [list(one) for one in zip(*voters, strict=True)]
         db.execute(
             "INSERT INTO roll SELECT unnest(?::BIGINT[]), unnest(?::VARCHAR[]), 'Congress 9',"
-            " 'State Senate 2', unnest(?::VARCHAR[]), unnest(?::VARCHAR[]),"
+            " 'State Senate 2', unnest(?::VARCHAR[]), 'Lucas County', unnest(?::VARCHAR[]),"
             " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::BIGINT[])",
             [*columns, columns[0]],
         )

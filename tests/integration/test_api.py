@@ -23,12 +23,13 @@ from consortium.service import ghosts, look, match, withdraw
 from consortium.service.errors import WrongState
 from consortium.store import contributions, log, strays
 from consortium.store.errors import Missing
+from matching.attributes import cells
 from policies.authorise import Caller
 from provenance.evidence import Evidence, check
-from provenance.merkle import leaf_hash
+from provenance.merkle import leaf_hash, tree_root
 from tests.databases import NOON
 from tests.fakes.actors import POLICY, made
-from tests.fakes.server import EPOCH, RACE, Server, body, some_voters
+from tests.fakes.server import EPOCH, RACE, Server, body, some_voters, write_attributes
 
 SOME_ID = "11111111-1111-4111-8111-111111111111"
 
@@ -669,12 +670,16 @@ def test_only_its_own_partner_withdraws_a_bundle(ready: Server) -> None:
 
 
 def roll_offer(server: Server, id: str, **other: Any) -> dict[str, Any]:
+    path = server.folder / "attributes-sent.parquet"
+    write_attributes(path, some_voters(1200))
     digests = {}
-    for part in ("attributes", "outputs"):
-        sent = server.call("stella", "PUT", f"/rolls/{id}/{part}", content=part.encode())
+    for part, content in (("attributes", path.read_bytes()), ("outputs", b"outputs")):
+        sent = server.call("stella", "PUT", f"/rolls/{id}/{part}", content=content)
         digests[f"{part}_digest"] = sent.json()["digest"]
     facts = {
         "roll": id,
+        "k": 10,
+        "rows_root": tree_root(cells(path).leaves).hex(),
         "epoch": EPOCH,
         "size_class": 2048,
         "source_digest": "4" * 64,
@@ -706,11 +711,28 @@ def test_a_roll_is_enrolled_once_by_a_steward(any_server: Server) -> None:
 
 def test_a_roll_entry_that_misfits_is_refused(ready: Server) -> None:
     id = str(uuid4())
-    for fact in ("roll", "epoch", "attributes_digest", "outputs_digest"):
+    for fact in ("roll", "epoch", "attributes_digest", "outputs_digest", "rows_root"):
         offer = roll_offer(ready, id, **{fact: "0" * 64})
         answer = ready.call("stella", "POST", f"/rolls/{id}", json=offer)
         assert answer.status_code == 422
         assert fact in answer.json()["detail"]
+
+
+def test_what_a_steward_says_of_its_rows_is_recomputed(ready: Server) -> None:
+    for lie in ({"k": 601}, {"rows_root": "0" * 64}):
+        id = str(uuid4())
+        offer = roll_offer(ready, id, **lie)
+        offer["header"] |= lie
+        answer = ready.call("stella", "POST", f"/rolls/{id}", json=offer)
+        assert answer.status_code == 422
+        assert next(iter(lie)) in answer.json()["detail"]
+    id = str(uuid4())
+    offer = roll_offer(ready, id)
+    offer["header"]["rows"] = 1201
+    answer = ready.call("stella", "POST", f"/rolls/{id}", json=offer)
+    assert "rows" in answer.json()["detail"]
+    offer["header"]["rows"] = 1200
+    assert ready.call("stella", "POST", f"/rolls/{id}", json=offer).status_code == 202
 
 
 # -- places and counts -----------------------------------------------------------------------------

@@ -18,8 +18,10 @@ from consortium.web.routes.forms import Base64, Hex32, Moment, Promised, Signed,
 from consortium.web.routes.parts import Kept, keep
 from consortium.web.tokens import Bearer
 from mailer.seal import SEALED_BYTES
+from matching.attributes import cells
 from matching.bundle import check_rows
 from policies.authorise import require
+from provenance.merkle import tree_root
 
 router = APIRouter()
 _UPLOADED = ("rows_digest", "outputs_digest", "attributes_digest")
@@ -65,6 +67,8 @@ class RollHeader(BaseModel):
     size_class: int
     rows: int
     created: Moment
+    k: Annotated[int, Field(ge=2)]
+    rows_root: Hex32
     source_digest: Hex32
     use_terms: dict[str, Any] | list[Any] | str
     attributes_digest: Hex32
@@ -264,6 +268,18 @@ def post_withdrawal(
     return Gone(leaf=leaf, backup_days=knobs.backup_days)
 
 
+def _counted(files: Artefacts, header: RollHeader) -> None:
+    """Hold the attributes part against what the steward says of it: rows, root, k."""
+    with files.open(header.attributes_digest) as path:
+        found = cells(path)
+    if found.voters != header.rows:
+        raise EntryMisfits("the header's rows is not how many the file has")
+    if found.smallest < min(header.k, found.voters):
+        raise EntryMisfits("fewer voters than the header's k share a row")
+    if tree_root(found.leaves).hex() != header.rows_root:
+        raise EntryMisfits("the header's rows_root is not the root over the file's rows")
+
+
 @router.post("/rolls/{id}", status_code=202)
 def post_roll(
     id: UUID, offer: RollOffer, caller: Bearer, all_units: AllUnits, files: Files, now: Now
@@ -274,6 +290,7 @@ def post_roll(
     if all_units.run("known-roll", lambda unit: contributions.find_roll(unit, str(id))) is None:
         parts = {name: getattr(header, name) for name in ("attributes_digest", "outputs_digest")}
         _arrived(files, **parts)
+        _counted(files, header)
     leaf = all_units.run(
         "enrol",
         lambda unit: enrol.enrol(
@@ -283,6 +300,8 @@ def post_roll(
             header={n: v for n, v in header.model_dump().items() if n not in _UPLOADED},
             attributes_digest=header.attributes_digest,
             outputs_digest=header.outputs_digest,
+            k=header.k,
+            rows_root=header.rows_root,
             entry=offer.raw(),
             openings=offer.openings,
             now=now(),

@@ -60,3 +60,23 @@ def test_a_refusal_of_the_server_is_its_own_words_and_exit_1(seat: Callable[[str
     done = seat("coordinator").run("watch", "gone", "--once")
     assert done.exit_code == 1
     assert "Not found (404): no campaign has this id" in done.output
+
+
+def test_a_radius_becomes_a_definition_of_the_zips_that_can_be_chosen(
+    seat: Callable[[str], Desk], tmp_path: Path
+) -> None:
+    desk, points, out = seat("coordinator"), tmp_path / "points.csv", tmp_path / "area.json"
+    points.write_text("zip,lat,lon\n80134,39.48,-104.78\n80202,39.75,-105.0\n80203,39.74,-105.0\n")
+    around = ("area", "--points", points, "--near", "39.75,-105.0", "--out", out)
+    assert desk.json(*around, "--km", "5") == {"zip": ["80202"], "not_offered": ["80203"]}
+    asked = desk.json("count", "--definition", out)["asked"]
+    assert asked == {"places": {"zip": ["80202"]}}
+    assert desk.json(*around, "--km", "50")["zip"] == ["80134", "80202"]
+    drawn = tmp_path / "area.geojson"
+    ring = [[-104.9, 39.4], [-104.7, 39.4], [-104.7, 39.6], [-104.9, 39.6], [-104.9, 39.4]]
+    drawn.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    inside = desk.json("area", "--points", points, "--inside", drawn, "--out", out)
+    assert inside["zip"] == ["80134"]
+    assert desk.run(*around).exit_code == 2
+    far = ("area", "--points", points, "--near", "0,0", "--km", "5", "--out", out)
+    assert desk.run(*far).exit_code == 1

@@ -15,7 +15,7 @@ from matching.roll.reader import Voter
 GENERALS = [date(year, 11, 5) for year in (2016, 2018, 2020, 2022, 2024)]
 
 
-def _voters(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
+def voters_of(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
     return [
         Voter(
             voter_id=f"{precinct}-{n}",
@@ -47,7 +47,7 @@ def named(key: str) -> Callable[[str], int]:
 def _made(seed: int, k: int, sizes: dict[str, int]) -> Coarsened:
     chance = random.Random(seed)
     return coarsen(
-        _voters(chance, sizes),
+        voters_of(chance, sizes),
         on=date(2026, 11, 3),
         generals=GENERALS,
         name=named(str(seed)),
@@ -62,6 +62,9 @@ def test_every_combination_that_occurs_is_shared_by_k(seed: int, k: int) -> None
     for what in ("zip", "house", "senate", "age_band"):
         assert min(Counter((r.precinct, getattr(r, what)) for r in made.rows).values()) >= k
     assert min(Counter((r.precinct, r.age_band, r.votes) for r in made.rows).values()) >= k
+    whole = Counter((r.precinct, r.senate, r.house, r.zip, r.age_band, r.votes) for r in made.rows)
+    assert min(whole.values()) >= k
+    assert all(one.smallest < k and one.after <= one.before for one in made.merged)
     assert len(made.rows) == len(made.voter_ids) == 470
     assert made.merged
     assert {r.age_band for r in made.rows} <= {"", *AGE_BANDS}
@@ -74,7 +77,7 @@ def test_nothing_is_taken_back_without_need() -> None:
 
 def test_only_the_last_four_generals_count() -> None:
     chance = random.Random(1)
-    voter = _voters(chance, {"1": 1})[0]
+    voter = voters_of(chance, {"1": 1})[0]
     old = Voter(**{name: getattr(voter, name) for name in Voter.__slots__} | {
         "votes": frozenset([date(2016, 11, 5), date(2023, 6, 1)]), "birth_year": 1991})  # fmt: skip
     made = coarsen([old], on=date(2026, 11, 3), generals=GENERALS, name=lambda _: 5, k=1)
@@ -87,7 +90,7 @@ def test_households_share_a_random_id_up_to_a_size() -> None:
 
 
 def test_without_a_holdout_no_two_rows_share_a_household_number() -> None:
-    voters = _voters(random.Random(3), {"1": 200})
+    voters = voters_of(random.Random(3), {"1": 200})
     made = coarsen(
         voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), k=1, households=False
     )
@@ -113,8 +116,8 @@ def test_decoys_leave_every_token_alone_and_are_stable() -> None:
 
 def test_a_voter_and_a_household_keep_their_ids_in_the_next_slice() -> None:
     chance = random.Random(9)
-    first = _voters(chance, {"1": 40})
-    later = [*reversed(first[5:]), *_voters(random.Random(10), {"2": 3})]
+    first = voters_of(chance, {"1": 40})
+    later = [*reversed(first[5:]), *voters_of(random.Random(10), {"2": 3})]
 
     def made(voters: list[Voter]) -> dict[str, tuple[int, int]]:
         slice_ = coarsen(voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), k=1)

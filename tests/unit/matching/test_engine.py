@@ -139,6 +139,26 @@ def test_places_count_the_roll(attributes: Path) -> None:
     assert found["precinct"] == {"6304418001": 2, "6304518002": 1}
 
 
+def test_county_and_local_districts_are_districts_too(tmp_path: Path, attributes: Path) -> None:
+    newer = tmp_path / "newer"
+    with duckdb.connect() as base:
+        base.execute("CREATE TABLE a AS SELECT * FROM read_parquet(?)", [str(attributes)])
+        base.execute("ALTER TABLE a ADD COLUMN local VARCHAR DEFAULT 'Douglas County'")
+        base.execute("UPDATE a SET local = 'Douglas County|School Board 3' WHERE row_id = 2")
+        base.execute("UPDATE a SET local = '' WHERE row_id = 3")
+        base.table("a").write_parquet(str(newer))
+    found = engine.places(newer)["district"]
+    assert (found["Douglas County"], found["School Board 3"], "" in found) == (2, 1, False)
+    links = tmp_path / "links"
+    bundle.write_links(links, [(7, 1, 1.0), (8, 2, 1.0), (9, 3, 1.0)])
+    for codes, voters in ((["School Board 3"], 1), (["Douglas County"], 2), (["School"], 0)):
+        asked = {"places": {"district": codes}}
+        assert engine.count_people(asked, newer, [engine.Source("a", "p", links)]) == voters
+    # A slice of an earlier version has none, and says so by having none.
+    asked = {"places": {"district": ["Douglas County"]}}
+    assert engine.count_people(asked, attributes, [engine.Source("a", "p", links)]) == 0
+
+
 def test_a_small_town_is_linked_precisely() -> None:
     town = quality.sample(9, voters=2000, members=500)
     links = quality.reference_links(town.members, town.voters)

@@ -1,0 +1,135 @@
+"""ZIPs near a point or inside a drawn area, by one point per ZIP, without any network."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from matching.errors import GeographyRefused
+
+__all__ = ["inside", "near", "read_area", "read_points"]
+
+EARTH_KM = 6371.0
+_HEADERS = (("zip", "lat", "lon"), ("geoid", "intptlat", "intptlong"))
+"""An installation's own table, or the Census Bureau's gazetteer of ZIP code tabulation areas."""
+
+Point = tuple[float, float]
+"""Latitude and longitude in degrees."""
+Ring = Sequence[Point]
+Area = Sequence[Sequence[Ring]]
+"""Polygons, each an outer ring and then its holes."""
+
+
+def read_points(path: Path) -> dict[str, Point]:
+    """Read one point per ZIP: CSV or tab-separated, with a header of ``_HEADERS``.
+
+    Raises:
+        GeographyRefused: another header, no row, or a row whose ZIP or degrees are not such.
+    """
+    found: dict[str, Point] = {}
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        first = text.readline()
+        text.seek(0)
+        rows = csv.DictReader(text, delimiter="\t" if "\t" in first else ",")
+        names = {name.strip().casefold(): name for name in rows.fieldnames or () if name}
+        header = next((h for h in _HEADERS if set(h) <= names.keys()), None)
+        if header is None:
+            raise GeographyRefused(f"{path.name}: needs the columns zip, lat and lon")
+        for number, row in enumerate(rows, 2):
+            code, lat, lon = ((row[names[word]] or "").strip() for word in header)
+            if len(code) != 5 or not (code.isascii() and code.isdigit()):
+                raise GeographyRefused(f"{path.name}, row {number}: the ZIP is not five digits")
+            found[code] = _point(lat, lon, f"{path.name}, row {number}")
+    if not found:
+        raise GeographyRefused(f"{path.name}: holds no ZIP")
+    return found
+
+
+def near(points: Mapping[str, Point], centre: Point, km: float) -> tuple[str, ...]:
+    """The ZIPs whose point is at most so many kilometres from a centre, sorted."""
+    return tuple(sorted(code for code, at in points.items() if _distance(at, centre) <= km))
+
+
+def inside(points: Mapping[str, Point], area: Area) -> tuple[str, ...]:
+    """The ZIPs whose point lies inside an area, sorted. An area must not cross the date line."""
+    return tuple(sorted(code for code, at in points.items() if any(_holds(p, at) for p in area)))
+
+
+def read_area(path: Path) -> list[list[list[Point]]]:
+    """Read a drawn area: GeoJSON (RFC 7946) with at least one Polygon or MultiPolygon.
+
+    Raises:
+        GeographyRefused: it is no such thing, or a ring is not closed or has no area.
+    """
+    try:
+        drawn = json.loads(path.read_bytes())
+    except ValueError as refused:
+        raise GeographyRefused(f"{path.name}: is not JSON") from refused
+    found = [[_ring(ring, path.name) for ring in polygon] for polygon in _polygons(drawn)]
+    if not found or not all(found):
+        raise GeographyRefused(f"{path.name}: holds no Polygon or MultiPolygon of GeoJSON")
+    return found
+
+
+def _polygons(drawn: Any) -> Iterator[list[Any]]:
+    if not isinstance(drawn, dict):
+        return
+    match drawn.get("type"), drawn:
+        case "FeatureCollection", {"features": [*each]}:
+            for one in each:
+                yield from _polygons(one)
+        case "Feature", {"geometry": shape}:
+            yield from _polygons(shape)
+        case "Polygon", {"coordinates": [*rings]}:
+            yield rings
+        case "MultiPolygon", {"coordinates": [*polygons]}:
+            yield from (one for one in polygons if isinstance(one, list))
+
+
+def _ring(ring: Any, where: str) -> list[Point]:
+    if not isinstance(ring, list) or len(ring) < 4 or ring[0] != ring[-1]:
+        raise GeographyRefused(f"{where}: a ring is not closed, or has fewer than four positions")
+    found: list[Point] = []
+    for position in ring:
+        if not isinstance(position, list) or len(position) < 2:
+            raise GeographyRefused(f"{where}: a position is not longitude and latitude")
+        found.append(_point(position[1], position[0], where))
+    return found
+
+
+def _point(lat: Any, lon: Any, where: str) -> Point:
+    try:
+        at = float(lat), float(lon)
+    except (TypeError, ValueError):
+        raise GeographyRefused(f"{where}: latitude and longitude are not numbers") from None
+    if not (-90 <= at[0] <= 90 and -180 <= at[1] <= 180):
+        raise GeographyRefused(f"{where}: latitude and longitude are not degrees")
+    return at
+
+
+def _distance(a: Point, b: Point) -> float:
+    """Kilometres on a sphere (the haversine); half a per cent off the true shape at most."""
+    (lat, lon), (to_lat, to_lon) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
+    half = math.sin((to_lat - lat) / 2) ** 2
+    half += math.cos(lat) * math.cos(to_lat) * math.sin((to_lon - lon) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+def _holds(polygon: Sequence[Ring], at: Point) -> bool:
+    """Inside the outer ring and in no hole: an odd number of crossings over all rings."""
+    return sum(_crossings(ring, at) for ring in polygon) % 2 == 1
+
+
+def _crossings(ring: Ring, at: Point) -> int:
+    """How many edges of a ring lie due east of a point."""
+    y, x = at
+    crossed = 0
+    for (y1, x1), (y2, x2) in pairwise(ring):
+        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+            crossed += 1
+    return crossed
