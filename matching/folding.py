@@ -55,6 +55,8 @@ def letters(raw: str) -> str:
         At most ``MAX_NAME`` letters; empty when nothing is left, which is "missing" and never
         a value of its own (an empty token would match every other empty name).
     """
+    if raw.isascii() and raw.isalpha():
+        return raw.lower()[:MAX_NAME] if len(raw) <= LIMIT else ""
     return _NOT_LETTERS.sub("", fold(raw))[:MAX_NAME]
 
 

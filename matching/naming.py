@@ -41,7 +41,9 @@ def _words(raw: str) -> list[str]:
 
     A nickname in brackets or quotation marks is left out, unless it is all there is.
     """
-    folded = fold(_APOSTROPHES.sub("", raw) if not raw.isalpha() else raw)
+    if not raw:
+        return []
+    folded = fold(raw if raw.isalpha() else _APOSTROPHES.sub("", raw))
     if folded.isalpha():
         return [folded]
     bare = _ASIDE.sub(" ", folded)

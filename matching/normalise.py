@@ -111,6 +111,10 @@ _PHONE_KIND = re.compile(r"\(?\b(?:cell|home|mobile|work|c|h|m|w)\b[.:]?\)?", re
 
 
 _PHONES = re.compile(r"[;,|]|\s/\s|\bor\b", re.IGNORECASE)
+# Most are typed so; the library comes to the same, only later.
+_USUAL_PHONE = re.compile(
+    r"(?:\+?1[-. ]?)?\(?([2-9][0-9]{2})\)?[-. ]?([2-9][0-9]{2})[-. ]?([0-9]{4})"
+)
 _NORTH_AMERICAN = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}")
 
 
@@ -121,6 +125,9 @@ def phone(raw: str) -> str:
     exchange begins with 0 or 1 is none, nor is one of two digits alone: so people fill a field
     that insists, and many of them with the same.
     """
+    plain = _USUAL_PHONE.fullmatch(raw)
+    if plain:
+        return _unless_filler(f"+1{plain[1]}{plain[2]}{plain[3]}")
     typed = _PHONE_KIND.sub(" ", re.sub(r"\A([0-9]{10,11})\.0\Z", r"\1", flat(raw)))
     parts = _PHONES.split(typed)
     found = map(_e164, (typed, *(parts if len(parts) > 1 else ())))
@@ -139,6 +146,10 @@ def _e164(typed: str) -> str:
     said = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     if said.startswith("+1") and not _NORTH_AMERICAN.fullmatch(said):
         return ""
+    return _unless_filler(said)
+
+
+def _unless_filler(said: str) -> str:
     return "" if len(set(said[2:])) < 3 else said
 
 

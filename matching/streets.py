@@ -130,6 +130,7 @@ _TENS = {
 }  # fmt: skip
 _SPOKEN = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
 
+_DASHES = re.compile(r"\s*[‐-―−]\s*|(?<=[0-9]) ?- ?(?=[0-9])")
 _FRACTIONS = re.compile(r"([¼-¾⅐-⅞])")
 # "King, Jr." is one name.
 _LINES = re.compile(r"[,;，；](?!\s*(?:jr|sr)\b)|[\r\n\v\f\x85\u2028\u2029]", re.IGNORECASE)
@@ -138,6 +139,7 @@ _APOSTROPHES = re.compile(r"['’‘ʻʼ`´]")
 _NUMBER = re.compile(r"([0-9]{1,8})(?:-([0-9]{1,4})(?![0-9/]))?(?:-?([a-z]))?(?![a-z0-9/])")
 _HALF = re.compile(r"[\s-]*([0-9])/([0-9])(?![0-9/])")
 _WORDS = re.compile(r"#|[a-z0-9/]+")
+_SPOKEN_FIRST = re.compile(r"\A(?:one|two|three|four|five)\b")
 _RURAL = re.compile(
     r"(rr|r r|rural (?:route|rte|rt)|rfd|route|rte|rt|rd"
     r"|hc|hcr|highway contract|star (?:route|rte|rt))"
@@ -157,6 +159,8 @@ _PHRASES = tuple(
          "mlk"),
     )
 )  # fmt: skip
+# What every one of them holds; most addresses do not.
+_PHRASED = re.compile(r"box|pmb|king|mlk|m l k|[a-z] [0-9]")
 _BARE_UNIT = re.compile(r"([0-9]{1,4}[a-z]?|[a-z][0-9]{0,4})(?:st|nd|rd|th)?")
 # "Highway 12", "Ranch Road 9": here the number is the road's own.
 _NUMBERED = frozenset({"hwy", "rte", "loop"})
@@ -176,8 +180,7 @@ def address(raw: str) -> Address | None:
         return None
     said = _FRACTIONS.sub(r" \1 ", raw) if not raw.isascii() else raw
     parts = [part for line in _LINES.split(said) if (part := _line(line))]
-    rural = _rural(parts)
-    if rural:
+    if parts and not parts[0][:1].isdigit() and (rural := _rural(parts)):
         return rural
     for at, part in enumerate(parts):
         if _only_number(part) and at + 1 < len(parts):
@@ -191,7 +194,7 @@ def address(raw: str) -> Address | None:
 def _line(raw: str) -> str:
     folded = _APOSTROPHES.sub("", fold(raw)).replace("⁄", "/")
     dotted = _INITIALS.sub("", folded).replace(".", " ")
-    return re.sub(r"\s*[‐-―−]\s*|(?<=[0-9]) ?- ?(?=[0-9])", "-", dotted).strip()
+    return _DASHES.sub("-", dotted).strip()
 
 
 def _only_number(part: str) -> bool:
@@ -210,7 +213,7 @@ def _rural(parts: Sequence[str]) -> Address | None:
 
 def _street(part: str, others: Sequence[str]) -> Address | None:
     """Read one line that begins with a house number; ``others`` may hold the unit."""
-    opened = re.sub(r"^(one|two|three|four|five)\b", lambda m: _SPOKEN[m[0]], part.lstrip("# "))
+    opened = _SPOKEN_FIRST.sub(lambda m: _SPOKEN[m[0]], part.lstrip("# "), count=1)
     found = _NUMBER.match(opened)
     if not found or not found[1].strip("0"):
         return None
@@ -242,6 +245,8 @@ def _house(first: str, second: str) -> str:
 def _phrased(words: list[str]) -> list[str]:
     """Roads by number and much-shortened names, which are several words, in one spelling."""
     text = " ".join(words)
+    if not _PHRASED.search(text):
+        return words
     for pattern, put in _PHRASES:
         text = pattern.sub(put, text)
     return text.split()
