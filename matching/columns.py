@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from matching.systems import FIELDS, FLAGS, LANGUAGES, STATUSES, SYNONYMS, SYSTE
 from matching.texts import delimiter_of, encoding_of, records_of
 
 __all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_header", "fold_status", "header_key",
-           "open_list"]  # fmt: skip
+           "open_list", "stops_of"]  # fmt: skip
 
 _STRICTNESS = (
     "subscribed", "unknown", "never", "unsubscribed", "cleaned", "bounced", "blocked",
@@ -93,7 +93,11 @@ class Listing:
     _places: Mapping[str, int]
 
     def rows(
-        self, reading: Reading | None = None, *, attested: bool = False
+        self,
+        reading: Reading | None = None,
+        *,
+        attested: bool = False,
+        stops: Mapping[bytes, str] | None = None,
     ) -> Iterator[MemberRow]:
         """Yield the usable rows in file order; the rest are put into ``reading``.
 
@@ -102,9 +106,12 @@ class Listing:
             attested: the partner vouches for a consent basis, so that "unknown" may be written
                 to. It never overrides a status that says no, on this row or on another row with
                 the same address: the most restrictive wins.
+            stops: what ``stops_of`` found in other files; it weighs as much as this one.
         """
         seen = reading if reading is not None else Reading()
         strictest = self._strictest()
+        for key, status in (stops or {}).items():
+            strictest[key] = _stricter(strictest.get(key, "subscribed"), status)
         for number, cells in _records(self, seen):
             try:
                 row = _member(self, number, cells, strictest, attested)
@@ -142,6 +149,28 @@ class Listing:
         """The cell of one field, trimmed; empty when the file has no such column."""
         place = self._places.get(field)
         return cells[place].strip() if place is not None else ""
+
+
+def stops_of(paths: Iterable[Path]) -> dict[bytes, str]:
+    """Read lists of people who said no; nothing but address and status is taken from them.
+
+    Returns:
+        By a digest of the address, the status: at least "unsubscribed", unless the file itself
+        says "subscribed" of a row.
+
+    Raises:
+        ListRefused: a file is no list of addresses.
+    """
+    found: dict[bytes, str] = {}
+    for path in paths:
+        listing = open_list(path)
+        for _, cells in _records(listing, Reading()):
+            address, status = _address_and_status(listing, cells)
+            if status == "subscribed" or not normalise.email(address):
+                continue
+            key = _address_digest(address)
+            found[key] = _stricter(found.get(key, "unsubscribed"), status)
+    return found
 
 
 Chosen = Mapping[str, str] | Callable[[str], Mapping[str, str]]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from consortium.cli import agreeing, dryrun, overlap, parting, uploading
+from consortium.cli import agreeing, columns_kept, dryrun, overlap, parting, uploading
 from consortium.cli.api import SealedKeys
 from consortium.cli.desk import confirm, json_option, last_line, progress, say, table, waiting
 from consortium.cli.errors import KeysNotYet
@@ -31,6 +31,19 @@ from matching import group
     type=click.Path(file_okay=False, path_type=Path),
     help="With --dry-run: a folder for copies of everything that would leave.",
 )
+@click.option(
+    "--column",
+    "columns",
+    metavar="FIELD=HEADER",
+    multiple=True,
+    help="Read a field from this column; FIELD= reads it from none. Kept for such files.",
+)
+@click.option(
+    "--stops",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A file of people who said no: none of them is written to, nothing else is read of it.",
+)
 @click.option("--all-rows", is_flag=True, help="Print every refused row.")
 @click.option(
     "--attest-consent",
@@ -51,6 +64,8 @@ def upload(
     yes: bool,
     dry_run: bool,
     out: Path | None,
+    columns: tuple[str, ...],
+    stops: tuple[Path, ...],
     all_rows: bool,
     attest_consent: str,
     workers: int | None,
@@ -62,15 +77,22 @@ def upload(
     uploading.forget_others(who, who.epochs)
     agreement = agreeing.signed(who).agreement
     ready = read_list(
-        csv, agreement.fields, attested=bool(attest_consent.strip()), private=who.state
+        csv,
+        agreement.fields,
+        attested=bool(attest_consent.strip()),
+        private=who.state,
+        chosen=columns_kept.choices(who, columns_kept.said(columns)),
+        stops=stops,
     )
-    say(*report(ready, every=all_rows))
+    known = columns_kept.confirmed(who, ready.listing)
+    say(*report(ready, every=all_rows, confirmed=known))
     require_enough(ready, agreement)
     say("", *what_leaves(who, agreement), "")
     if attest_consent.strip():
         say("You vouch that people of unknown status agreed; your words stay on this computer.")
     attested = attest_consent.strip()
-    targets = overlap.targets(who, bytes.fromhex(uploading.digest_of(csv)), attested)
+    identity = columns_kept.identity(csv, ready.listing, stops)
+    targets = overlap.targets(who, identity, attested)
     if len(targets) > 1:
         say(*overlap.announced(who))
     unfinished = [one for one in targets if not one.finished]
@@ -84,6 +106,8 @@ def upload(
             say(f"Going on with upload {one.known.id}, begun {one.known.facts['created']}.")
     if unfinished and not dry_run:
         confirm(f"Upload {len(ready.members):,} rows?", yes)
+        if not known:
+            columns_kept.keep(who, ready.listing)
     later = []
     for one in unfinished:
         try:

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from consortium.cli.vault import part_of
 from mailer.errors import PayloadRefused
 from mailer.seal import Payload, seal
 from matching import normalise
-from matching.columns import Listing, Reading, open_list
+from matching.columns import Chosen, Listing, Reading, open_list, stops_of
 from matching.errors import RowRefused
 from policies.agreement import Agreement
 
@@ -38,7 +38,15 @@ class Ready:
     """How many such rows there are."""
 
 
-def read_list(path: Path, fields: Sequence[str], *, attested: bool, private: Path) -> Ready:
+def read_list(
+    path: Path,
+    fields: Sequence[str],
+    *,
+    attested: bool,
+    private: Path,
+    chosen: Chosen | None = None,
+    stops: Sequence[Path] = (),
+) -> Ready:
     """Read a CSV: column errors before row errors, and only mailable rows made ready.
 
     Args:
@@ -46,21 +54,24 @@ def read_list(path: Path, fields: Sequence[str], *, attested: bool, private: Pat
         attested: the partner vouches for a consent basis.
         private: a folder of this home; usable rows wait in it encrypted, and ``refused.csv`` is
             written there.
+        chosen: which column is which, where a person said so.
+        stops: lists of people who said no; whoever stands in one is not made ready.
 
     Raises:
         matching.errors.ListRefused: the file as a whole cannot be read; says what to do.
     """
-    listing = open_list(path)
+    listing, no = open_list(path, chosen), stops_of(stops)
     with part_of(private / REFUSED) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("row", "field", "reason"))
-        return _read(listing, fields, attested, Members(private), writer.writerow)
+        return _read(listing, fields, attested, no, Members(private), writer.writerow)
 
 
 def _read(
     listing: Listing,
     fields: Sequence[str],
     attested: bool,
+    stops: Mapping[bytes, str],
     members: Members,
     note: Callable[[tuple[int, str, str]], object],
 ) -> Ready:
@@ -69,7 +80,7 @@ def _read(
     first: dict[bytes, int] = {}
     twice: list[tuple[int, int]] = []
     repeated = 0
-    for row in listing.rows(reading, attested=attested):
+    for row in listing.rows(reading, attested=attested, stops=stops):
         if not row.mailable:
             continue
         address = hashlib.blake2b(normalise.email(row.email).encode(), digest_size=16).digest()
@@ -120,8 +131,12 @@ def require_enough(ready: Ready, agreement: Agreement) -> None:
         raise ListRefused("the list is larger than the agreement allows; split it")
 
 
-def report(ready: Ready, *, every: bool = False) -> list[str]:
-    """Say what was found: columns, then rows, each with its place and what to do, no value quoted."""  # noqa: E501
+def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) -> list[str]:
+    """Say what was found: columns, then rows, each with its place and what to do, no value quoted.
+
+    Args:
+        confirmed: whether these columns were confirmed before; None says nothing of it.
+    """
     listing, reading = ready.listing, ready.reading
     lines = [
         f"Read as {listing.system}, {listing.encoding}, columns parted by {_name(listing.delimiter)}"  # noqa: E501
@@ -136,6 +151,12 @@ def report(ready: Ready, *, every: bool = False) -> list[str]:
         shown = ", ".join(repr(header) for header in listing.unknown_columns[:12])
         more = " ..." if len(listing.unknown_columns) > 12 else ""
         lines.append(f"  not read, never leaves: {shown}{more}")
+    if confirmed is not None:
+        lines.append(
+            "  These columns are as you confirmed them for this header before."
+            if confirmed
+            else "  Is that right? To change it: --column FIELD=HEADER. What you confirm is kept for this header."  # noqa: E501
+        )
     lines.append(
         f"{reading.usable:,} rows can be used; {len(ready.members):,} of them may be written to."
     )
