@@ -146,10 +146,13 @@ def fingerprint(header: Sequence[str]) -> str:
 
 
 def cells_of(line: str, delimiter: str, *, quoted: bool = True) -> list[str]:
-    """One line's cells; an unclosed quotation mark takes the rest of the line."""
-    if quoted:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    return next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+    """One line's cells; an unclosed quotation mark takes the rest, a broken line has none."""
+    try:
+        if quoted:
+            return next(csv.reader([line], delimiter=delimiter), [])
+        return next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+    except csv.Error:
+        return []
 
 
 def recognise(sample: Sequence[str], layouts: Iterable[Layout]) -> Known:

@@ -116,9 +116,20 @@ def records(
         if cells == []:
             continue
         start = feed.number - len(taken) + 1
-        # A record of the right width with a line break in it is one; else only its first line.
-        feed.back_to(len(taken) if cells is not None and len(cells) == width else 1)
+        # A record of the right width with a line break in it is one; else only its first line,
+        # as where one of the lines it took is a record by itself.
+        whole = cells is not None and len(cells) == width
+        alone = whole and any(_whole(line, known, width) for line in taken[1:])
+        feed.back_to(len(taken) if whole and not alone else 1)
         told(start, _why(taken, cells, width))
+
+
+def _whole(line: str, known: Known, width: int) -> bool:
+    """Whether one line is a record by itself."""
+    try:
+        return len(next(csv.reader([line], delimiter=known.delimiter, strict=True), [])) == width
+    except csv.Error:
+        return False
 
 
 def _why(taken: list[str], cells: list[str] | None, width: int) -> str:
