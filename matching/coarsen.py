@@ -21,7 +21,8 @@ __all__ = ["AGE_BANDS", "ORDER", "VOTES_BANDS", "Attributes", "Coarsened", "Merg
 ORDER = ("congressional", "senate", "house", "local", "zip", "age_band", "votes")
 """In which order attributes part a precinct's voters: the later one gives way to the earlier."""
 AGE_BANDS = ("18-34", "35-49", "50-64", "65+")
-VOTES_BANDS = ("0", "1-2", "3-4")
+VOTES_BANDS = ("0", "1-2", "3-4", "new")
+"""Of the last four general elections; "new" registered after the last of them."""
 MAX_HOUSEHOLD = 8
 
 
@@ -140,7 +141,7 @@ def _coarse(
         local=local,
         zip=voter.zip,
         age_band=_age_band(voter.birth_year, on),
-        votes=_votes_band(len(voter.votes & counted)),
+        votes=_votes_band(voter, counted),
         household=household,
     )
 
@@ -152,7 +153,10 @@ def _age_band(year: int | None, on: date) -> str:
     return AGE_BANDS[0 if age < 35 else 1 if age < 50 else 2 if age < 65 else 3]
 
 
-def _votes_band(count: int) -> str:
+def _votes_band(voter: Voter, counted: frozenset[date]) -> str:
+    count = len(voter.votes & counted)
+    if count == 0 and counted and voter.registered and voter.registered > max(counted):
+        return VOTES_BANDS[3]
     return VOTES_BANDS[0 if count == 0 else 1 if count < 3 else 2]
 
 

@@ -10,7 +10,8 @@ import rfc8785
 from policies.errors import DefinitionRefused
 
 KINDS = ("district", "precinct", "zip")
-VOTES = ("0", "1-2", "3-4")
+VOTES = ("0", "1-2", "3-4", "new")
+"""Of the last four general elections; who is new registered after the last of them."""
 AGES = ("18-34", "35-49", "50-64", "65+")
 """The bands in which a roll slice says how old somebody is."""
 MIN_REGISTERED = 500

@@ -83,7 +83,7 @@ def messenger(home: Path, name: str, place: str) -> None:
 def audience_options(function: Any) -> Any:
     """Add the options that cut an audience."""
     for option in (
-        click.option("--votes", multiple=True, help="Of the last four generals: 0, 1-2, 3-4."),
+        click.option("--votes", multiple=True, help="Of the last four generals: 0, 1-2, 3-4, new."),
         click.option("--age", multiple=True, help="18-34, 35-49, 50-64, 65+; may be repeated."),
         click.option("--zip", multiple=True, help="A ZIP; may be repeated."),
         click.option("--precinct", multiple=True, help="A precinct's code; may be repeated."),

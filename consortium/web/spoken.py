@@ -70,6 +70,7 @@ VOTES = {
     "0": "none of the last 4",
     "1-2": "1 or 2 of the last 4",
     "3-4": "3 or 4 of the last 4",
+    "new": "registered since the last one",
 }
 _MONTHS = (
     "enero",

@@ -21,7 +21,7 @@ def county_names(code: str) -> dict[str, str]:
 
 
 def local_codes(voter: Voter, counties: Mapping[str, str]) -> tuple[str, ...]:
-    """Codes such as "Douglas County" and "School board 3, Douglas County", sorted.
+    """Codes such as "Douglas County" and "School board 3 (Douglas County)", sorted.
 
     A district that lies in several counties has a code in each; together they are the district.
     """
@@ -34,8 +34,8 @@ def local_codes(voter: Voter, counties: Mapping[str, str]) -> tuple[str, ...]:
     for kind, code in voter.places:
         if kind in _PIECES:
             continue
-        inside = f"{town}, {county}" if kind == "ward" and town else county
-        found.add(f"{kind.capitalize()} {code}, {inside}")
+        inside = f"{town} in {county}" if kind == "ward" and town else county
+        found.add(f"{kind.capitalize()} {code} ({inside})")
     return tuple(sorted(one.replace("|", " ") for one in found))
 
 

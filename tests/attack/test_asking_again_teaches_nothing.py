@@ -48,7 +48,7 @@ def spelling(rng: random.Random) -> dict[str, object]:
     """Spell "all eight precincts, any votes" at random."""
     codes = CODES * rng.randint(1, 3)
     rng.shuffle(codes)
-    votes = rng.choice([None, [], ["0", "1-2", "3-4"], ["3-4", "1-2", "0", "0"]])
+    votes = rng.choice([None, [], ["0", "1-2", "3-4", "new"], ["3-4", "new", "1-2", "0", "0"]])
     return {"places": {"precinct": codes}, "votes": votes}
 
 

@@ -24,7 +24,7 @@ INSIDE = {
     for n in range(4)
 }
 AGES = ["18-34", "35-49", "50-64", "65+"]
-VOTES = ["0", "1-2", "3-4"]
+VOTES = ["0", "1-2", "3-4", "new"]
 
 
 def some(of: list[str]) -> st.SearchStrategy[list[str]]:

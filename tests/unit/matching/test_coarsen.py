@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -82,6 +83,21 @@ def test_only_the_last_four_generals_count() -> None:
         "votes": frozenset([date(2016, 11, 5), date(2023, 6, 1)]), "birth_year": 1991})  # fmt: skip
     made = coarsen([old], on=date(2026, 11, 3), generals=GENERALS, name=lambda _: 5, k=1)
     assert (made.rows[0].votes, made.rows[0].age_band) == ("0", "35-49")
+
+
+def test_who_registered_after_the_last_general_is_new_and_not_a_voter_who_stays_home() -> None:
+    voter = voters_of(random.Random(1), {"1": 1})[0]
+    bands = []
+    for registered, votes in (
+        (date(2024, 11, 6), []),
+        (date(2024, 11, 5), []),
+        (None, []),
+        (date(2025, 1, 2), [date(2022, 11, 5)]),  # moved here, and brought a history along
+    ):
+        one = replace(voter, registered=registered, votes=frozenset(votes))
+        made = coarsen([one], on=date(2026, 11, 3), generals=GENERALS, name=lambda _: 5, k=1)
+        bands.append(made.rows[0].votes)
+    assert bands == ["new", "0", "0", "1-2"]
 
 
 def test_households_share_a_random_id_up_to_a_size() -> None:

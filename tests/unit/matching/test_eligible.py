@@ -13,6 +13,7 @@ from matching.errors import RollRefused
 from matching.roll.local import local_codes
 from matching.roll.reader import Voter
 from tests.unit.matching.test_coarsen import GENERALS, named, voters_of
+from tests.unit.matching.test_roll_returns import NC, table
 
 
 def voters() -> list[Voter]:
@@ -38,7 +39,7 @@ def test_a_primary_a_recall_and_who_has_voted_are_withheld_each_once_by_the_firs
     assert found.voted == len(left) > 0
     assert len(found.ids) == found.party + found.district + found.voted
     assert withheld(every, Electorate()).ids == frozenset()
-    for code in ("Douglas County", "School board 3, Douglas County"):
+    for code in ("Douglas County", "School board 3 (Douglas County)"):
         recall = Electorate(districts=frozenset({code}))
         assert withheld(every, recall, {"08035": "Douglas"}).ids == frozenset()
 
@@ -85,6 +86,17 @@ def test_accepted_ballots_are_a_list_of_the_files_own_ids(tmp_path: Path) -> Non
         read_voted([second], "VOTER_ID", day)
 
 
+def test_of_a_states_own_ballots_only_the_accepted_are_votes(tmp_path: Path) -> None:
+    told = (("AA1", "ACCEPTED"), ("AA2", "SPOILED"), ("AA3", "SIGNATURE DIFFERENT"), ("AA4", ""))
+    rows = [
+        {"ncid": id, "ballot_req_type": "MAIL", "ballot_send_dt": "10/01/2026",
+         "ballot_rtn_dt": "10/10/2026" if status else "", "ballot_rtn_status": status}
+        for id, status in told
+    ]  # fmt: skip
+    path = table(tmp_path, NC, rows)
+    assert read_voted([path], "ncid", date(2026, 11, 3)) == {"AA1"}
+
+
 def test_ballots_of_nobody_on_the_file_are_of_another_state() -> None:
     with pytest.raises(RollRefused, match="of this state"):
         withheld(voters(), Electorate(voted=frozenset({"NC1"})))
@@ -94,10 +106,10 @@ def test_a_ward_is_a_ward_of_its_town_and_a_split_is_no_district() -> None:
     places = (("split", "1.1"), ("city", "Toledo"), ("ward", "3"), ("school", "Toledo|City"))
     voter = replace(voters()[0], county="39095", places=places)
     assert local_codes(voter, {"39095": "Lucas"}) == (
-        "City Toledo, Lucas County",
+        "City Toledo (Lucas County)",
         "Lucas County",
-        "School Toledo City, Lucas County",
-        "Ward 3, Toledo, Lucas County",
+        "School Toledo City (Lucas County)",
+        "Ward 3 (Toledo in Lucas County)",
     )
     assert local_codes(replace(voter, county=""), {}) == ()
 

@@ -23,7 +23,10 @@ def test_order_and_repeats_do_not_matter() -> None:
 def test_every_band_is_no_band() -> None:
     places = {"zip": ["43604"]}
     everyone = normal_form({"places": places}, CATALOGUE)
-    assert normal_form({"places": places, "votes": ["3-4", "0", "1-2"]}, CATALOGUE) == everyone
+    assert (
+        normal_form({"places": places, "votes": ["3-4", "0", "new", "1-2"]}, CATALOGUE) == everyone
+    )
+    assert normal_form({"places": places, "votes": ["3-4", "0", "1-2"]}, CATALOGUE) != everyone
     assert normal_form({"places": places, "votes": []}, CATALOGUE) == everyone
     assert normal_form({"places": places, "votes": None}, CATALOGUE) == everyone
 
