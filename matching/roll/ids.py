@@ -1,43 +1,42 @@
-"""Millions of ids in little memory: a number for each, and the votes that belong to it."""
+"""Millions of ids in little memory: which were seen, a number for each, the votes of each.
+
+An id is known by 64 bits of its hash. Among 13 million the chance that any two are taken for one is
+5 in a million, and the second would be set aside with its line, not lost in silence.
+"""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
 
-__all__ = ["Ids", "Votes"]
+__all__ = ["Ids", "Seen", "Votes"]
 
 _MASK = (1 << 64) - 1
+_FULL = 0.8
+"""The share of places taken at which the table doubles."""
 
 
-class Ids:
-    """A number for each id in the order in which it came; 24 to 48 bytes an id, ids not kept.
-
-    An id is known by 64 bits of its hash: among 13 million the chance that any two are taken for
-    one is 5 in a million, and the second would be set aside with its line, not lost in silence.
-    """
+class Seen:
+    """Which ids came before: 10 to 20 bytes an id, half as much again while the table doubles."""
 
     def __init__(self) -> None:
         self._hashes = array("Q", bytes(8 << 10))
-        self._numbers = array("I", bytes(4 << 10))
         self.count = 0
 
-    def add(self, id: str) -> tuple[int, bool]:
-        """The id's number, and whether it is new."""
+    def add(self, id: str) -> bool:
+        """Whether the id is new."""
         known = hash(id) & _MASK or 1
         at = self._place(known)
         if self._hashes[at]:
-            return self._numbers[at], False
-        self._hashes[at], self._numbers[at] = known, self.count
-        self.count += 1
-        if self.count * 2 > len(self._hashes):
-            self._grow()
-        return self.count - 1, True
+            return False
+        self._put(at, known)
+        return True
 
-    def find(self, id: str) -> int:
-        """The id's number; -1 if it never came."""
-        at = self._place(hash(id) & _MASK or 1)
-        return self._numbers[at] if self._hashes[at] else -1
+    def _put(self, at: int, known: int) -> None:
+        self._hashes[at] = known
+        self.count += 1
+        if self.count > _FULL * len(self._hashes):
+            self._grow()
 
     def _place(self, known: int) -> int:
         hashes, last = self._hashes, len(self._hashes) - 1
@@ -45,6 +44,35 @@ class Ids:
         while hashes[at] and hashes[at] != known:
             at = (at + 1) & last
         return at
+
+    def _grow(self) -> None:
+        hashes, self._hashes = self._hashes, array("Q", bytes(16 * len(self._hashes)))
+        for known in hashes:
+            if known:
+                self._hashes[self._place(known)] = known
+
+
+class Ids(Seen):
+    """A number for each id in the order in which it came: 15 to 30 bytes an id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = array("I", bytes(4 << 10))
+
+    def number(self, id: str) -> int:
+        """The id's number, a new one if it never came."""
+        known = hash(id) & _MASK or 1
+        at = self._place(known)
+        if self._hashes[at]:
+            return self._numbers[at]
+        self._numbers[at] = self.count
+        self._put(at, known)
+        return self.count - 1
+
+    def find(self, id: str) -> int:
+        """The id's number; -1 if it never came."""
+        at = self._place(hash(id) & _MASK or 1)
+        return self._numbers[at] if self._hashes[at] else -1
 
     def _grow(self) -> None:
         hashes, numbers = self._hashes, self._numbers
@@ -66,8 +94,8 @@ class Votes:
         self._before = array("I")
 
     def add(self, id: str, what: int) -> None:
-        number, new = self._ids.add(id)
-        if new:
+        number = self._ids.number(id)
+        if number == len(self._last):
             self._last.append(0)
         self._what.append(what)
         self._before.append(self._last[number])

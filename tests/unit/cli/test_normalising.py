@@ -44,6 +44,6 @@ def test_a_million_voters_of_new_york_pass_in_flat_memory(tmp_path: Path) -> Non
     said = json.loads(ran.stdout)
     sys.stdout.write(f"\n{said}\n")
     assert said["rows"] == 1_000_000
-    # Ids are known by 12 bytes a place, at most four places a voter while the table grows.
-    assert said["peak_mb"] - said["first_mb"] < 48
+    # Ids are known by 8 bytes a place: 16 MB for a million, and 8 more while the table doubled.
+    assert said["peak_mb"] - said["first_mb"] < 30
     assert said["peak_mb"] < 200

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from matching.roll.history import Ballot, Election, Field, Wide, Words
-from matching.roll.ids import Ids, Votes
+from matching.roll.ids import Ids, Seen, Votes
 from matching.roll.layout import Known, state
 from matching.roll.reader import Roll, open_roll
 from tests.fakes import rolls
@@ -166,9 +166,11 @@ def test_absurd_days_of_a_history_are_set_aside_by_line(tmp_path: Path) -> None:
 
 
 def test_ids_grow_and_know_whom_they_saw() -> None:
-    ids, votes = Ids(), Votes()
-    assert [ids.add(f"NY{n}") for n in range(5000)] == [(n, True) for n in range(5000)]
-    assert ids.add("NY4999") == (4999, False)
+    seen, ids, votes = Seen(), Ids(), Votes()
+    assert all(seen.add(f"NY{n}") for n in range(5000))
+    assert not any(seen.add(f"NY{n}") for n in range(5000))
+    assert [ids.number(f"NY{n}") for n in range(5000)] == list(range(5000))
+    assert ids.number("NY4999") == 4999
     assert (ids.find("NY17"), ids.find("NY5000"), ids.count) == (17, -1, 5000)
     for what in (3, 1, 2):
         votes.add("a", what)

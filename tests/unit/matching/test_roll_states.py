@@ -305,3 +305,28 @@ def test_what_is_no_text_file_is_said(head: bytes, tmp_path: Path) -> None:
     (tmp_path / "voters.txt").write_bytes(head)
     with pytest.raises(RollRefused, match=r"voters\.txt is .*, not a text file"):
         open_roll(tmp_path)
+
+
+def test_the_four_parts_of_ohio_are_one_roll_and_a_bad_line_names_its_part(tmp_path: Path) -> None:
+    layout = rolls.newest("OH")
+    rows = list(rolls.voters("OH", 40))
+    for part, name in enumerate(("1_22", "23_44", "45_66", "67_88")):
+        here = rows[part * 10 : part * 10 + 10]
+        rolls.write(tmp_path / f"SWVF_{name}.txt", layout, here, bad=("short",))
+    read = open_roll(tmp_path)
+    assert len(list(read.voters())) == 40
+    assert [(one.file, one.row) for one in read.quarantined] == [
+        (f"SWVF_{name}.txt", 5) for name in ("1_22", "23_44", "45_66", "67_88")
+    ]
+    assert len(list(read.voters())) == 40
+    assert len(read.quarantined) == 4
+
+
+def test_new_yorks_file_of_the_purged_beside_the_other_enrols_nobody_more(tmp_path: Path) -> None:
+    layout = rolls.newest("NY")
+    rolls.write(tmp_path / "AllNYSVoters_20260105.txt", layout, rolls.voters("NY", 20))
+    gone = [row | {"STATUS": "P"} for row in rolls.voters("NY", 25)]
+    rolls.write(tmp_path / "AllNYSPurged_20260105.txt", layout, gone)
+    read = open_roll(tmp_path)
+    assert len(list(read.voters())) == 20
+    assert (read.left_out, read.quarantined) == ({"not registered in force": 25}, [])
