@@ -66,13 +66,15 @@ def read_roll(place: Path, *, last: date = LAST, only: rolls.Only = ()) -> Read:
         only: (kind, code) pairs of ``rolls.SLICED_BY``; who lives in one is read; all without.
 
     Raises:
-        RollRefused: no voter file, or one of no known layout; or nobody lives in the slice.
+        RollRefused: no voter file, or one of no known layout; or nobody in it can be enrolled.
     """
     roll = open_roll(place, last=last)
     kept = tuple(sorted(set(only)))
     voters = tuple(voter for voter in roll.voters() if rolls.inside(voter, kept))
     if kept and not voters:
         raise rolls.nobody(kept)
+    if not voters:
+        raise rolls.none_at_all(roll)
     return Read(roll, voters, roll.source_digest(), kept)
 
 

@@ -79,6 +79,15 @@ def nobody(only: Only) -> RollRefused:
     return RollRefused(f"nobody in the voter file lives in {places}: see how it writes them")
 
 
+def none_at_all(roll: Roll) -> RollRefused:
+    """The refusal of a file of which no line can be enrolled, with the first reason."""
+    why = f": {roll.quarantined[0].field} {roll.quarantined[0].reason}" if roll.quarantined else ""
+    return RollRefused(
+        f"nobody in the voter file can be enrolled: {len(roll.quarantined):,} lines are set aside, "
+        f"{roll.left_out.total():,} voters left out{why}"
+    )
+
+
 def report(roll: Roll, voters: int, only: Only = (), *, every: bool = False) -> list[str]:
     """Say what was read, who was left out and what was set aside: line and field, never a value."""
     where = " in " + ", ".join(f"{kind} {code}" for kind, code in only) if only else ""

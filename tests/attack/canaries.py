@@ -16,7 +16,7 @@ MARK = "qzxvjkwp"
 
 # The coarse attributes that docs/world.md lists, and what the readers need to be well-formed.
 ROLL_STAYS = {
-    "PRECINCT", "CONGRESSIONAL", "STATE_SENATE", "STATE_HOUSE", "RESIDENTIAL_ZIP_CODE",
+    "COUNTY", "PRECINCT", "CONGRESSIONAL", "STATE_SENATE", "STATE_HOUSE", "RESIDENTIAL_ZIP_CODE",
     "BIRTH_YEAR", "STATUS", "RESIDENTIAL_STATE", "HOUSE_NUM", "PRE_DIR", "STREET_TYPE",
     "POST_DIR", "UNIT_TYPE", "UNIT_NUM", "HOUSE_SUFFIX",
 }  # fmt: skip

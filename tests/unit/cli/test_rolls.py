@@ -77,3 +77,14 @@ def test_returns_are_counted(tmp_path: Path) -> None:
         "quarantined": 1,
     }  # fmt: skip
     assert "1 have voted, 1 are out" in ran.output
+
+
+def test_a_file_of_which_nobody_can_be_enrolled_says_why(
+    seat: Callable[[str], Desk], tmp_path: Path
+) -> None:
+    rows = [row | {"COUNTYCODE": "63"} for row in rolls.voters("NY", 30)]
+    rolls.write(tmp_path / "voters.txt", rolls.newest("NY"), rows)
+    ran = seat("steward").run("enrol", tmp_path / "voters.txt", "--yes")
+    assert ran.exit_code == 1
+    assert "nobody in the voter file can be enrolled: 30 lines are set aside" in ran.output
+    assert "COUNTYCODE is no county of this state" in ran.output
