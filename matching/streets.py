@@ -69,44 +69,45 @@ _TYPES = _table("""
     path
     pike
 """)
-# Part of a name more often than left out, so these stay in the street; only the spelling is one.
+# Part of a name more often than left out, so these stay in the street. In full: then a blank in a
+# wrong place changes nothing.
 _SPELT = _table("""
-    mt mount
-    mtn mountain mntn
-    ft fort
-    hts heights
-    xing crossing crssng
-    ctr center centre cntr
-    plz plaza
-    rdg ridge
-    hl hill
-    hls hills
-    crk creek
-    spg spring
-    spgs springs
-    vly valley
-    vlg village
-    vw view
-    cv cove
-    tpke turnpike trnpk
-    expy expressway
-    fwy freeway
-    jct junction
-    trce trace
-    holw hollow
-    lndg landing
-    mdws meadows
-    cres crescent
-    cswy causeway
-    ests estates
-    gdns gardens
-    grv grove
-    hbr harbor harbour
-    lk lake
-    byp bypass
-    brg bridge
-    knl knoll
-    mnr manor
+    mount mt
+    mountain mtn mntn
+    fort ft
+    heights hts
+    crossing xing crssng
+    center ctr centre cntr
+    plaza plz
+    ridge rdg
+    hill hl
+    hills hls
+    creek crk
+    spring spg
+    springs spgs
+    valley vly
+    village vlg
+    view vw
+    cove cv
+    turnpike tpke trnpk
+    expressway expy
+    freeway fwy
+    junction jct
+    trace trce
+    hollow holw
+    landing lndg
+    meadows mdws
+    crescent cres
+    causeway cswy
+    estates ests
+    gardens gdns
+    grove grv
+    harbor hbr harbour
+    lake lk
+    bypass byp
+    bridge brg
+    knoll knl
+    manor mnr
 """)
 _UNITS = frozenset(
     {"apt", "apartment", "unit", "ste", "suite", "lot", "trlr", "trailer", "spc", "space", "rm",
