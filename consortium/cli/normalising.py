@@ -21,7 +21,7 @@ STEP = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """What one pass took, on one core."""
+    """What one pass took on one core; ``seconds`` are the processor's, neighbours or not."""
 
     voters: int
     inputs: int
@@ -44,7 +44,7 @@ class Normalised:
 
 def normalise(roll: Roll) -> Normalised:
     """Read every voter and make the inputs of their tokens, one core, one voter at a time."""
-    began = time.perf_counter()
+    began = time.process_time()
     voters = inputs = 0
     first = 0.0
     for found in _inputs(roll):
@@ -52,7 +52,7 @@ def normalise(roll: Roll) -> Normalised:
         voters += 1
         if voters == STEP:
             first = _peak_mb()
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     return Normalised(voters, inputs, spent, first or _peak_mb(), _peak_mb())
 
 
@@ -81,7 +81,7 @@ def normalise_command(place: Path, as_json: bool) -> None:
     for said in rolls.report(roll, found.voters):
         click.echo(said)
     click.echo(
-        f"{found.inputs:,} inputs in {found.seconds:.1f} s on one core: "
+        f"{found.inputs:,} inputs in {found.seconds:.1f} s of one core: "
         f"{figures['rows_per_second_per_core']:,} voters a second; peak memory "
         f"{found.first_mb:.0f} MB after {min(found.voters, STEP):,} voters, "
         f"{found.peak_mb:.0f} MB at the end"

@@ -13,6 +13,7 @@ import click
 from consortium.cli.desk import json_option, last_line, say
 from consortium.cli.vault import part_of, private_folder
 from matching.errors import RollRefused, RowRefused
+from matching.roll.layout import fingerprint
 from matching.roll.reader import LAST, Roll, Voter, open_returns, open_roll
 from matching.roll.returns import Returns
 
@@ -41,6 +42,7 @@ class Look:
             "state": roll.layout.state,
             "layout": roll.layout.since,
             "columns": len(roll.parts[0].known.columns),
+            "fingerprint": fingerprint(roll.parts[0].known.columns),
             "voters": self.voters,
             "precincts": self.precincts,
             "quarantined": len(roll.quarantined),

@@ -11,6 +11,7 @@ import pytest
 from matching.errors import RollRefused
 from matching.roll.layout import STATES, Layout, state
 from matching.roll.reader import Roll, open_roll
+from matching.roll.text import decoded
 from tests.fakes import rolls
 
 VOTERS = [layout for code in STATES for layout in state(code).layouts if layout.what == "voters"]
@@ -330,3 +331,33 @@ def test_new_yorks_file_of_the_purged_beside_the_other_enrols_nobody_more(tmp_pa
     read = open_roll(tmp_path)
     assert len(list(read.voters())) == 20
     assert (read.left_out, read.quarantined) == ({"not registered in force": 25}, [])
+
+
+def test_washingtons_file_is_read_with_bars_and_without_its_title_column(tmp_path: Path) -> None:
+    layout = rolls.newest("WA")
+    names = [name for name in layout.columns if name != "Title"]
+    rows = rolls.voters("WA", 12)
+    lines = ["|".join(names), *("|".join(row.get(n, "") for n in names) for row in rows)]
+    (tmp_path / "WA.txt").write_text("\r\n".join(lines), encoding="latin-1")
+    read = open_roll(tmp_path)
+    assert [voter.voter_id for voter in read.voters()] == [
+        rolls.voter_id("WA", n) for n in range(1, 13)
+    ]
+    assert read.says() == "Washington, VRDB, layout of August 2023, 34 columns"
+
+
+def test_north_carolinas_new_columns_may_stand_anywhere(tmp_path: Path) -> None:
+    layout = rolls.newest("NC")
+    names = list(layout.columns)
+    names.insert(33, names.pop(names.index("ssn")))
+    rows = rolls.voters("NC", 12)
+    lines = ["\t".join(names), *("\t".join(row.get(n, "") for n in names) for row in rows)]
+    (tmp_path / "ncvoter.txt").write_text("\r\n".join(lines), encoding="latin-1")
+    read = open_roll(tmp_path)
+    found = next(read.voters())
+    assert (found.precinct, found.house) == ("McDowell 01-07A", "State House 85")
+    assert read.layout is layout
+
+
+def test_text_is_brought_to_one_form() -> None:
+    assert decoded("JOSE\u0301".encode()) == decoded("JOSÉ".encode("latin-1")) == "JOSÉ"
