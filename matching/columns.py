@@ -301,7 +301,8 @@ def _check_email_column(
         raise ListRefused(
             f"none of the {len(header)} columns is called 'email'",
             column="email",
-            todo="Add a header row, or rename the column that holds the addresses to 'email'",
+            todo="Add a header row, rename the column that holds the addresses to 'email', or say "
+            "which one it is",
         )
     for name in ("email", "status"):
         if name in places and folded.count(folded[places[name]]) > 1:
