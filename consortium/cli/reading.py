@@ -122,6 +122,11 @@ def require_enough(ready: Ready, agreement: Agreement) -> None:
                 " This file has no status column, so nobody in it is known to have agreed: export it "  # noqa: E501
                 "with one, or vouch for a basis of consent with --attest-consent."
             )
+        elif ready.reading.usable and ready.reading.statuses.total() == _no(ready):
+            more = (
+                " Everybody in it said no. Give such a file with --stops, beside the list of those "
+                "who may be written to."
+            )
         raise ListRefused(
             f"{count:,} rows may be written to, and the agreement asks for at least "
             f"{agreement.minimum_upload:,}: a shorter list would stand out. Nothing left this "
@@ -129,6 +134,12 @@ def require_enough(ready: Ready, agreement: Agreement) -> None:
         )
     if count > agreement.size_class_max:
         raise ListRefused("the list is larger than the agreement allows; split it")
+
+
+def _no(ready: Ready) -> int:
+    """How many rows say themselves that they may not be written to."""
+    said = ready.reading.statuses
+    return said.total() - said["subscribed"] - said["unknown"]
 
 
 def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) -> list[str]:

@@ -112,3 +112,16 @@ def test_a_kept_file_that_somebody_changed_is_refused(tmp_path: Path) -> None:
     key = header_key(("Email",))
     (tmp_path / columns_kept.FILE).write_text(json.dumps({key: {"zip": "PLZ"}}))
     assert columns_kept.choices(home, {"full": "Who"})(key) == {"zip": "PLZ", "full": "Who"}
+
+
+def test_a_list_of_people_who_said_no_is_told_where_it_belongs(union: Desk, tmp_path: Path) -> None:
+    no = tmp_path / "unsubscribed_export.csv"
+    no.write_text("Email Address,LEID,EUID\na@mail.example,1,2\nb@mail.example,1,3\n")
+    refused = union.run("upload", no, "--yes")
+    assert refused.exit_code == 1
+    assert "--stops" in refused.output
+    yes = tmp_path / "subscribed_export.csv"
+    yes.write_text(no.read_text())
+    refused = union.run("upload", yes, "--yes")
+    assert refused.exit_code == 1
+    assert "--stops" not in refused.output
