@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from matching.errors import RollRefused
+from matching.errors import RollRefused, RowRefused
 from matching.roll.local import districts_of
 from matching.roll.reader import Voter, open_returns
 
@@ -95,7 +95,12 @@ def _known(what: str, named: frozenset[str], found: set[str]) -> None:
         raise RollRefused(f"no voter of the file has the {what} {unknown[0]!r}; check its spelling")
 
 
-def read_voted(places: Sequence[Path], key: str, election: date) -> frozenset[str]:
+def read_voted(
+    places: Sequence[Path],
+    key: str,
+    election: date,
+    told: Callable[[RowRefused], object] = lambda _refused: None,
+) -> frozenset[str]:
     """Voter ids of accepted ballots.
 
     Args:
@@ -104,6 +109,7 @@ def read_voted(places: Sequence[Path], key: str, election: date) -> frozenset[st
             voted; or a CSV of the one column ``key``, already cut down to accepted ballots.
         key: what the voter file's layout calls the voter's id.
         election: its day.
+        told: hears of each line of a state's file that was set aside.
 
     Raises:
         RollRefused: neither the one nor the other, or nobody has voted in it.
@@ -112,7 +118,9 @@ def read_voted(places: Sequence[Path], key: str, election: date) -> frozenset[st
     for place in places:
         found = _listed(place, key) if place.is_file() else None
         if found is None:
-            returns, _ = open_returns(place, election)
+            returns, bad = open_returns(place, election)
+            for one in bad:
+                told(one)
             found = {id for id, one in returns.by_voter.items() if one.state == "voted"}
         if not found:
             raise RollRefused(f"{place.name}: holds no accepted ballot of {election}")

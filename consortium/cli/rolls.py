@@ -119,7 +119,8 @@ def set_aside(kind: str, bad: Sequence[RowRefused], *, several: bool, every: boo
     if not bad:
         return []
     shown = bad if every else bad[:10]
-    lines = [f"{len(bad):,} {kind} lines are set aside and not enrolled:"]
+    lost = "read" if kind == "ballot" else "enrolled"
+    lines = [f"{len(bad):,} {kind} lines are set aside and not {lost}:"]
     for one in shown:
         file = f"{one.file}, " if several and one.file else ""
         lines.append(f"  {file}line {one.row}, {one.field}: {one.reason}")

@@ -20,6 +20,7 @@ from consortium.cli.lists import OwnList
 from consortium.cli.roll_reports import Wanted
 from matching import group
 from matching.eligible import Electorate, read_voted
+from matching.errors import RowRefused
 from matching.statement import Statement
 from policies.agreement import parse
 from provenance.quorum import Policy
@@ -99,11 +100,11 @@ def enrol(
         say(f"Every line that was set aside, with its reason and no value: {kept}")
     # A number per household is a map for who has the public file; only a holdout needs one.
     households = agreement.holdout_share > 0
-    rule = Electorate(
-        frozenset(party),
-        frozenset(in_district),
-        read_voted(voted, read.roll.layout.reads["voter_id"], agreement.race.election_date),
-    )
+    bad: list[RowRefused] = []
+    key, held = read.roll.layout.reads["voter_id"], agreement.race.election_date
+    ballots = read_voted(voted, key, held, bad.append)
+    say(*rolls.set_aside("ballot", bad, several=True, every=all_lines))
+    rule = Electorate(frozenset(party), frozenset(in_district), ballots)
     slices = [
         (
             here,

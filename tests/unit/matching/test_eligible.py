@@ -9,7 +9,7 @@ import pytest
 
 from matching.coarsen import coarsen
 from matching.eligible import Electorate, read_voted, withheld
-from matching.errors import RollRefused
+from matching.errors import RollRefused, RowRefused
 from matching.roll.local import local_codes
 from matching.roll.reader import Voter
 from tests.unit.matching.test_coarsen import GENERALS, named, voters_of
@@ -95,6 +95,11 @@ def test_of_a_states_own_ballots_only_the_accepted_are_votes(tmp_path: Path) -> 
     ]  # fmt: skip
     path = table(tmp_path, NC, rows)
     assert read_voted([path], "ncid", date(2026, 11, 3)) == {"AA1"}
+    with path.open("a") as text:
+        text.write("short\n")
+    heard: list[RowRefused] = []
+    assert read_voted([path], "ncid", date(2026, 11, 3), heard.append) == {"AA1"}
+    assert [one.field for one in heard] == ["the whole line"]
 
 
 def test_ballots_of_nobody_on_the_file_are_of_another_state() -> None:
