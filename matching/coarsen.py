@@ -227,11 +227,13 @@ def decoys(
     *,
     steward_key: bytes,
     stable_ids: Mapping[int, str] | None = None,
-) -> dict[int, tuple[bytes, ...]]:
+) -> dict[int, tuple[bytes | None, ...]]:
     """Replace every output that more than one voter has, per recipe, by one nobody else has.
 
     What is missing gets a decoy too: which of a voter's fields are empty can be read in the public
-    file, and would place one voter in four hundred by itself.
+    file, and would place one voter in four hundred by itself. What the whole file lacks (whole
+    birth dates, phones) stays away for everybody: that names nobody, and lets the scorer tell a
+    roll that does not say from one that says otherwise.
 
     Args:
         outputs_by_row: 64-byte outputs by row id, in the recipes' order; None where missing.
@@ -246,14 +248,15 @@ def decoys(
         {output for output, times in Counter(column).items() if output is not None and times > 1}
         for column in zip(*outputs_by_row.values(), strict=True)
     ]
+    said = [any(column) for column in zip(*outputs_by_row.values(), strict=True)]
     names = stable_ids or {}
-    done: dict[int, tuple[bytes, ...]] = {}
+    done: dict[int, tuple[bytes | None, ...]] = {}
     for row, outputs in outputs_by_row.items():
         name = names.get(row, str(row)).encode()
         done[row] = tuple(
             output
             if output is not None and output not in shared[recipe]
-            else _decoy(steward_key, name, recipe)
+            else (_decoy(steward_key, name, recipe) if said[recipe] else None)
             for recipe, output in enumerate(outputs)
         )
     return done

@@ -118,7 +118,10 @@ def link(members: Path, roll: Path, out: Path, *, key: bytes, weights: Weights) 
 def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> None:
     """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``."""
     compare_tables(base)
-    # At most 2^12 of each: a pair's score is the sum of two looked-up numbers.
+    count = base.execute("SELECT count(DISTINCT row) FROM roll").fetchone()
+    assert count is not None
+    weights = weights.at(count[0])
+    # At most 2^14 of each: a pair's score is the sum of two looked-up numbers.
     _sums(base, "agreed", weights.agreeing)
     _sums(base, "differed", weights.differing)
     base.execute(_sql("assign"), {"bias": weights.bias, "threshold": weights.threshold})

@@ -9,6 +9,8 @@
     ├── BundleRefused       a bundle's part is not what its format says
     ├── ArtefactRefused     a file at rest does not open under this key, or was cut
     ├── WeightsRefused      the scorer's weights belong to other recipes
+    ├── RecipeRefused       a recipe's tokens are so common that counting would betray them
+    ├── LabelsRefused       a labelled file is not in its layout; file, row, column
     ├── DefinitionRefused   an audience's definition is not in its normal form
     └── GeographyRefused    a table of ZIP points, or a drawn area, cannot be read
 """
@@ -20,8 +22,10 @@ __all__ = [
     "BundleRefused",
     "DefinitionRefused",
     "GeographyRefused",
+    "LabelsRefused",
     "ListRefused",
     "MatchingError",
+    "RecipeRefused",
     "RollRefused",
     "RowRefused",
     "WeightsRefused",
@@ -82,6 +86,19 @@ class ArtefactRefused(MatchingError):
 
 class WeightsRefused(MatchingError):
     """The weights were trained for other recipes than these."""
+
+
+class RecipeRefused(MatchingError):
+    """Too many voters share one token of a recipe; names the recipe and the counts."""
+
+
+class LabelsRefused(MatchingError):
+    """A file to measure with is not in its layout. ``row`` counts records, the header being 1."""
+
+    def __init__(self, file: str, reason: str, *, row: int, column: str = "") -> None:
+        where = f"{file}, row {row}" + (f", column {column}" if column else "")
+        super().__init__(f"{where}: {reason}")
+        self.file, self.row, self.column, self.reason = file, row, column, reason
 
 
 class DefinitionRefused(MatchingError):

@@ -20,8 +20,8 @@ BATCH = 4096
 BATCH_BYTES = BATCH * group.SIZE
 REQUEST, RESPONSE = "evaluate", "evaluated"
 
-TOKENS_A_ROW = 13
-"""Twelve recipes and the address token (`matching.recipes`)."""
+TOKENS_A_ROW = 15
+"""Fourteen recipes and the address token (`matching.recipes`)."""
 LEAST_CLASS = 4096
 """Smaller lists declare this: how small an organisation is concerns no custodian."""
 MOST_CLASS = 2**24

@@ -17,7 +17,17 @@ from matching import normalise
 from matching.errors import MatchingError
 from matching.recipes import Record, make_record
 
-__all__ = ["Entry", "Home", "Person", "Town", "entries", "entry_record", "person_record", "town"]
+__all__ = [
+    "Entry",
+    "Home",
+    "Noise",
+    "Person",
+    "Town",
+    "entries",
+    "entry_record",
+    "person_record",
+    "town",
+]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -199,7 +209,8 @@ def _household(chance: random.Random, number: int, home: Home, year: int) -> lis
     family = _draw_name(chance, "all.last")
     if chance.random() < 0.08:
         family = chance.choice(_HISPANIC)
-    line = f"303555{chance.randrange(10000):04d}" if chance.random() < 0.3 else ""
+    # Three homes in ten share one line, the eldest's; no two homes do, as large as the town may be.
+    line = _own_phone(number) if chance.random() < 0.3 else ""
     people: list[Person] = []
     eldest = year - min(96, max(19, round(chance.gauss(50, 17))))
     for nth in range(size):
@@ -270,12 +281,41 @@ HABITS = {
     "everyaction": Habits(middle=0.45, phone=0.6, birth=0.35, address=0.8, zip=0.98),
     "nationbuilder": Habits(middle=0.2, phone=0.55, birth=0.12, address=0.7),
 }
+PATTERNS = {
+    **HABITS,
+    "whole": Habits(middle=0.9, phone=0.0, birth=0.97, address=0.97, zip=0.98),
+    "undated": Habits(middle=0.9, phone=0.0, birth=0.0, address=0.97, zip=0.98),
+    "unplaced": Habits(middle=0.95, phone=0.0, birth=0.98, address=0.0, zip=0.0),
+}
+"""Beside the three systems: lists that know nearly all, no birth date, or no place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How a list differs from the people on it: the share of rows that each thing befell."""
+
+    nickname: float = 0.10
+    surname: float = 0.03
+    moved: float = 0.13
+    typo: float = 0.035
+    swapped: float = 0.01
+    address: float = 0.02
+    birth: float = 0.0
+    """Of the birth dates: a digit off, or day and month changed round."""
+
+
 _STATUSES = ("subscribed", "unsubscribed", "bounced", "spam complaint", "")
 _WEIGHTS = (0.86, 0.06, 0.02, 0.01, 0.05)
 
 
 def entries(
-    chance: random.Random, place: Town, *, count: int, habits: Habits, prefer: Sequence[int] = ()
+    chance: random.Random,
+    place: Town,
+    *,
+    count: int,
+    habits: Habits,
+    prefer: Sequence[int] = (),
+    noise: Noise = Noise(),
 ) -> list[Entry]:
     """Draw a list of members out of a town: seven of eight are registered, nobody comes twice.
 
@@ -289,20 +329,22 @@ def entries(
     members = first + chance.sample(rest, some - len(first))
     members += chance.sample(place.others, min(len(place.others), count - some))
     chance.shuffle(members)
-    return [_entry(chance, person, place, habits) for person in members]
+    return [_entry(chance, person, place, habits, noise) for person in members]
 
 
-def _entry(chance: random.Random, person: Person, place: Town, habits: Habits) -> Entry:
+def _entry(
+    chance: random.Random, person: Person, place: Town, habits: Habits, noise: Noise
+) -> Entry:
     first, last, home = person.first, person.last, person.home
-    if chance.random() < 0.10:
+    if chance.random() < noise.nickname:
         nicks = _nicknames().get(normalise.root(normalise.letters(first)), ())
         first = chance.choice(nicks) if nicks else first
-    if chance.random() < 0.03:
+    if chance.random() < noise.surname:
         last = _draw_name(chance, "all.last")
-    if chance.random() < 0.13:
+    if chance.random() < noise.moved:
         home = chance.choice(place.voters).home
-    first, last = _typo(chance, first, 0.035), _typo(chance, last, 0.035)
-    if chance.random() < 0.01:
+    first, last = _typo(chance, first, noise.typo), _typo(chance, last, noise.typo)
+    if chance.random() < noise.swapped:
         first, last = last, first
     email = person.email
     if chance.random() < 0.15:
@@ -315,8 +357,8 @@ def _entry(chance: random.Random, person: Person, place: Town, habits: Habits) -
         suffix=_maybe(chance, 0.6, person.suffix),
         email=email,
         phone=_maybe(chance, habits.phone, _written(chance, person.phone)),
-        birth=_maybe(chance, habits.birth, f"{person.month}/{person.day}/{person.year}"),
-        address=_maybe(chance, habits.address, _typo(chance, home.line, 0.02)),
+        birth=_maybe(chance, habits.birth, _born(chance, person, noise.birth)),
+        address=_maybe(chance, habits.address, _typo(chance, home.line, noise.address)),
         city=home.city,
         zip=_maybe(chance, habits.zip, home.zip),
         status=chance.choices(_STATUSES, _WEIGHTS)[0],
@@ -325,6 +367,18 @@ def _entry(chance: random.Random, person: Person, place: Town, habits: Habits) -
 
 def _maybe(chance: random.Random, share: float, value: str) -> str:
     return value if chance.random() < share else ""
+
+
+def _born(chance: random.Random, person: Person, share: float) -> str:
+    year, month, day = person.year, person.month, person.day
+    # Without a share nothing is drawn: the seed of a world stays that world.
+    if share and chance.random() < share:
+        if day <= 12 and chance.random() < 0.4:
+            month, day = day, month
+        else:
+            year += chance.choice((-10, -2, -1, 1, 2, 10))
+            day = day if chance.random() < 0.5 else chance.randrange(1, 29)
+    return f"{month}/{day}/{year}"
 
 
 def _written(chance: random.Random, phone: str) -> str:
@@ -361,15 +415,15 @@ def entry_record(entry: Entry) -> Record:
     )
 
 
-def person_record(person: Person, *, phone: bool) -> Record:
-    """The record a steward's tool makes of a voter: birth year only, a phone for some."""
+def person_record(person: Person, *, phone: bool, dated: bool = False) -> Record:
+    """The record a steward's tool makes of a voter: a phone for some; ``dated``, a whole birth date."""  # noqa: E501
     return make_record(
         first=person.first,
         middle=person.middle,
         last=person.last,
         suffix=person.suffix,
         phone=person.phone if phone else "",
-        birth=str(person.year),
+        birth=f"{person.month}/{person.day}/{person.year}" if dated else str(person.year),
         address=person.home.line,
         zip=person.home.zip,
     )

@@ -1,8 +1,9 @@
-"""Which fields make a token: twelve conjunctions that work with a birth year, as versioned data.
+"""Which fields make a token: fourteen conjunctions, as versioned data.
 
 None is a single low-entropy field, and each is measured with decoys in place (a token that several
 voters share never matches), so every recipe must be nearly unique in a city. Members rarely have
-birth dates, so nine of the twelve do without.
+birth dates, so eight of the fourteen do without; four need a whole one, which is missing, and
+differs from nothing, where either side knows the year alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from matching import normalise
 __all__ = ["ADDRESS_RECIPE", "RECIPES", "VERSION", "Recipe", "Record", "address_input",
            "make_record", "token_inputs"]  # fmt: skip
 
-VERSION = "r1" + normalise.VERSION
+VERSION = "r2" + normalise.VERSION
 DOMAIN = b"consortium/token/v1"
 ADDRESS_RECIPE = 255
 """The number that stands for the address token in a bundle's outputs."""
@@ -82,10 +83,6 @@ def _initial(record: Record) -> str:
     return _root(record)[:1]
 
 
-def _first3(record: Record) -> str:
-    return _root(record)[:3]
-
-
 def _first_sound(record: Record) -> str:
     return normalise.sound(_root(record))
 
@@ -111,6 +108,12 @@ def _year(record: Record) -> str:
     return str(record.birth.year) if record.birth else ""
 
 
+def _date(record: Record) -> str:
+    """The whole birth date; a year alone is missing here and no disagreement."""
+    born = record.birth
+    return f"{born.year}{born.month:02}{born.day:02}" if born and born.month else ""
+
+
 def _phone(record: Record) -> str:
     return record.phone
 
@@ -132,21 +135,38 @@ def _recipe(number: int, says: str, *pieces: Callable[[Record], str]) -> Recipe:
 
 
 RECIPES: tuple[Recipe, ...] = (
-    _recipe(1, "first root, last, ZIP", _root, _last, _zip),
-    _recipe(2, "first root, last, house number, street", _root, _last, _number, _street),
-    _recipe(3, "first root, last, birth year", _root, _last, _year),
-    _recipe(4, "first three letters, house number, street, ZIP", _first3, _number, _street, _zip),
-    _recipe(
-        5, "last by sound, first initial, house number, ZIP", _last_sound, _initial, _number, _zip
-    ),
+    _recipe(1, "first root, last", _root, _last),
+    _recipe(2, "first root, last, ZIP", _root, _last, _zip),
+    _recipe(3, "both names in either order, ZIP", _both, _zip),
+    _recipe(4, "both names in either order, birth year", _both, _year),
+    _recipe(5, "first by sound, last by sound, middle initial", _first_sound, _last_sound, _middle),
     _recipe(6, "phone, first initial", _phone, _initial),
-    _recipe(7, "phone, last", _phone, _last),
-    _recipe(8, "first root, middle initial, last", _root, _middle, _last),
-    _recipe(9, "first by sound, last by sound, ZIP", _first_sound, _last_sound, _zip),
-    _recipe(10, "both names in either order, ZIP", _both, _zip),
-    _recipe(11, "first root, birth year, house number", _root, _year, _number),
-    _recipe(12, "first and last by sound, birth year, ZIP", _first_sound, _last_sound, _year, _zip),
+    _recipe(7, "first by sound, house number, street", _first_sound, _number, _street),
+    _recipe(
+        8, "last by sound, first initial, house number, street", _last_sound, _initial, _number,
+        _street,
+    ),
+    _recipe(9, "last, middle initial, house number, street", _last, _middle, _number, _street),
+    _recipe(
+        10, "first initial, birth year, house number, street", _initial, _year, _number, _street
+    ),
+    _recipe(11, "first root, birth date", _root, _date),
+    _recipe(12, "last by sound, birth date", _last_sound, _date),
+    _recipe(13, "birth date, house number", _date, _number),
+    _recipe(14, "birth date, ZIP", _date, _zip),
 )  # fmt: skip
+
+
+def _of(piece: Callable[[Record], str]) -> frozenset[int]:
+    return frozenset(at for at, recipe in enumerate(RECIPES) if piece in recipe.pieces)
+
+
+DATED = _of(_date)
+"""The recipes that a roll of birth years has no token for, by number."""
+PHONED = _of(_phone)
+"""... of a roll without phones."""
+ZIPPED = _of(_zip)
+"""... of one without ZIPs."""
 
 
 def _lv(piece: bytes) -> bytes:

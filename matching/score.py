@@ -11,26 +11,45 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from matching import recipes
 from matching.errors import WeightsRefused
 
-__all__ = ["Weights", "digest", "load", "train"]
+__all__ = ["Weights", "digest", "load", "sized", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Log-odds: ``bias`` plus one weight per agreeing and one per differing recipe.
 
-    ``threshold`` is LIKELY: pairs below it are nobody's.
+    ``threshold`` is LIKELY: pairs below it are nobody's. ``certain`` is the higher one. Both are of
+    scores on a roll of ``voters``, and `at` moves the score of another roll to meet them.
     """
 
     bias: float
     agree: tuple[float, ...]
     differ: tuple[float, ...]
     threshold: float
+    certain: float = 99.0
+    voters: int = 1
+    sizes: tuple[float, ...] = (0.0,) * (len(recipes.RECIPES) + 1)
+
+    def at(self, voters: int) -> Weights:
+        """The same on a roll of so many voters.
+
+        Strangers agree by chance as often as there are strangers; a household's people agree as
+        often on any roll. So each agreement has its own log-odds per unit of ln(voters).
+        """
+        smaller = math.log(self.voters / max(1, voters))
+        first, *rest = self.sizes
+        return replace(
+            self,
+            bias=self.bias + first * smaller,
+            agree=tuple(w + s * smaller for w, s in zip(self.agree, rest, strict=True)),
+            voters=max(1, voters),
+        )
 
     def score(self, agreed: int, differed: int) -> float:
         """Log-odds of one pattern: ``sql/assign.sql`` adds the same two sums to the bias."""
@@ -53,6 +72,9 @@ class Weights:
                 "agree": list(self.agree),
                 "differ": list(self.differ),
                 "threshold": self.threshold,
+                "certain": self.certain,
+                "voters": self.voters,
+                "sizes": list(self.sizes),
             },
             indent=1,
         )
@@ -71,11 +93,15 @@ class Weights:
                 tuple(map(float, found["agree"])),
                 tuple(map(float, found["differ"])),
                 float(found["threshold"]),
+                float(found["certain"]),
+                int(found["voters"]),
+                tuple(map(float, found["sizes"])),
             )
             same = found["recipes"] == recipes.fingerprint()
         except (ValueError, KeyError, TypeError):
             raise WeightsRefused("the weights are not in their format") from None
-        if not same or {len(weights.agree), len(weights.differ)} != {len(recipes.RECIPES)}:
+        lengths = {len(weights.agree), len(weights.differ), len(weights.sizes) - 1}
+        if not same or lengths != {len(recipes.RECIPES)}:
             raise WeightsRefused("the weights were trained for other recipes: train them again")
         return weights
 
@@ -106,19 +132,53 @@ def train(
         Weights with the threshold at 0; ``quality.best_threshold`` sets it.
     """
     n = len(recipes.RECIPES)
-    rows = [(_features(a, d, n), yes, yes + no) for (a, d), (yes, no) in sorted(counts.items())]
-    beta = [0.0] * (2 * n + 1)
-    for _ in range(rounds):
-        step = _newton(rows, beta, ridge)
-        beta = [b + s for b, s in zip(beta, step, strict=True)]
-        if max(map(abs, step)) < 1e-6:
-            break
+    rows = [
+        (_features(a, d, n), yes, yes + no, 0.0) for (a, d), (yes, no) in sorted(counts.items())
+    ]
+    beta = _fitted(rows, 2 * n + 1, rounds, ridge)
     return Weights(
         round(beta[0], 6),
         tuple(round(b, 6) for b in beta[1 : n + 1]),
         tuple(round(b, 6) for b in beta[n + 1 :]),
         0.0,
     )
+
+
+def sized(
+    counts: Mapping[tuple[int, int], tuple[int, int]],
+    weights: Weights,
+    *,
+    smaller: float,
+    ridge: float = 5.0,
+) -> Weights:
+    """Learn from a roll ``smaller`` times smaller what its size alone does to each agreement.
+
+    Args:
+        counts: as `train` takes them, of the small roll.
+        ridge: how strongly no effect is believed, in pairs.
+
+    Returns:
+        ``weights`` with ``sizes``: log-odds per unit of ln(voters), the bias first.
+    """
+    n = len(recipes.RECIPES)
+    kept = set(range(n + 1))
+    while True:
+        rows = [
+            (
+                tuple(at for at in _features(agreed, 0, n) if at in kept),
+                yes,
+                yes + no,
+                weights.score(agreed, differed),
+            )
+            for (agreed, differed), (yes, no) in sorted(counts.items())
+        ]
+        beta = _fitted(rows, n + 1, 25, ridge)
+        # Fewer strangers cannot make an agreement worth less: what seems so is the small sample.
+        below = {at for at in kept if beta[at] < 0}
+        if not below:
+            break
+        kept -= below
+    return replace(weights, sizes=tuple(round(b / math.log(smaller), 6) for b in beta))
 
 
 def _features(agreed: int, differed: int, n: int) -> tuple[int, ...]:
@@ -128,14 +188,26 @@ def _features(agreed: int, differed: int, n: int) -> tuple[int, ...]:
     return (0, *agree, *differ)
 
 
-def _newton(
-    rows: Iterable[tuple[tuple[int, ...], int, int]], beta: Sequence[float], ridge: float
-) -> list[float]:
+_Row = tuple[tuple[int, ...], int, int, float]
+"""Where the features are 1, pairs that are one person, all pairs, log-odds to begin with."""
+
+
+def _fitted(rows: Sequence[_Row], size: int, rounds: int, ridge: float) -> list[float]:
+    beta = [0.0] * size
+    for _ in range(rounds):
+        step = _newton(rows, beta, ridge)
+        beta = [b + s for b, s in zip(beta, step, strict=True)]
+        if max(map(abs, step)) < 1e-6:
+            break
+    return beta
+
+
+def _newton(rows: Iterable[_Row], beta: Sequence[float], ridge: float) -> list[float]:
     size = len(beta)
     slope = [-ridge * b if at else 0.0 for at, b in enumerate(beta)]
     curve = [[ridge if i == j and i else 1e-9 * (i == j) for j in range(size)] for i in range(size)]
-    for ones, yes, total in rows:
-        odds = max(-30.0, min(30.0, sum(beta[at] for at in ones)))
+    for ones, yes, total, begin in rows:
+        odds = max(-30.0, min(30.0, begin + sum(beta[at] for at in ones)))
         p = 1 / (1 + math.exp(-odds))
         gap, weight = yes - total * p, total * p * (1 - p)
         for i in ones:

@@ -229,7 +229,7 @@ def test_quotas_are_knobs_of_the_home(home: Path) -> None:
     assert settings.fresh.total_seconds() == 60
     small, large = (Actor("league", "partner", b"", rows) for rows in (4096, 2**20))
     assert settings.allowed(Actor("union", "partner", b"", 2**20)) == 8192
-    assert settings.allowed(small) == allowance(4096) == 2 * 13 * 4096
+    assert settings.allowed(small) == allowance(4096) == 2 * 15 * 4096
     assert settings.allowed(large) == allowance(16384)
     assert settings.allowed(large, raised=2**20) == allowance(2**20)
 
@@ -300,10 +300,10 @@ def test_a_raise_is_this_custodians_word_and_no_more(home: Path) -> None:
     file = home / "described.json"
     file.write_text(json.dumps(described))
     said = run("join", "--home", str(home), "--invite", str(file))
-    assert "union (partner): a list of up to 4,096 rows; 106,496 points an epoch" in said.output
+    assert "union (partner): a list of up to 4,096 rows; 122,880 points an epoch" in said.output
     said = run("raise", "--home", str(home), "union", "--rows", "5000")
     assert said.exit_code == 0, said.output
-    assert "up to 8,192 rows, 212,992 points" in said.output
+    assert "up to 8,192 rows, 245,760 points" in said.output
     ledger = Ledger(read_settings(home).database)
     try:
         assert ledger.agreed() == [("union", 8192)]
