@@ -179,7 +179,8 @@ def _verify(log: Path) -> tuple[str, ...]:
 def test_the_log_verifies_after_the_run(run: Run) -> None:
     said = json.loads(trellis(*_verify(run.out / "log")).stdout)
     assert said["ok"] is True
-    assert said["size"] == run.summary["log_size"]
+    # What was said at the very end may have come in between the demo's own check and its end.
+    assert 0 <= said["size"] - run.summary["log_size"] <= 5
     assert set(said["kinds"]) >= {
         "agreement", "approval", "contribution", "intent", "key", "match", "roll", "sent",
     }  # fmt: skip
