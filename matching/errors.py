@@ -12,6 +12,7 @@
     ├── RecipeRefused       a recipe's tokens are so common that counting would betray them
     ├── LabelsRefused       a labelled file is not in its layout; file, row, column
     ├── DefinitionRefused   an audience's definition is not in its normal form
+    ├── RowUnknown          a list has no row of that number
     └── GeographyRefused    a table of ZIP points, or a drawn area, cannot be read
 """
 
@@ -28,6 +29,7 @@ __all__ = [
     "RecipeRefused",
     "RollRefused",
     "RowRefused",
+    "RowUnknown",
     "WeightsRefused",
 ]
 
@@ -103,6 +105,10 @@ class LabelsRefused(MatchingError):
 
 class DefinitionRefused(MatchingError):
     """An audience's definition is not in its normal form; names the key."""
+
+
+class RowUnknown(MatchingError):
+    """A list has no row of that number."""
 
 
 class GeographyRefused(MatchingError):

@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import duckdb
 
 from matching import engine
 from matching.atrest import unlocked
+from matching.errors import RowUnknown
 from matching.recipes import RECIPES
 from matching.score import Weights
 
 __all__ = ["Explained", "explain", "explain_tables"]
+
+TAKEN = "another row of this list fits that voter better"
+TIED = "two voters fit this row equally well, so neither is taken"
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
     """One link, or the best voter that a member has. Bits are recipes by number.
 
-    ``score`` is the log-odds after the second best voter was weighed against the best; ``alone``
-    is what it was before.
+    ``alone`` is the log-odds of the best voter by itself; ``second`` that of the next one, if it is
+    worth anything; ``taken`` says that another row of the list comes first with that voter.
     """
 
     agreed: int
     differed: int
     alone: float
-    score: float
+    second: float | None
+    taken: bool
     weights: Weights
 
     @property
     def start(self) -> float:
         """What stands before any recipe, on a roll of this size."""
         return self.weights.bias
+
+    @property
+    def score(self) -> float:
+        """The log-odds after the second best voter was weighed against the best."""
+        second = -99.0 if self.second is None else self.second
+        return round(self.alone - math.log1p(math.exp(second)), 6)
 
     @property
     def probability(self) -> float:
@@ -44,9 +56,16 @@ class Explained:
     @property
     def verdict(self) -> str:
         """ "certain", "likely", or "not linked"."""
-        if self.score >= self.weights.certain:
-            return "certain"
-        return "likely" if self.score >= self.weights.threshold else "not linked"
+        if self.why or self.score < self.weights.threshold:
+            return "not linked"
+        return "certain" if self.score >= self.weights.certain else "likely"
+
+    @property
+    def why(self) -> str:
+        """What keeps the two apart whatever the score; empty where nothing does."""
+        if self.second is not None and self.second >= self.alone:
+            return TIED
+        return TAKEN if self.taken else ""
 
     def recipes(self) -> Iterator[tuple[str, str, float]]:
         """Each recipe: its fields, whether it agrees, differs or is missing, and its weight."""
@@ -66,27 +85,54 @@ def explain(
 
     Args:
         members, roll: tokens artefacts, as `engine.link` takes them.
+
+    Raises:
+        RowUnknown: the list has no such row.
     """
     with (
         unlocked(members, key=key) as mine,
         unlocked(roll, key=key) as theirs,
         duckdb.connect() as base,
     ):
-        base.read_parquet(str(mine)).filter(f"row = {int(row)}").create_view("members")
+        base.read_parquet(str(mine)).create_view("whole_list")
         base.read_parquet(str(theirs)).create_view("roll")
-        return explain_tables(base, weights)
+        _rivals(base, row)
+        return explain_tables(base, row, weights)
 
 
-def explain_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> Explained | None:
-    """The same from a ``members`` of one row and a ``roll``."""
+def _rivals(base: duckdb.DuckDBPyConnection, row: int) -> None:
+    """``members``: the row, and every row of its list that meets a voter whom it meets.
+
+    Nobody else can take one of those voters from it, or crowd one, so it ends as it did among all.
+    """
+    base.execute(
+        "CREATE TABLE members AS"
+        " WITH mine AS (SELECT * FROM whole_list WHERE row = $row AND recipe <> 255),"
+        " voters AS (SELECT r.row FROM roll AS r SEMI JOIN mine AS m"
+        "  ON m.recipe = r.recipe AND m.hi = r.hi AND m.lo = r.lo),"
+        " theirs AS (SELECT * FROM roll SEMI JOIN voters ON voters.row = roll.row),"
+        " near AS (SELECT DISTINCT w.row FROM whole_list AS w SEMI JOIN theirs AS t"
+        "  ON t.recipe = w.recipe AND t.hi = w.hi AND t.lo = w.lo)"
+        " SELECT * FROM whole_list WHERE row = $row OR row IN (SELECT row FROM near)",
+        {"row": row},
+    )
+
+
+def explain_tables(base: duckdb.DuckDBPyConnection, row: int, weights: Weights) -> Explained | None:
+    """The same from a ``members`` that holds the row and its rivals, and a ``roll``."""
+    known = base.execute("SELECT count(*) FROM members WHERE row = ?", [row]).fetchone()
     voters = base.execute("SELECT count(DISTINCT row) FROM roll").fetchone()
+    assert known is not None
     assert voters is not None
-    weights = weights.at(voters[0])
-    engine.link_tables(base, replace(weights, threshold=-99.0))
+    if not known[0]:
+        raise RowUnknown("the list has no such row, or it was withdrawn")
+    engine.link_tables(base, weights)
+    here = weights.at(voters[0])
     found = base.execute(
-        "SELECT agreed, differed, score FROM links JOIN compared USING (row, roll_row)"
+        resources.files("matching").joinpath("sql/explain.sql").read_text("utf-8"),
+        {"row": row, "bias": here.bias, "threshold": here.threshold},
     ).fetchone()
     if found is None:
         return None
-    agreed, differed, score = found
-    return Explained(agreed, differed, weights.score(agreed, differed), score, weights)
+    agreed, differed, alone, second, taken = found
+    return Explained(agreed, differed, alone, second, taken, here)

@@ -1,17 +1,22 @@
 """The operator's look at one link: which recipes agreed, what each weighs, and never who it is."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from matching import score
-from matching.explaining import Explained, explain
+from matching.errors import ArtefactRefused
+from matching.explaining import Explained
 
-__all__ = ["explained", "figures", "lines"]
+if TYPE_CHECKING:
+    from consortium.service.explain import Told
+
+__all__ = ["explained", "figures", "lines", "of_run", "said_of_run"]
 
 
-def explained(home: Path, link: str) -> Explained | None:
+def explained(home: Path, link: str) -> Told:
     """Explain a row of a contribution that was matched.
 
     Args:
@@ -19,28 +24,46 @@ def explained(home: Path, link: str) -> Explained | None:
         link: CONTRIBUTION:ROW.
 
     Raises:
-        click.UsageError: no such contribution here, or it has met no roll yet.
+        click.ClickException: it is no such link, or cannot be explained; says why.
     """
-    from consortium.store import contributions
-    from consortium.wiring import Process, settings_of
+    from sqlalchemy.exc import OperationalError
+
+    from consortium.service.errors import WrongState
+    from consortium.service.explain import explain
+    from consortium.store.errors import StoreRefused
+    from consortium.wiring import Process, epoch_keys, settings_of
 
     bundle, _, row = link.rpartition(":")
-    if not bundle or not row.isdigit():
-        raise click.UsageError("a link is CONTRIBUTION:ROW, the row as its receipt counts it")
+    if not bundle or not (row.isascii() and row.isdigit() and len(row) < 10):
+        raise click.UsageError("LINK is CONTRIBUTION:ROW, the row as its receipt counts it")
     process = Process(settings_of(home))
-    one = process.units.run("explain", lambda unit: contributions.find(unit, bundle))
-    if one is None or one.tokens_digest is None or one.linked_roll is None:
-        raise click.UsageError("no contribution of this name has met a roll here")
-    met = one.linked_roll
-    roll = process.units.run("explain", lambda unit: contributions.find_roll(unit, met))
-    assert roll is not None
-    assert roll.tokens_digest is not None
-    key = process.bench.keys(one.epoch).tokens
-    with (
-        process.artefacts.open(one.tokens_digest) as mine,
-        process.artefacts.open(roll.tokens_digest) as theirs,
-    ):
-        return explain(mine, theirs, int(row), key=key, weights=score.load())
+    try:
+        return explain(
+            process.units,
+            process.artefacts,
+            lambda epoch: epoch_keys(home, epoch).tokens,
+            bundle,
+            int(row),
+        )
+    except OperationalError as error:
+        raise click.ClickException(f"{home}: no operator's database is there") from error
+    except (StoreRefused, WrongState, ArtefactRefused) as refused:
+        raise click.ClickException(str(refused)) from refused
+
+
+def said_of_run(told: Told) -> list[str]:
+    """What the run itself kept, and whether it is explained by the weights that it had."""
+    lines = [f"The run linked this row: {'yes' if told.linked else 'no'}."]
+    if not told.same_weights:
+        lines.append("It had other weights than this version: the sum may differ from its score.")
+    elif told.linked != (told.found is not None and told.found.verdict != "not linked"):
+        lines.append("A row of this list was withdrawn since; the next run will say otherwise.")
+    return lines
+
+
+def of_run(told: Told) -> dict[str, Any]:
+    """The same for machines."""
+    return {"linked": told.linked, "same_weights": told.same_weights}
 
 
 def lines(found: Explained) -> list[str]:
@@ -48,11 +71,12 @@ def lines(found: Explained) -> list[str]:
     told = sorted(found.recipes(), key=lambda one: (one[1] == "missing", -one[2]))
     width = max(len(says) for says, _, _ in told)
     second = found.score - found.alone
+    verdict = f"{found.verdict}: {found.why}" if found.why else found.verdict
     return [
         *(f"{says:<{width}}  {what:<7}  {weight:+7.3f}" for says, what, weight in told),
         f"{'before any recipe':<{width}}           {found.start:+7.3f}",
         f"{'the second best voter takes':<{width}}           {second:+7.3f}",
-        f"{'score':<{width}}           {found.score:+7.3f}: {found.verdict} (likely from "
+        f"{'score':<{width}}           {found.score:+7.3f}: {verdict} (likely from "
         f"{found.weights.threshold:.3f}, certain from {found.weights.certain:.3f})",
     ]
 
@@ -61,6 +85,7 @@ def figures(found: Explained) -> dict[str, Any]:
     """The same for machines."""
     return {
         "verdict": found.verdict,
+        "why": found.why,
         "score": found.score,
         "probability": round(found.probability, 6),
         "bias": round(found.start, 6),

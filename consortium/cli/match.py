@@ -215,17 +215,23 @@ def explain(
 ) -> None:
     """Say why a row is linked, or is not: which recipes agreed, what each weighs; never who."""
     if home is not None:
-        found = explaining.explained(home, link)
+        told = explaining.explained(home, link)
+        _explain(told.found, as_json, explaining.of_run(told), explaining.said_of_run(told))
     elif members is not None and roll is not None:
-        found = _in_files(members, roll, link)
+        _explain(_in_files(members, roll, link), as_json, {}, [])
     else:
         raise click.UsageError("give --home, or --members and --roll")
+
+
+def _explain(
+    found: Explained | None, as_json: bool, more: dict[str, Any], words: list[str]
+) -> None:
     if found is None:
-        raise click.ClickException("no voter shares a token with this row: nothing to explain")
+        raise click.ClickException("no voter shares a token with this row: it is not linked")
     if as_json:
-        click.echo(json.dumps(explaining.figures(found)))
+        click.echo(json.dumps({**explaining.figures(found), **more}))
     else:
-        click.echo("\n".join(explaining.lines(found)))
+        click.echo("\n".join([*explaining.lines(found), *words]))
 
 
 def _in_files(members: Path, roll: Path, link: str) -> Explained | None:
@@ -234,10 +240,9 @@ def _in_files(members: Path, roll: Path, link: str) -> Explained | None:
         rows = list(enumerate(mine.records()))
         if link not in mine.numbers():
             raise click.UsageError(f"LINK: {members.name} has no such id")
-        row = mine.numbers()[link]
-        with quality.tables(rows[row : row + 1], enumerate(theirs.records())) as base:
+        with quality.tables(rows, enumerate(theirs.records())) as base:
             quality.hide(base)
-            return explain_tables(base, score.load())
+            return explain_tables(base, mine.numbers()[link], score.load())
     except LabelsRefused as refused:
         raise click.ClickException(str(refused)) from refused
 
