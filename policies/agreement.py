@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import rfc8785
 
 from policies.errors import AgreementRefused
+from policies.strict import Strict, day, no_twins, pattern
 
 VERSION = 1
 PURPOSES = frozenset({"gotv", "registration", "event", "volunteer", "persuasion", "fundraising"})
@@ -139,10 +140,10 @@ def parse(document: bytes) -> Agreement:
         AgreementRefused: names the key, dotted, e.g. ``race.time_zone`` or ``parties.1.public``.
     """
     try:
-        raw = json.loads(document.decode(), object_pairs_hook=_no_twins)
+        raw = json.loads(document.decode(), object_pairs_hook=no_twins)
     except (UnicodeDecodeError, ValueError, RecursionError) as refused:
         raise AgreementRefused("document", "is not one JSON object") from refused
-    at = _At("", raw, tuple(Agreement.__dataclass_fields__))
+    at = Strict("", raw, tuple(Agreement.__dataclass_fields__))
     parties = _parties(at)
     agreement = Agreement(
         version=at.number("version", VERSION, VERSION),
@@ -153,7 +154,7 @@ def parse(document: bytes) -> Agreement:
         fields=at.some_of("fields", FIELDS),
         opens=at.moment("opens"),
         closes=at.moment("closes"),
-        blackout=at.each("blackout", _day),
+        blackout=at.each("blackout", day),
         caps=_caps(at),
         approval=_approval(at, len(parties)),
         parties=parties,
@@ -168,10 +169,10 @@ def parse(document: bytes) -> Agreement:
         from_name=at.text("from_name", 120),
         postal_address=at.text("postal_address", 300),
         paid_for_by=at.text("paid_for_by", 300, empty=True),
-        link_hosts=at.each("link_hosts", _pattern(_HOST, "is not a lower-case host name")),
+        link_hosts=at.each("link_hosts", pattern(_HOST, "is not a lower-case host name")),
         retention_days=at.number("retention_days", 0, 3650),
         quiet_hours=_quiet(at),
-        languages=at.each("languages", _pattern(_LANGUAGE, "is not a language code such as en")),
+        languages=at.each("languages", pattern(_LANGUAGE, "is not a language code such as en")),
         use_terms=_use_terms(at),
         log_opens=at.one_of("log_opens", frozenset({"after_polls", "never"})),
     )
@@ -244,106 +245,7 @@ def default(
     return parse(rfc8785.dumps(_plain({**document, **others})))
 
 
-class _At:
-    """One object of the document, and the path to it, so that a refusal says where."""
-
-    def __init__(self, path: str, raw: object, keys: Sequence[str], optional: Sequence[str] = ()):
-        self.path = path
-        if not isinstance(raw, dict):
-            raise AgreementRefused(path or "document", "is not an object")
-        for name in keys:
-            if name not in raw:
-                raise AgreementRefused(self.of(name), "is missing")
-        if set(raw) - set(keys) - set(optional):
-            raise AgreementRefused(path or "document", "has a key that the code does not know")
-        self.raw: dict[str, Any] = raw
-
-    def of(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
-
-    def inner(self, name: str, keys: Sequence[str], optional: Sequence[str] = ()) -> "_At":
-        return _At(self.of(name), self.raw[name], keys, optional)
-
-    def number(self, name: str, low: int, high: int) -> int:
-        value = self.raw[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise AgreementRefused(self.of(name), f"is not a whole number from {low} to {high}")
-        return value
-
-    def share(self, name: str) -> float:
-        value = self.raw[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
-            raise AgreementRefused(self.of(name), "is not a share from 0 to 0.5")
-        return float(value)
-
-    def text(self, name: str, longest: int, *, empty: bool = False) -> str:
-        return _text(self.of(name), self.raw[name], longest, empty=empty)
-
-    def match(self, name: str, pattern: re.Pattern[str], reason: str) -> str:
-        return _pattern(pattern, reason)(self.of(name), self.raw[name])
-
-    def one_of(self, name: str, allowed: frozenset[str]) -> str:
-        value = self.raw[name]
-        if not isinstance(value, str) or value not in allowed:
-            raise AgreementRefused(self.of(name), f"is none of {', '.join(sorted(allowed))}")
-        return value
-
-    def some_of(self, name: str, allowed: frozenset[str]) -> tuple[str, ...]:
-        values = self.each(name, lambda where, v: _text(where, v, 40))
-        if not values or not set(values) <= allowed:
-            raise AgreementRefused(self.of(name), f"is not some of {', '.join(sorted(allowed))}")
-        return values
-
-    def moment(self, name: str) -> datetime:
-        value = self.raw[name]
-        try:
-            return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        except (TypeError, ValueError):
-            reason = "is not a UTC time such as 2026-11-21T14:00:00Z"
-            raise AgreementRefused(self.of(name), reason) from None
-
-    def each(self, name: str, read: Callable[[str, Any], Any]) -> tuple[Any, ...]:
-        values = self.raw[name]
-        if not isinstance(values, list):
-            raise AgreementRefused(self.of(name), "is not a list")
-        found = tuple(read(f"{self.of(name)}.{n}", value) for n, value in enumerate(values))
-        if len(set(found)) != len(found):
-            raise AgreementRefused(self.of(name), "names something twice")
-        return found
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Two readers of {"k": 1, "k": 2} may see two agreements; nobody can sign that.
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a key appears twice")
-    return dict(pairs)
-
-
-def _text(where: str, value: object, longest: int, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or len(value) > longest or not (value.strip() or empty):
-        raise AgreementRefused(where, f"is not text of at most {longest} characters")
-    if any(ord(c) < 32 and c != "\n" for c in value) or "\x7f" in value:
-        raise AgreementRefused(where, "holds a control character")
-    return value
-
-
-def _pattern(pattern: re.Pattern[str], reason: str) -> Callable[[str, Any], str]:
-    def read(where: str, value: Any) -> str:
-        if not isinstance(value, str) or not pattern.match(value):
-            raise AgreementRefused(where, reason)
-        return value
-
-    return read
-
-
-def _day(where: str, value: Any) -> date:
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise AgreementRefused(where, "is not a date such as 2026-11-03") from None
-
-
-def _race(at: _At) -> Race:
+def _race(at: Strict) -> Race:
     race = at.inner("race", tuple(Race.__dataclass_fields__))
     zone = race.text("time_zone", 60)
     try:
@@ -357,18 +259,18 @@ def _race(at: _At) -> Race:
         office=race.text("office", 120),
         state=race.text("state", 40),
         jurisdiction=race.text("jurisdiction", 120),
-        election_date=_day("race.election_date", race.raw["election_date"]),
+        election_date=day("race.election_date", race.raw["election_date"]),
         polls_close=race.moment("polls_close"),
         time_zone=zone,
     )
 
 
-def _caps(at: _At) -> Caps:
+def _caps(at: Strict) -> Caps:
     caps = at.inner("caps", tuple(Caps.__dataclass_fields__))
     return Caps(**{name: caps.number(name, 1, 100) for name in Caps.__dataclass_fields__})
 
 
-def _approval(at: _At, count: int) -> Approval:
+def _approval(at: Strict, count: int) -> Approval:
     approval = at.inner("approval", ("rule",), ("k",))
     rule = approval.match("rule", _RULE, 'is not "all" or "k of n"')
     if rule == "k of n" and "k" not in approval.raw:
@@ -376,9 +278,9 @@ def _approval(at: _At, count: int) -> Approval:
     return Approval(rule, approval.number("k", 1, count) if "k" in approval.raw else count)
 
 
-def _parties(at: _At) -> tuple[Party, ...]:
+def _parties(at: Strict) -> tuple[Party, ...]:
     def read(where: str, value: Any) -> Party:
-        party = _At(where, value, tuple(Party.__dataclass_fields__))
+        party = Strict(where, value, tuple(Party.__dataclass_fields__))
         return Party(
             id=party.match("id", _ID, "is not 1-40 of a-z, 0-9, -"),
             name=party.text("name", 120),
@@ -393,9 +295,9 @@ def _parties(at: _At) -> tuple[Party, ...]:
     return parties
 
 
-def _custodians(at: _At) -> tuple[Custodian, ...]:
+def _custodians(at: Strict) -> tuple[Custodian, ...]:
     def read(where: str, value: Any) -> Custodian:
-        custodian = _At(where, value, tuple(Custodian.__dataclass_fields__))
+        custodian = Strict(where, value, tuple(Custodian.__dataclass_fields__))
         return Custodian(
             id=custodian.match("id", _ID, "is not 1-40 of a-z, 0-9, -"),
             public=custodian.match("public", _HEX64, "is not a public key of 64 hex characters"),
@@ -414,16 +316,16 @@ def _distinct(name: str, found: Sequence[Party] | Sequence[Custodian]) -> None:
             raise AgreementRefused(name, f"two of them have one {part}")
 
 
-def _quiet(at: _At) -> tuple[time, time]:
+def _quiet(at: Strict) -> tuple[time, time]:
     values = at.raw["quiet_hours"]
     if not isinstance(values, list) or len(values) != 2:
         raise AgreementRefused("quiet_hours", 'is not two times such as ["20:00", "08:00"]')
-    read = _pattern(_CLOCK, "is not a time such as 20:00")
+    read = pattern(_CLOCK, "is not a time such as 20:00")
     start, end = (time.fromisoformat(read("quiet_hours", value)) for value in values)
     return start, end
 
 
-def _use_terms(at: _At) -> Mapping[str, Any]:
+def _use_terms(at: Strict) -> Mapping[str, Any]:
     terms = at.inner(
         "use_terms",
         ("purposes", "fundraising", "resale"),
@@ -437,7 +339,7 @@ def _use_terms(at: _At) -> Mapping[str, Any]:
     if found["resale"]:
         raise AgreementRefused("use_terms.resale", "a roll is never sold on")
     if "expires" in terms.raw:
-        found["expires"] = _day("use_terms.expires", terms.raw["expires"]).isoformat()
+        found["expires"] = day("use_terms.expires", terms.raw["expires"]).isoformat()
     for name in ("custodian", "request_number"):
         if name in terms.raw:
             found[name] = terms.text(name, 120)

@@ -22,8 +22,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from consortium.cli.kept_log import Lock, Witnesses, entries_of
+from consortium.cli.recorder import Recorder, again, moved
 from provenance.audit import FolderSource, audit, check_tree
-from provenance.backend import Disk, FolderBackend
+from provenance.backend import FolderBackend
 from provenance.checkpoint import Checkpoint
 from provenance.entry import ENTRY_BYTES, Drafted, check_signature, draft, parse
 from provenance.evidence import Evidence, check
@@ -83,48 +84,6 @@ def kept_rows(folder: Path, policy: Policy, size: int) -> list[Row]:
     ]
 
 
-class Recorder(Disk):
-    """A disk that remembers what changed on it: the floor does the same again, barely."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, Path, Path | bytes]] = []
-
-    def mkdir(self, path: Path) -> None:
-        """See ``Disk``."""
-        super().mkdir(path)
-        self.done.append(("mkdir", path, b""))
-
-    def rmdir(self, path: Path) -> None:
-        """See ``Disk``."""
-        super().rmdir(path)
-        self.done.append(("rmdir", path, b""))
-
-    def write(self, path: Path, data: bytes) -> None:
-        """See ``Disk``."""
-        super().write(path, data)
-        self.done.append(("write", path, data))
-
-    def sync(self, path: Path) -> None:
-        """See ``Disk``."""
-        super().sync(path)
-        self.done.append(("sync", path, b""))
-
-    def link(self, source: Path, target: Path) -> None:
-        """See ``Disk``."""
-        super().link(source, target)
-        self.done.append(("link", source, target))
-
-    def replace(self, source: Path, target: Path) -> None:
-        """See ``Disk``."""
-        super().replace(source, target)
-        self.done.append(("replace", source, target))
-
-    def unlink(self, path: Path) -> None:
-        """See ``Disk``."""
-        super().unlink(path)
-        self.done.append(("unlink", path, b""))
-
-
 def _append(batch: int, rounds: int) -> Row:
     signer = Signer.from_seed("log.example/bench", secrets.token_bytes(32))
     policy = Policy.of(signer.verifier, [], 0)
@@ -134,7 +93,7 @@ def _append(batch: int, rounds: int) -> Row:
         log = Sequencer(backend, Lock(), signer, policy, lambda note, proof_for: [])
         tail = _random(FIRST)
         log.append(tail, datetime.now(UTC))
-        _barely(_moved(disk.done, name), [], [])
+        _barely(moved(disk.done, name), [], [])
 
         def pair() -> tuple[float, float]:
             entries = _random(batch)
@@ -142,7 +101,7 @@ def _append(batch: int, rounds: int) -> Row:
             _settled(name)
             took = _seconds(lambda: log.append(entries, datetime.now(UTC)))
             # ``tail`` begins with a bundle; what is full of it is not written again.
-            todo, written = _moved(disk.done, name), tail[len(tail) // WIDTH * WIDTH :] + entries
+            todo, written = moved(disk.done, name), tail[len(tail) // WIDTH * WIDTH :] + entries
             tail[:] = written
             _settled(name)
             return took, _seconds(lambda: _barely(todo, entries, written))
@@ -172,19 +131,6 @@ def _made(disk: Recorder, name: str) -> Recorder:
     return disk
 
 
-def _moved(done: Sequence[tuple[str, Path, Path | bytes]], name: str) -> list[tuple[str, str, Any]]:
-    """The same operations in the floor's own folder, and every name ready to be used."""
-    ours, floor = str(Path(name) / "ours"), str(Path(name) / "floor")
-    return [
-        (
-            what,
-            str(path).replace(ours, floor, 1),
-            more if isinstance(more, bytes) else str(more).replace(ours, floor, 1),
-        )
-        for what, path, more in done
-    ]
-
-
 def _barely(
     todo: Sequence[tuple[str, str, Any]], entries: Sequence[bytes], written: Sequence[bytes]
 ) -> None:
@@ -194,25 +140,7 @@ def _barely(
     """
     for each in (entries, written):
         _nodes([hashlib.sha256(b"\x00" + one).digest() for one in each])
-    for what, path, more in todo:
-        if what == "write":
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-            os.write(handle, more)
-            os.close(handle)
-        elif what == "sync":
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        elif what == "link":
-            os.link(path, more)
-        elif what == "replace":
-            os.replace(path, more)
-        elif what == "rmdir":
-            os.rmdir(path)
-        elif what == "mkdir":
-            os.makedirs(path, exist_ok=True)
-        elif what == "unlink" and os.path.lexists(path):
-            os.unlink(path)
+    again(todo)
 
 
 @dataclass(frozen=True, slots=True)
