@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from consortium.cli import uploading
+from consortium.cli import handing_in, uploading
 from consortium.cli.api import Api, SealedKeys
 from consortium.cli.home import Home
 from consortium.cli.memory import Memory
@@ -103,7 +103,7 @@ def upload(folder: Path, rows: int, kind: str) -> None:
     ready = read_list(
         folder / "list.csv", ("first_name", "language"), attested=False, private=home.state
     )
-    digest = bytes.fromhex(uploading.digest_of(folder / "list.csv"))
+    digest = bytes.fromhex(handing_in.digest_of(folder / "list.csv"))
     source = uploading.source_key(home, digest)
     own = uploading.begin(home, source, ready.members, utc)
     members = uploading.in_order(home, own, ready.members)
@@ -112,8 +112,8 @@ def upload(folder: Path, rows: int, kind: str) -> None:
         evaluate = keyed if kind == "hash" else evaluate_missing
         uploading.tokenise(home, own, members, keys, _quiet, evaluate=evaluate, client=client)
     api = Api(home, transport=outside)
-    for name, file in uploading.PARTS:
-        uploading.put_once(api, own, name, own.folder / file)
+    for name, file in handing_in.PARTS:
+        handing_in.put_once(api, own, name, own.folder / file)
     api.close()
 
 

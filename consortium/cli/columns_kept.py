@@ -7,8 +7,8 @@ from pathlib import Path
 import rfc8785
 
 from consortium.cli.errors import HomeRefused, ListRefused
+from consortium.cli.handing_in import digest_of
 from consortium.cli.home import Home, Json
-from consortium.cli.uploading import digest_of
 from matching.columns import Listing, header_key, open_list
 from matching.errors import ListRefused as UnreadableList
 from matching.systems import FIELDS

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from consortium.cli import uploading
+from consortium.cli import handing_in, uploading
 from consortium.cli.api import SealedKeys
 from consortium.cli.desk import last_line, say, table
 from consortium.cli.home import Home
@@ -50,7 +50,7 @@ def show(
             home, own, members, keys, lambda _done, _of: None, evaluate=lambda *_, **__: None
         )
     parts = [
-        (part.name, f"{part.size:,}", part.digest, "the server") for part in uploading.leaving(own)
+        (part.name, f"{part.size:,}", part.digest, "the server") for part in handing_in.leaving(own)
     ]
     if requests:
         to = f"{keys.match.threshold} custodians, each the same"
@@ -122,7 +122,7 @@ def _copies(
 ) -> None:
     """Put the parts beside the requests, and a page that says which is which."""
     private_folder(out)
-    for name, file in uploading.PARTS:
+    for name, file in handing_in.PARTS:
         if own.has(file):
             shutil.copyfile(own.folder / file, out / name)
             (out / name).chmod(0o600)

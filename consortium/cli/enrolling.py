@@ -17,6 +17,7 @@ import httpx
 from consortium.cli import rolls
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
+from consortium.cli.handing_in import digest_of, put_part
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import FACTS, OwnList
 from consortium.cli.memory import recollection
@@ -25,9 +26,7 @@ from consortium.cli.uploading import (
     Evaluate,
     Steps,
     asking,
-    digest_of,
     outputs_info,
-    put_part,
     source_key,
 )
 from consortium.cli.vault import part_of, private_folder, write_whole

@@ -7,7 +7,15 @@ from uuid import UUID
 
 import click
 
-from consortium.cli import agreeing, columns_kept, dryrun, overlap, parting, uploading
+from consortium.cli import (
+    agreeing,
+    columns_kept,
+    dryrun,
+    handing_in,
+    overlap,
+    parting,
+    uploading,
+)
 from consortium.cli.api import SealedKeys
 from consortium.cli.desk import confirm, json_option, last_line, progress, say, table, waiting
 from consortium.cli.errors import KeysNotYet
@@ -98,7 +106,7 @@ def upload(
     unfinished = [one for one in targets if not one.finished]
     for one in targets:
         if one.finished and one.known is not None:
-            uploading.tidy(who, one.known)
+            handing_in.tidy(who, one.known)
             say(
                 f"This very file is uploaded already, as {one.known.id}. To take it back: withdraw."
             )
@@ -161,11 +169,11 @@ def _upload_to(
             uploading.tokenise(who, own, members, keys, steps, workers=workers, client=client)
 
         api.newer_keys(keys, tokenise, api.key_statements)
-    for part in uploading.leaving(own):
+    for part in handing_in.leaving(own):
         say(f"Sending {part.name}: {part.size:,} bytes, SHA-256 {part.digest}")
-    leaf = uploading.send(api, own)
+    leaf = handing_in.send(api, own)
     with waiting("The server has it. Waiting for the log and its witnesses") as state:
-        uploading.finish(api, own, leaf, wait, state)
+        handing_in.finish(api, own, leaf, wait, state)
     say(
         f"Done. Receipt: {own.folder / 'receipt.json'}",
         f"List {own.id}, in the log as {leaf[:16]}...",
@@ -269,7 +277,7 @@ def receipt(home: Path, id: str, out: Path) -> None:
     if not own.has("receipt.json"):
         api = line(home)
         answer = api.get(f"/contributions/{UUID(own.id)}")
-        uploading.finish(api, own, str(answer.get("leaf")), 0.0, lambda _state: None)
+        handing_in.finish(api, own, str(answer.get("leaf")), 0.0, lambda _state: None)
     write_whole(out, (own.folder / "receipt.json").read_bytes())
     say(
         f"Receipt written to {out}. It opens the facts of this upload to whoever has it; no person is in it."  # noqa: E501

@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 import click
 
-from consortium.cli import overlap, parting, uploading, withdrawing
+from consortium.cli import handing_in, overlap, parting, withdrawing
 from consortium.cli.api import Api
 from consortium.cli.desk import confirm, json_option, last_line, progress, say, waiting
 from consortium.cli.errors import ApiRefused, HomeRefused
@@ -100,7 +100,7 @@ def _let_go(home: Home, own: OwnList) -> None:
 
     Repeatable, and done again by every later upload as far as the memory goes.
     """
-    uploading.tidy(home, own)
+    handing_in.tidy(home, own)
     for name in (NAMES, parting.FINDER):
         (own.folder / name).unlink(missing_ok=True)
     sweep(home)

@@ -21,12 +21,15 @@ from consortium.cli.home import Home
 from consortium.cli.lists import own_lists
 from consortium.cli.memory import Memory, recollection
 from matching.bundle import open_file, read_outputs
+from matching.recipes import make_record, token_inputs
 from tests.fakes.api import FakeWorld
 from tests.unit.cli.conftest import CANARY, Desk
 
 BATCH = 64
 ROWS = 24
-TOKENS = 7  # of a row with name, address and ZIP, the address token among them
+MEMBER = make_record(first=CANARY, last=f"q{CANARY}", address="1 Old St", zip="80100")
+TOKENS = sum(one is not None for one in token_inputs(MEMBER)) + 1
+"""Of each row of ``write``, the address token among them."""
 
 
 @pytest.fixture
