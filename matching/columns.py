@@ -11,18 +11,26 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from matching import normalise
 from matching.errors import ListRefused, RowRefused
+from matching.headers import (
+    check_email,
+    choose,
+    fold_header,
+    header_key,
+    places_of,
+    status_places,
+    system_of,
+)
 from matching.recipes import Record, make_record
-from matching.systems import FIELDS, FLAGS, LANGUAGES, STATUSES, SYNONYMS, SYSTEMS, System
+from matching.systems import FLAGS, LANGUAGES, STATUSES, SYSTEMS, System
 from matching.texts import delimiter_of, encoding_of, records_of
 
-__all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_header", "fold_status", "header_key",
-           "open_list", "stops_of"]  # fmt: skip
+__all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_status", "open_list", "stops_of"]
 
 _STRICTNESS = (
     "subscribed", "unknown", "never", "unsubscribed", "cleaned", "bounced", "blocked",
@@ -151,6 +159,9 @@ class Listing:
         return cells[place].strip() if place is not None else ""
 
 
+Chosen = Mapping[str, str] | Callable[[str], Mapping[str, str]]
+
+
 def stops_of(paths: Iterable[Path]) -> dict[bytes, str]:
     """Read lists of people who said no; nothing but address and status is taken from them.
 
@@ -171,20 +182,6 @@ def stops_of(paths: Iterable[Path]) -> dict[bytes, str]:
             key = _address_digest(address)
             found[key] = _stricter(found.get(key, "unsubscribed"), status)
     return found
-
-
-Chosen = Mapping[str, str] | Callable[[str], Mapping[str, str]]
-
-
-def header_key(header: Sequence[str]) -> str:
-    """By what a header is known again: SHA-256 of its folded names in their order, as hex."""
-    return hashlib.sha256("\n".join(map(fold_header, header)).encode()).hexdigest()
-
-
-def fold_header(raw: str) -> str:
-    """Fold a header so that "First_Name ", "first name" and "FIRST-NAME" are one."""
-    folded = unicodedata.normalize("NFKC", raw).strip("\ufeff \t").casefold()
-    return re.sub(r"[\s_\-.:*]+", " ", folded).strip()
 
 
 def fold_status(raw: str) -> str:
@@ -216,11 +213,11 @@ def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
     if not header:
         raise ListRefused("the file is empty", todo="Export the list again, with its header row")
     folded = [fold_header(cell) for cell in header]
-    system = _system(folded)
+    system = system_of(folded)
     said = chosen(header_key(header)) if callable(chosen) else chosen
-    places = _chosen(_places(system, folded), header, said or {})
-    _check_email_column(system, header, folded, places)
-    extra = _status_places(system, folded)
+    places = choose(places_of(system, folded), header, said or {})
+    check_email(header, folded, places)
+    extra = status_places(system, folded)
     used = {*places.values(), *extra.values()}
     return Listing(
         path=path,
@@ -234,94 +231,6 @@ def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
         has_status="status" in places or bool(extra) or bool(_file_status(system, path)),
         _places={**places, **extra},
     )
-
-
-# --- the columns -------------------------------------------------------------------------------
-
-
-def _system(folded: list[str]) -> System:
-    for system in SYSTEMS:
-        for signature in system.signatures:
-            if signature.endswith("*"):
-                if any(cell.startswith(signature[:-1]) for cell in folded):
-                    return system
-            elif signature in folded:
-                return system
-    return SYSTEMS[-1]
-
-
-def _places(system: System, folded: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, synonyms in SYNONYMS.items():
-        for wanted in (*system.columns.get(name, ()), *synonyms):
-            if wanted in folded and folded.index(wanted) not in found.values():
-                found[name] = folded.index(wanted)
-                break
-    if "first" in found and "last" in found:
-        found.pop("full", None)
-    return found
-
-
-def _chosen(
-    found: dict[str, int], header: tuple[str, ...], chosen: Mapping[str, str]
-) -> dict[str, int]:
-    """The places with a person's choices put over them; the same column may not serve twice."""
-    folded = [fold_header(cell) for cell in header]
-    for name, wanted in chosen.items():
-        if name not in FIELDS:
-            raise ListRefused(
-                "there is no such field to read a column into",
-                column=wanted,
-                todo=f"The fields are {', '.join(FIELDS)}",
-            )
-        found.pop(name, None)
-        if not wanted:
-            continue
-        if folded.count(fold_header(wanted)) != 1:
-            raise ListRefused(
-                "is not the name of exactly one column",
-                column=wanted,
-                todo="Name a column as it stands in the file's first row",
-            )
-        at = folded.index(fold_header(wanted))
-        found = {field: place for field, place in found.items() if place != at}
-        found[name] = at
-    return found
-
-
-def _check_email_column(
-    system: System, header: tuple[str, ...], folded: list[str], places: Mapping[str, int]
-) -> None:
-    if "email" not in places:
-        if len(header) == 1:
-            raise ListRefused(
-                "the file has one column and it is not 'email'",
-                todo="Use commas, semicolons or tabs between columns, and give the file a header",
-            )
-        raise ListRefused(
-            f"none of the {len(header)} columns is called 'email'",
-            column="email",
-            todo="Add a header row, rename the column that holds the addresses to 'email', or say "
-            "which one it is",
-        )
-    for name in ("email", "status"):
-        if name in places and folded.count(folded[places[name]]) > 1:
-            raise ListRefused(
-                "stands in the header twice", column=header[places[name]], todo="Keep one of them"
-            )
-
-
-def _status_places(system: System, folded: list[str]) -> dict[str, int]:
-    """The columns beside the status that can only take consent away; keyed "~header"."""
-    wanted = FLAGS["blocked"]
-    if system.slug == "nationbuilder":
-        for n in range(1, 5):
-            wanted += (f"email{n}", f"email{n} is bad")
-    if system.slug == "mailchimp":
-        wanted += ("unsub time", "clean time")
-    if system.slug == "salesforce":
-        wanted += FLAGS["unsubscribed"] + FLAGS["bounced"]
-    return {f"~{name}": folded.index(name) for name in wanted if name in folded}
 
 
 # --- the rows ----------------------------------------------------------------------------------

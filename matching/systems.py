@@ -1,6 +1,6 @@
 """What each list system calls its columns and its statuses: data for ``columns``, no behaviour.
 
-Headers here are folded as ``columns.fold_header`` does it: lower case, "_" and "-" as blanks.
+Headers here are folded as ``headers.fold_header`` does it: lower case, "_" and "-" as blanks.
 """
 
 from __future__ import annotations

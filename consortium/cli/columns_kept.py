@@ -9,8 +9,9 @@ import rfc8785
 from consortium.cli.errors import HomeRefused, ListRefused
 from consortium.cli.handing_in import digest_of
 from consortium.cli.home import Home, Json
-from matching.columns import Listing, header_key, open_list
+from matching.columns import Listing, open_list
 from matching.errors import ListRefused as UnreadableList
+from matching.headers import header_key
 from matching.systems import FIELDS
 
 FILE = "columns.json"

@@ -8,7 +8,8 @@ import pytest
 from consortium.cli import columns_kept
 from consortium.cli.errors import HomeRefused, ListRefused
 from consortium.cli.home import Home
-from matching.columns import header_key, open_list
+from matching.columns import open_list
+from matching.headers import header_key
 from tests.unit.cli.conftest import CANARY, Desk
 
 ASKED = "Is that right?"

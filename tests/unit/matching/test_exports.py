@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from matching import normalise
-from matching.columns import Listing, MemberRow, Reading, header_key, open_list, stops_of
+from matching.columns import Listing, MemberRow, Reading, open_list, stops_of
 from matching.errors import ListRefused
+from matching.headers import header_key
 
 FOLDER = Path(__file__).parents[2] / "golden" / "exports"
 MAILCHIMP = "_email_audience_export_0a1b2c3d4e.csv"
