@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from matching import ceremony, group
-from matching.ceremony import Reveal, Seat, Secret, Session
 from matching.crypto_errors import CeremonyAborted, StatementRefused
 from matching.envelope import canonical
 from matching.lineage import check_change
+from matching.seats import Reveal, Seat, Secret, Session
 from matching.statement import Statement, check_numbers
 from matching.threshold import committed, lagrange
 

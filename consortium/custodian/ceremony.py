@@ -3,8 +3,8 @@
 from consortium.custodian.ledger import Key
 from consortium.custodian.table import ROUNDS, HttpPeers, Peers, Table, Waiting
 from matching import ceremony as rounds
-from matching.ceremony import Secret
 from matching.crypto_errors import CeremonyAborted
+from matching.seats import Secret
 from matching.statement import Statement
 
 __all__ = ["ROUNDS", "Ceremony", "HttpPeers", "Peers", "Waiting"]

@@ -15,10 +15,10 @@ from consortium.custodian.ledger import Key
 from consortium.custodian.table import Table
 from matching import ceremony as rounds
 from matching import resharing
-from matching.ceremony import Reveal, Secret
 from matching.crypto_errors import CeremonyAborted
 from matching.lineage import Signed, check_next
 from matching.resharing import Resharing
+from matching.seats import Reveal, Secret
 from matching.statement import Statement
 from matching.telling import padded
 

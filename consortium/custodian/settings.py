@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from consortium.custodian.errors import HomeUnready, Refused
 from consortium.hours import ALWAYS, Hours, HoursRefused, read_hours
-from matching.ceremony import Seat, Session
 from matching.crypto_errors import StatementRefused
 from matching.evaluation import (
     DEFAULT_CLASS,
@@ -24,6 +23,7 @@ from matching.evaluation import (
     class_of,
 )
 from matching.resharing import Resharing, resharing
+from matching.seats import Seat, Session
 from matching.statement import Statement
 
 ROTATION = timedelta(days=20)

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import Log
 from matching import ceremony as rounds
-from matching.ceremony import Commit, Complaint, Reveal, Secret, Session
 from matching.crypto_errors import CeremonyAborted, CryptoRefused
 from matching.envelope import Message, Signer, close
 from matching.lineage import Signed
+from matching.seats import Commit, Complaint, Reveal, Secret, Session
 from matching.statement import Statement, check_signature, check_statement, signed_bytes
 
 ROUNDS = ("commit", "reveal", "shares", "signature", "statement", "complaint")

@@ -13,9 +13,9 @@ from consortium.custodian.destruction import destroy
 from consortium.custodian.errors import HomeUnready, LogUnreachable
 from consortium.custodian.ledger import Key, Ledger
 from matching import group, oprf
-from matching.ceremony import Session
 from matching.crypto_errors import CeremonyAborted
 from matching.endings import Ending, ending
+from matching.seats import Session
 from matching.statement import Statement
 from tests.fakes.dealer import split
 from tests.fakes.dealing import combined, publics_of, sign_all

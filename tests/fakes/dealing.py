@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from matching import ceremony as rounds
 from matching import group, resharing
-from matching.ceremony import Reveal, Seat, Secret
 from matching.lineage import Signed
 from matching.resharing import Resharing
+from matching.seats import Reveal, Seat, Secret
 from matching.statement import Statement, signed_bytes
 from matching.threshold import lagrange
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consortium.custodian.ledger import Ledger
 from consortium.custodian.log import Logged
 from consortium.custodian.table import Table
-from matching.ceremony import Seat
 from matching.envelope import Message
+from matching.seats import Seat
 from matching.statement import Statement
 from tests.fakes.dealing import keys_of, publics_of
 from tests.fakes.memory_log import MemoryLog, Shared

@@ -14,9 +14,9 @@ from consortium.custodian.keys import Key
 from consortium.custodian.resharing import Reshare
 from consortium.custodian.table import Table
 from matching import group
-from matching.ceremony import Secret, Session
 from matching.crypto_errors import CeremonyAborted
 from matching.resharing import resharing
+from matching.seats import Secret, Session
 from matching.statement import Statement
 from tests.fakes.dealer import split
 from tests.fakes.dealing import combined, sign_all

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from matching import ceremony as rounds
 from matching import group, knowledge, oprf
-from matching.ceremony import Commit, Complaint, Reveal, Seat, Secret, Session
 from matching.crypto_errors import CeremonyAborted, StatementRefused
 from matching.envelope import Message, close
+from matching.seats import Commit, Complaint, Reveal, Seat, Secret, Session
 from matching.statement import Statement, check_statement, signed_bytes
 from matching.threshold import lagrange
 
