@@ -11,6 +11,7 @@ import duckdb
 
 from matching.coarsen import Attributes
 from matching.errors import BundleRefused
+from matching.scratch import scratch
 
 __all__ = ["SCHEMA", "Cells", "cells", "write_attributes"]
 
@@ -35,7 +36,7 @@ def write_attributes(path: Path, rows: Sequence[Attributes]) -> None:
     """Write the part: Parquet, one row per voter, in the order of the random ids."""
     columns = ", ".join(f"{name} {kind}" for name, kind in SCHEMA)
     fill = ", ".join(f"unnest(?::{kind}[])" for _, kind in SCHEMA)
-    with duckdb.connect() as base:
+    with scratch() as base:
         base.execute(f"CREATE TABLE part ({columns})")
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
@@ -68,7 +69,7 @@ def cells(path: Path) -> Cells:
     """
     said = [name for name, _ in SCHEMA if name not in _KEYED]
     try:
-        with duckdb.connect() as base:
+        with scratch() as base:
             described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
             if tuple((str(r[0]), str(r[1])) for r in described.fetchall()) != SCHEMA:
                 names = ", ".join(name for name, _ in SCHEMA)

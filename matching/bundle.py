@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from matching.errors import ArtefactRefused, BundleRefused
 from matching.parquet import write_table
+from matching.scratch import scratch
 
 __all__ = [
     "BundleRow", "OutputRow", "Sealing", "check_outputs", "check_rows", "open_file", "read_links",
@@ -130,7 +131,7 @@ def read_links(path: Path) -> Iterator[tuple[int, int, float]]:
 
 def rows_of_tags(path: Path, tags: Sequence[bytes]) -> dict[bytes, int]:
     """The row number behind each of these tags that a rows part has."""
-    with duckdb.connect() as base:
+    with scratch() as base:
         found = base.execute(
             "SELECT tag, row FROM read_parquet(?) WHERE tag IN (SELECT unnest(?::BLOB[]))",
             [str(path), list(tags)],
@@ -145,7 +146,7 @@ def row_of_tag(path: Path, tag: bytes) -> BundleRow:
         BundleRefused: none has it.
     """
     names = ", ".join(name for name, _ in _ROWS)
-    with duckdb.connect() as base:
+    with scratch() as base:
         query = f"SELECT {names} FROM read_parquet(?) WHERE tag = ?"  # noqa: S608 - fixed words
         found = base.execute(query, [str(path), tag]).fetchone()
     if found is None:
@@ -164,7 +165,7 @@ def without_rows(path: Path, out: Path, rows: Iterable[int]) -> int:
         How many rows of the file left.
     """
     gone = list(rows)
-    with duckdb.connect() as base:
+    with scratch() as base:
         base.execute("SET preserve_insertion_order = true")
         base.execute(
             "CREATE TABLE part AS SELECT * FROM read_parquet($1)"
@@ -225,7 +226,7 @@ def _write(
 
 def _read(path: Path, columns: Sequence[tuple[str, str]], order: str) -> Iterator[tuple[Any, ...]]:
     names = ", ".join(name for name, _ in columns)
-    with duckdb.connect() as base:
+    with scratch() as base:
         base.execute(f"SELECT {names} FROM read_parquet(?) ORDER BY {order}", [str(path)])  # noqa: S608 - fixed words
         while batch := base.fetchmany(_BATCH):
             yield from batch
@@ -233,7 +234,7 @@ def _read(path: Path, columns: Sequence[tuple[str, str]], order: str) -> Iterato
 
 def _one(path: Path, query: str, *more: object) -> tuple[int, ...]:
     try:
-        with duckdb.connect() as base:
+        with scratch() as base:
             found = base.execute(query, [*more, str(path)]).fetchone()
     except duckdb.Error:
         # Its foot may promise pages that are not there.
@@ -244,7 +245,7 @@ def _one(path: Path, query: str, *more: object) -> tuple[int, ...]:
 
 def _check_schema(path: Path, columns: Sequence[tuple[str, str]], part: str) -> None:
     try:
-        with duckdb.connect() as base:
+        with scratch() as base:
             described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
             found = tuple((str(row[0]), str(row[1])) for row in described.fetchall())
     except duckdb.Error:

@@ -23,6 +23,7 @@ from matching.bundle import read_outputs, without_rows
 from matching.errors import DefinitionRefused
 from matching.recipes import ADDRESS_RECIPE
 from matching.score import Weights
+from matching.scratch import scratch
 
 __all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "link",
            "pepper_outputs", "places", "precincts_of", "store_token", "without_tokens"]  # fmt: skip
@@ -73,11 +74,13 @@ def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: by
 
     Args:
         plain: the opened outputs part; the caller deletes it afterwards.
-        out: Parquet ``row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT``, locked under ``key``.
+        out: Parquet ``row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT, has INTEGER, block
+            INTEGER``, locked under ``key``. ``has`` and ``block`` as ``sql/counted.sql`` says; on
+            a roll with its decoys every block is 1.
         pepper: 32 bytes that only the pepper process has.
         key: 32 bytes of the matcher.
     """
-    with TemporaryDirectory(prefix="matching-") as folder, _base() as base:
+    with TemporaryDirectory(prefix="matching-") as folder, scratch() as base:
         base.execute("CREATE TABLE tokens (row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT)")
         outputs = read_outputs(plain)
         while batch := list(islice(outputs, _BATCH)):
@@ -92,14 +95,25 @@ def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: by
                     [lo for _, lo in halves],
                 ],
             )
-        written = Path(folder) / "tokens.parquet"
-        base.table("tokens").order("recipe, hi, lo, row").write_parquet(
-            str(written), compression="zstd"
-        )
-        lock_file(written, out, key=key)
+        _write_counted(base, Path(folder) / "tokens.parquet", out, key)
 
 
-def link(members: Path, roll: Path, out: Path, *, key: bytes, weights: Weights) -> None:
+def _write_counted(base: duckdb.DuckDBPyConnection, plain: Path, out: Path, key: bytes) -> None:
+    """From ``tokens`` in ``base`` to the artefact, the same bytes for the same tokens."""
+    base.execute(_sql("counted"))
+    base.table("counted").order("recipe, hi, lo, row").write_parquet(str(plain), compression="zstd")
+    lock_file(plain, out, key=key)
+
+
+def link(
+    members: Path,
+    roll: Path,
+    out: Path,
+    *,
+    key: bytes,
+    weights: Weights,
+    memory: str | None = None,
+) -> None:
     """Tie the members of one list to voters, one to one.
 
     Args:
@@ -107,24 +121,34 @@ def link(members: Path, roll: Path, out: Path, *, key: bytes, weights: Weights) 
         roll: tokens artefact of a roll slice, its shared tokens already decoys.
         out: Parquet ``row BIGINT, roll_row BIGINT, score DOUBLE``, sorted by row.
         weights: for the recipes both sides used.
+        memory: as `scratch` takes it; what is more is joined on the disk, in a private folder.
     """
-    with unlocked(members, key=key) as mine, unlocked(roll, key=key) as theirs, _base() as base:
+    with (
+        unlocked(members, key=key) as mine,
+        unlocked(roll, key=key) as theirs,
+        scratch(memory) as base,
+    ):
         base.read_parquet(str(mine)).create_view("members")
         base.read_parquet(str(theirs)).create_view("roll")
         link_tables(base, weights)
         base.table("links").order("row").write_parquet(str(out), compression="zstd")
 
 
-def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> None:
-    """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``."""
+def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> Weights:
+    """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``.
+
+    Returns:
+        The weights as they are on a roll of this size.
+    """
     compare_tables(base)
-    count = base.execute("SELECT count(DISTINCT row) FROM roll").fetchone()
+    count = base.execute(_sql("voters")).fetchone()
     assert count is not None
     weights = weights.at(count[0])
     # At most 2^14 of each: a pair's score is the sum of two looked-up numbers.
     _sums(base, "agreed", weights.agreeing)
     _sums(base, "differed", weights.differing)
     base.execute(_sql("assign"), {"bias": weights.bias, "threshold": weights.threshold})
+    return weights
 
 
 def _sums(base: duckdb.DuckDBPyConnection, side: str, add: Callable[[int], float]) -> None:
@@ -137,23 +161,48 @@ def _sums(base: duckdb.DuckDBPyConnection, side: str, add: Callable[[int], float
 
 
 def compare_tables(base: duckdb.DuckDBPyConnection) -> None:
-    """From ``members`` and ``roll`` to ``compared``: each candidate pair's agreeing bits."""
+    """From ``members`` and ``roll`` to ``compared``: what each pair agrees and differs in.
+
+    Both are tables or views as an artefact's file has them; without its two last columns they are
+    counted here.
+    """
+    for side in ("members", "roll"):
+        _count(base, side)
     base.execute(_sql("pairs"), {"cap": BLOCK_CAP})
-    base.execute(_sql("patterns"))
+
+
+def _count(base: duckdb.DuckDBPyConnection, side: str) -> None:
+    """Make ``<side>_counted`` of a side; an artefact of an earlier version is counted now."""
+    known = {column[0] for column in base.execute(f"DESCRIBE {side}").fetchall()}
+    if {"has", "block"} <= known:
+        base.execute(f"CREATE OR REPLACE VIEW {side}_counted AS SELECT * FROM {side}")  # noqa: S608 - fixed words
+        return
+    base.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS SELECT * FROM {side}")  # noqa: S608 - fixed words
+    base.execute(f"DROP TABLE IF EXISTS {side}_counted")
+    base.execute(_sql("counted"))
+    base.execute(f"ALTER TABLE counted RENAME TO {side}_counted")
 
 
 def without_tokens(members: Path, out: Path, rows: Sequence[int], *, key: bytes) -> int:
     """Write a tokens artefact's successor, less some rows; how many tokens left."""
-    with unlocked(members, key=key) as plain, TemporaryDirectory(prefix="matching-") as folder:
-        kept = Path(folder) / "tokens.parquet"
+    with (
+        unlocked(members, key=key) as plain,
+        TemporaryDirectory(prefix="matching-") as folder,
+        scratch() as base,
+    ):
+        kept = Path(folder) / "kept.parquet"
         left = without_rows(plain, kept, rows)
-        lock_file(kept, out, key=key)
+        # Counted anew: a block would tell of who left.
+        base.execute(
+            "CREATE TABLE tokens AS SELECT row, recipe, hi, lo FROM read_parquet(?)", [str(kept)]
+        )
+        _write_counted(base, Path(folder) / "tokens.parquet", out, key)
     return left
 
 
 def address_tokens(members: Path, key: bytes) -> dict[int, bytes]:
     """The 16-byte address token of every row, to recognise one address on two lists."""
-    with unlocked(members, key=key) as plain, _base() as base:
+    with unlocked(members, key=key) as plain, scratch() as base:
         found = base.execute(
             "SELECT row, hi, lo FROM read_parquet(?) WHERE recipe = ?", [str(plain), ADDRESS_RECIPE]
         ).fetchall()
@@ -209,7 +258,7 @@ def places(attributes: Path) -> dict[str, dict[str, int]]:
         "zip": ("zip",),
     }
     found: dict[str, dict[str, int]] = {}
-    with _base() as base:
+    with scratch() as base:
         for kind, names in columns.items():
             found[kind] = {}
             for name in names:
@@ -237,7 +286,7 @@ def _local(base: duckdb.DuckDBPyConnection, attributes: Path) -> dict[str, int]:
 
 def precincts_of(attributes: Path, rows: Sequence[int]) -> dict[int, str]:
     """The precinct of those of ``rows`` that a roll has."""
-    with _base() as base:
+    with scratch() as base:
         found = base.execute(
             "SELECT row_id, precinct FROM read_parquet(?)"
             " WHERE row_id IN (SELECT unnest(?::BIGINT[]))",
@@ -271,7 +320,7 @@ def _chosen(definition: Mapping[str, Any], attributes: Path) -> Iterator[duckdb.
     only = {
         key: _texts(definition[key], key) if key in definition else None for key in ("age", "votes")
     }
-    with _base() as base:
+    with scratch() as base:
         base.execute(
             _sql("chosen"), {"attributes": str(attributes), **at, "age": only["age"],
                              "votes": only["votes"]},
@@ -281,14 +330,3 @@ def _chosen(definition: Mapping[str, Any], attributes: Path) -> Iterator[duckdb.
 
 def _sql(name: str) -> str:
     return resources.files("matching").joinpath(f"sql/{name}.sql").read_text("utf-8")
-
-
-@contextmanager
-def _base() -> Iterator[duckdb.DuckDBPyConnection]:
-    # Nothing is ever fetched from the network by a query.
-    config: dict[str, Any] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    with duckdb.connect(config=config) as base:
-        yield base

@@ -15,6 +15,7 @@ from matching.atrest import unlocked
 from matching.errors import RowUnknown
 from matching.recipes import RECIPES
 from matching.score import Weights
+from matching.scratch import scratch
 
 __all__ = ["Explained", "explain", "explain_tables"]
 
@@ -92,7 +93,7 @@ def explain(
     with (
         unlocked(members, key=key) as mine,
         unlocked(roll, key=key) as theirs,
-        duckdb.connect() as base,
+        scratch() as base,
     ):
         base.read_parquet(str(mine)).create_view("whole_list")
         base.read_parquet(str(theirs)).create_view("roll")
@@ -121,13 +122,10 @@ def _rivals(base: duckdb.DuckDBPyConnection, row: int) -> None:
 def explain_tables(base: duckdb.DuckDBPyConnection, row: int, weights: Weights) -> Explained | None:
     """The same from a ``members`` that holds the row and its rivals, and a ``roll``."""
     known = base.execute("SELECT count(*) FROM members WHERE row = ?", [row]).fetchone()
-    voters = base.execute("SELECT count(DISTINCT row) FROM roll").fetchone()
     assert known is not None
-    assert voters is not None
     if not known[0]:
         raise RowUnknown("the list has no such row, or it was withdrawn")
-    engine.link_tables(base, weights)
-    here = weights.at(voters[0])
+    here = engine.link_tables(base, weights)
     found = base.execute(
         resources.files("matching").joinpath("sql/explain.sql").read_text("utf-8"),
         {"row": row, "bias": here.bias, "threshold": here.threshold},

@@ -6,9 +6,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from matching.errors import RollRefused
+from matching.scratch import scratch
 
 __all__ = ["MOST_VANISHED", "Changed", "check_vanished", "compare"]
 
@@ -58,7 +57,7 @@ def _moved(before: Path, after: Path) -> int:
         f"(a.{name} <> '' AND b.{name} <> '' AND a.{name} <> b.{name})"
         for name in ("precinct", "congressional", "senate", "house", "zip")
     )
-    with duckdb.connect() as base:
+    with scratch() as base:
         found = base.execute(
             "SELECT count(*) FROM read_parquet(?) AS a JOIN read_parquet(?) AS b USING (row_id)"  # noqa: S608 - fixed words
             f" WHERE {differs}",

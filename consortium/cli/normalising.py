@@ -52,9 +52,9 @@ def normalise(roll: Roll) -> Normalised:
         inputs += found
         voters += 1
         if voters == STEP:
-            first = _peak_mb()
+            first = peak_mb()
     spent = time.process_time() - began
-    return Normalised(voters, inputs, spent, first or _peak_mb(), _peak_mb())
+    return Normalised(voters, inputs, spent, first or peak_mb(), peak_mb())
 
 
 def _inputs(roll: Roll) -> Iterator[int]:
@@ -62,7 +62,7 @@ def _inputs(roll: Roll) -> Iterator[int]:
         yield sum(made is not None for made in token_inputs(voter.record))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """The most memory this program ever held.
 
     ``ru_maxrss`` counts what the parent held before the program began, so Linux's own word goes

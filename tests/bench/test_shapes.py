@@ -20,11 +20,11 @@ SMALL: Mapping[str, Callable[[], Sequence[Mapping[str, Any]]]] = {
     "tokens": lambda: bench_tokens.rows(
         count=4, rounds=1, lists=((300, "hash"), (60, "custodians"))
     ),
-    "match": lambda: bench_match.rows(2000, 500, repeats=1),
+    "match": lambda: bench_match.rows(4000, 800, repeats=1),
     "log": lambda: bench_log.rows(batches=((1, 2), (20, 2)), tree=600, checks=20),
     "send": lambda: bench_send.rows(letters=20, rounds=3),
 }
-ROWS = {"tokens": 10, "match": 1, "log": 7, "send": 3}
+ROWS = {"tokens": 10, "match": 8, "log": 7, "send": 3}
 
 
 @pytest.mark.parametrize("bench", sorted(SMALL))
