@@ -8,6 +8,7 @@ from typing import TypeAlias
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
+from consortium.service.withhold import WITHHELD, stale, withheld
 from consortium.store import campaigns, contributions, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
@@ -32,7 +33,7 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
     office, now = run.office, run.office.clock()
     if lease(office, unit, run.one.id) != run.fence:
         raise LeaseLost("another mailer has this campaign")
-    if campaigns.get(unit, run.one.id).state != "sending":
+    if campaigns.get(unit, run.one.id).state != "sending" or stale(office, unit, run.one.id):
         return []
     cold = frozen(unit, run.one.race)
     taken = []
@@ -61,6 +62,8 @@ def _hindrance(
     """Why this letter must not leave, or nothing; without a stop key, as far as is known then."""
     if item.partner in cold:
         return FROZEN
+    if item.person in withheld(run.office, run.one.id):
+        return WITHHELD
     if _stopped(run, unit, item, stop_key, cold):
         return "stopped"
     by_person = run.terms.once == "person"
@@ -121,7 +124,7 @@ def last_look(run: Run, item: Delivery) -> str:
         if gone or mine.row == deliveries.GONE:
             return "withdrawn"
         cold = frozen(unit, run.one.race)
-        if item.partner in cold:
+        if item.partner in cold or stale(office, unit, run.one.id):
             return "held"
         stopped = _stopped(run, unit, item, mine.stop_key, cold)
         return "stopped" if stopped else ""

@@ -6,7 +6,7 @@ out, and custodians cannot tell which those are.
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import Any
 from consortium.service import agree, hear_back
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
+from consortium.service.withhold import look, withheld
 from consortium.store import campaigns, contributions, deliveries, frames, races, suppressions
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.suppressions import Silences
@@ -35,6 +36,7 @@ class _Known:
 
     live: frozenset[str]
     silences: Silences
+    withheld: Collection[int]
     before: Mapping[Any, Sequence[datetime]]  # by person, or by address token
 
 
@@ -49,9 +51,11 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
     """
     if one.state != "logged":
         return
+    look(office, one)
     rows = _audience(office, one)
     known, already = office.units.read(
-        "plan-look", lambda unit: (_known(unit, one, terms), deliveries.chosen(unit, one.id))
+        "plan-look",
+        lambda unit: (_known(office, unit, one, terms), deliveries.chosen(unit, one.id)),
     )
     # Whom an interrupted turn chose keeps that copy, whatever has changed since.
     letters = _letters(office, one, terms, rows, known, _taken(terms, already))
@@ -131,7 +135,7 @@ def next_copy(
         return
     chosen = deliveries.locks_of(unit, one.id, rows[0].roll_row)
     left = [row for row in rows if row.lock.hex() not in chosen]
-    letters = _letters(office, one, terms, left, _known(unit, one, terms), set())
+    letters = _letters(office, one, terms, left, _known(office, unit, one, terms), set())
     deliveries.plan(unit, list(islice(letters, 1)))
 
 
@@ -181,7 +185,7 @@ def _replace(
     gone = {(letter.person, letter.address_token) for letter in part}
     kept = [who for who in deliveries.chosen(unit, one.id) if who not in gone]
     seen = _taken(terms, kept)
-    letters = _letters(office, one, terms, rows, _known(unit, one, terms), seen)
+    letters = _letters(office, one, terms, rows, _known(office, unit, one, terms), seen)
     deliveries.plan(unit, list(letters))
 
 
@@ -200,7 +204,7 @@ def _audience(
     return [row for row in rows if row.bundle != "ghosts"]
 
 
-def _known(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
+def _known(office: PostOffice, unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
     # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
     by_person = terms.once == "person"
     written = deliveries.last_sent if by_person else deliveries.last_sent_to
@@ -215,6 +219,7 @@ def _known(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
             loud=cold,
         ),
         before=written(unit, one.race),
+        withheld=withheld(office, one.id),
     )
 
 
@@ -233,7 +238,7 @@ def _letters(
         # Per person first, by keyed hash, the same all race long; and one address once.
         who: set[tuple[str, object]] = {("person", row.roll_row)} if by_person else set()
         who |= {("token", token)} if token else set()
-        if row.bundle not in known.live or who & seen:
+        if row.bundle not in known.live or row.roll_row in known.withheld or who & seen:
             continue
         if known.silences.hold(row.partner, token, row.roll_row):
             # A stop silences this copy; a partner-only stop leaves the other lists' copies.

@@ -110,6 +110,8 @@ class PostOffice:
     pen: enter.Pen | None = None
     points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
+    withheld: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict, repr=False)
+    """By campaign: the newest slice that was looked at, and the people whom it withholds."""
     rest: dict[str, datetime] = field(default_factory=dict)
     parked: dict[str, dict[str, Rest]] = field(default_factory=dict)
     found: dict[str, datetime] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class PostOffice:
         self.points.pop(campaign, None)
         self.rows.pop(campaign, None)
         self.parked.pop(campaign, None)
+        self.withheld.pop(campaign, None)
 
 
 @dataclass

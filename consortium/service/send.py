@@ -35,6 +35,7 @@ from consortium.service.post_office import (
     lease,
 )
 from consortium.service.release import open_rows
+from consortium.service.withhold import look
 from consortium.store import campaigns, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
@@ -152,6 +153,7 @@ def _work(
     try:
         while time.monotonic() < until:
             set_aside(office, one, terms, fence)
+            look(office, one)
             batch = office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id))
             if not batch:
                 settle.close(office, one, late=False)

@@ -164,6 +164,12 @@ def find_roll(unit: Unit, id: str) -> Roll | None:
     return None if row is None else frozen(Roll, row)
 
 
+def newest_roll(unit: Unit) -> str:
+    """The id of the newest slice that bundles meet; empty where there is none."""
+    query = select(RollRow.id).where(RollRow.state == "ready")
+    return unit.session.scalar(query.order_by(RollRow.at.desc(), RollRow.id).limit(1)) or ""
+
+
 def rolls(unit: Unit, *, state: str | None = None, epoch: str | None = None) -> list[Roll]:
     """Roll slices, of one state or epoch when given, newest first."""
     query = select(RollRow).order_by(RollRow.at.desc(), RollRow.id)

@@ -55,6 +55,22 @@ def precinct_rows(attributes: Path) -> dict[str, list[int]]:
     return {precinct: list(rows) for precinct, rows in found}
 
 
+def placed(attributes: Path, rows: Sequence[int]) -> set[int]:
+    """Which of some rows a slice has and tells a place of; of the withheld it tells none."""
+    with duckdb.connect() as db:
+        found = db.execute(
+            """
+            SELECT row_id FROM (
+                SELECT NULL::VARCHAR AS local WHERE false
+                UNION ALL BY NAME SELECT * FROM read_parquet($path)
+            ) JOIN (SELECT unnest($rows::BIGINT[]) AS row_id) USING (row_id)
+            WHERE concat(precinct, congressional, senate, house, local, zip) <> ''
+            """,
+            {"path": str(attributes), "rows": list(rows)},
+        ).fetchall()
+    return {row for (row,) in found}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One source's contribution to an audience."""

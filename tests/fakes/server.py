@@ -187,10 +187,13 @@ class Server:
             entry = made(one, "agreement", kind="sign", race=RACE, digest=digest)
             assert self.call(one, "POST", "/log/entries", json=body(entry)).status_code == 202
 
-    def lend(self, name: str, place: str) -> str:
+    def lend(self, name: str, place: str, **where: str) -> str:
         """A volunteer is asked and confirms on their own page; the path of that page."""
         asked = self.call(
-            "cora", "POST", f"/races/{RACE}/messengers", json={"name": name, "place": place}
+            "cora",
+            "POST",
+            f"/races/{RACE}/messengers",
+            json={"name": name, "place": place, **where},
         )
         assert asked.status_code == 201, asked.text
         path = f"/messenger/{asked.json()['link'].rpartition('/')[2]}"
@@ -304,21 +307,28 @@ def write_attributes(path: Path, voters: Iterable[tuple[Any, ...]]) -> None:
     """The attributes part of a roll slice.
 
     Args:
-        voters: (row_id, precinct, house, zip, age_band, votes).
+        voters: (row_id, precinct, house, zip, age_band, votes), and primaries if they are told. Of
+            somebody without precinct, house and ZIP nothing is told, as of the withheld.
     """
     with duckdb.connect() as db:
         db.execute(
             "CREATE TABLE roll (row_id BIGINT, precinct VARCHAR, congressional VARCHAR,"
             " senate VARCHAR, house VARCHAR, local VARCHAR, zip VARCHAR, age_band VARCHAR,"
-            " votes VARCHAR,"
+            " votes VARCHAR, primaries VARCHAR,"
             " household BIGINT)"
         )
-        columns = [list(one) for one in zip(*voters, strict=True)]
+        whole = [one if len(one) == 7 else (*one, "") for one in voters]
+        columns = [list(one) for one in zip(*whole, strict=True)]
         db.execute(
             "INSERT INTO roll SELECT unnest(?::BIGINT[]), unnest(?::VARCHAR[]), 'Congress 9',"
             " 'State Senate 2', unnest(?::VARCHAR[]), 'Lucas County', unnest(?::VARCHAR[]),"
-            " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::BIGINT[])",
+            " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]),"
+            " unnest(?::BIGINT[])",
             [*columns, columns[0]],
+        )
+        db.execute(
+            "UPDATE roll SET congressional = '', senate = '', local = ''"
+            " WHERE precinct = '' AND house = '' AND zip = ''"
         )
         db.table("roll").write_parquet(str(path))
 
