@@ -1,4 +1,4 @@
-"""ZIPs near a point or inside a drawn area, by one point per ZIP, without any network."""
+"""Places near a point or inside a drawn area, by one point per place, without any network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 
 from matching.errors import GeographyRefused
 
-__all__ = ["inside", "near", "read_area", "read_points"]
+__all__ = [
+    "Area", "Point", "Points", "Ring", "distance", "holds", "inside", "near", "polygons",
+    "read_area", "read_points", "ring",
+]  # fmt: skip
 
 EARTH_KM = 6371.0
 _HEADERS = (("zip", "lat", "lon"), ("geoid", "intptlat", "intptlong"))
@@ -20,6 +23,7 @@ _HEADERS = (("zip", "lat", "lon"), ("geoid", "intptlat", "intptlong"))
 
 Point = tuple[float, float]
 """Latitude and longitude in degrees."""
+Points = Mapping[str, Point]
 Ring = Sequence[Point]
 Area = Sequence[Sequence[Ring]]
 """Polygons, each an outer ring and then its holes."""
@@ -50,14 +54,14 @@ def read_points(path: Path) -> dict[str, Point]:
     return found
 
 
-def near(points: Mapping[str, Point], centre: Point, km: float) -> tuple[str, ...]:
-    """The ZIPs whose point is at most so many kilometres from a centre, sorted."""
-    return tuple(sorted(code for code, at in points.items() if _distance(at, centre) <= km))
+def near(points: Points, centre: Point, km: float) -> tuple[str, ...]:
+    """The places whose point is at most so many kilometres from a centre, sorted."""
+    return tuple(sorted(code for code, at in points.items() if distance(at, centre) <= km))
 
 
-def inside(points: Mapping[str, Point], area: Area) -> tuple[str, ...]:
-    """The ZIPs whose point lies inside an area, sorted. An area must not cross the date line."""
-    return tuple(sorted(code for code, at in points.items() if any(_holds(p, at) for p in area)))
+def inside(points: Points, area: Area) -> tuple[str, ...]:
+    """The places whose point lies inside an area, sorted. An area must not cross the date line."""
+    return tuple(sorted(code for code, at in points.items() if any(holds(p, at) for p in area)))
 
 
 def read_area(path: Path) -> list[list[list[Point]]]:
@@ -70,32 +74,34 @@ def read_area(path: Path) -> list[list[list[Point]]]:
         drawn = json.loads(path.read_bytes())
     except ValueError as refused:
         raise GeographyRefused(f"{path.name}: is not JSON") from refused
-    found = [[_ring(ring, path.name) for ring in polygon] for polygon in _polygons(drawn)]
+    found = [[ring(one, path.name) for one in polygon] for polygon in polygons(drawn)]
     if not found or not all(found):
         raise GeographyRefused(f"{path.name}: holds no Polygon or MultiPolygon of GeoJSON")
     return found
 
 
-def _polygons(drawn: Any) -> Iterator[list[Any]]:
+def polygons(drawn: Any) -> Iterator[list[Any]]:
+    """Every polygon of a GeoJSON object, as its rings; of what is none, nothing."""
     if not isinstance(drawn, dict):
         return
     match drawn.get("type"), drawn:
         case "FeatureCollection", {"features": [*each]}:
             for one in each:
-                yield from _polygons(one)
+                yield from polygons(one)
         case "Feature", {"geometry": shape}:
-            yield from _polygons(shape)
+            yield from polygons(shape)
         case "Polygon", {"coordinates": [*rings]}:
             yield rings
-        case "MultiPolygon", {"coordinates": [*polygons]}:
-            yield from (one for one in polygons if isinstance(one, list))
+        case "MultiPolygon", {"coordinates": [*parts]}:
+            yield from (one for one in parts if isinstance(one, list))
 
 
-def _ring(ring: Any, where: str) -> list[Point]:
-    if not isinstance(ring, list) or len(ring) < 4 or ring[0] != ring[-1]:
+def ring(drawn: Any, where: str) -> list[Point]:
+    """A ring's positions, checked; raises GeographyRefused."""
+    if not isinstance(drawn, list) or len(drawn) < 4 or drawn[0] != drawn[-1]:
         raise GeographyRefused(f"{where}: a ring is not closed, or has fewer than four positions")
     found: list[Point] = []
-    for position in ring:
+    for position in drawn:
         if not isinstance(position, list) or len(position) < 2:
             raise GeographyRefused(f"{where}: a position is not longitude and latitude")
         found.append(_point(position[1], position[0], where))
@@ -112,7 +118,7 @@ def _point(lat: Any, lon: Any, where: str) -> Point:
     return at
 
 
-def _distance(a: Point, b: Point) -> float:
+def distance(a: Point, b: Point) -> float:
     """Kilometres on a sphere (the haversine); half a per cent off the true shape at most."""
     (lat, lon), (to_lat, to_lon) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
     half = math.sin((to_lat - lat) / 2) ** 2
@@ -120,7 +126,7 @@ def _distance(a: Point, b: Point) -> float:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-def _holds(polygon: Sequence[Ring], at: Point) -> bool:
+def holds(polygon: Sequence[Ring], at: Point) -> bool:
     """Inside the outer ring and in no hole: an odd number of crossings over all rings."""
     return sum(_crossings(ring, at) for ring in polygon) % 2 == 1
 
