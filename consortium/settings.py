@@ -95,9 +95,19 @@ class Settings(BaseSettings):
         description="Days after which no backup of yours holds what was withdrawn; said to whoever"
         " withdraws, so it must be true of every copy: database, artefacts, mailer's home, disks.",
     )
+    zip_points: Path | None = Field(
+        None,
+        description="CSV of zip, lat, lon, or a Census gazetteer: by it the nearest messenger is"
+        " found; none: by the same ZIP or precinct alone.",
+    )
+    precinct_shapes: Path | None = Field(
+        None, description="Precinct shapes that 'coordinator shapes' wrote, for the same; none."
+    )
     demo: bool = Field(False, description="Marks every page: custodians here are on one machine.")
 
-    @field_validator("smtp_log", "smtp_login", "log_lock", mode="before")
+    @field_validator(
+        "smtp_log", "smtp_login", "log_lock", "zip_points", "precinct_shapes", mode="before"
+    )
     @classmethod
     def _no_file(cls, given: object) -> object:
         return given or None

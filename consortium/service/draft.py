@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from consortium.service import agree, choose, lend
+from consortium.service import agree, choose, lend, suggest
 from consortium.service.errors import WrongState
 from consortium.store import campaigns
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
 from mailer import compose
-from policies import agreement, definition
+from matching.nearest import Chart
+from policies import agreement
 from policies.authorise import Caller, require
 
 FIELDS = ("precinct", "election_date", "messenger_name", "partner_name", "race_name", "place_name")
@@ -60,12 +61,15 @@ def draft(
     window: Mapping[str, str],
     artefacts: Artefacts,
     now: datetime,
+    chart: Chart | None = None,
 ) -> str:
     """Keep a new letter for an audience, in state ``draft``.
 
     Args:
         window: ``opens`` and ``closes``, UTC, inside the agreement's dates.
-        messenger: ``name`` and ``place`` of the local volunteer who signs.
+        messenger: ``name`` and ``place`` of the local volunteer who signs; without any it is who
+            of those that confirmed lives nearest to the audience.
+        chart: the installation's points, by which that is found.
 
     Returns:
         The campaign's id.
@@ -75,12 +79,15 @@ def draft(
     """
     require(caller, "draft", term=agree.term(unit, race, now))
     terms = agree.signed_terms(unit, race)
-    known = choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
-    normal = definition.normal_form(definition_, known, ages=definition.AGES)
+    normal = choose.normal_form(definition_, artefacts, choose.snapshot(unit, []).attributes)
     compiled(terms, template)
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
+    if not messenger:
+        messenger = suggest.first(
+            suggest.suggest(unit, caller, race, normal, artefacts=artefacts, chart=chart or Chart())
+        )
     signs = {key: lend.plain(str(messenger.get(key, ""))) for key in ("name", "place")}
     lend.lent(unit, race, signs)
     new = str(uuid.uuid4())

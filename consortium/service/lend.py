@@ -36,15 +36,28 @@ class Lending:
     until: datetime
     senders: tuple[str, ...]  # From lines exactly as letters spell them
     state: str
+    near: str = ""  # the ZIP and the precinct that are kept, in words
 
 
 def invite(
-    unit: Unit, caller: Caller, race: str, *, name: str, place: str, now: datetime
+    unit: Unit,
+    caller: Caller,
+    race: str,
+    *,
+    name: str,
+    place: str,
+    now: datetime,
+    zip: str = "",
+    precinct: str = "",
 ) -> tuple[str, str]:
     """Name a volunteer and make the link with which they alone answer.
 
     Asked again before they answered, the old link ends. Somebody who said no is not asked again:
     only the link that they hold can change it.
+
+    Args:
+        zip, precinct: where they live, as the roll spells it, so that the nearest can be found;
+            no letter shows them. Asked again, what is given replaces what was.
 
     Returns:
         The messenger's id and the link's token, which is shown once: its hash is kept.
@@ -54,6 +67,7 @@ def invite(
     """
     require(caller, "draft", term=agree.term(unit, race, now))
     name, place = plain(name), plain(place)
+    zip, precinct = _zip(zip), plain(precinct) if precinct.strip() else ""
     known = messengers.named(unit, race, name, place)
     if known is not None and known.confirmed:
         raise WrongState("this volunteer has confirmed already")
@@ -62,8 +76,11 @@ def invite(
     token = secrets.token_urlsafe(24)
     if known is not None:
         messengers.change(unit, known.id, confirmed=None, refused=None, token_hash=_hash(token))
+        messengers.move(unit, known.id, zip=zip, precinct=precinct)
         return known.id, token
-    new = messengers.Messenger(str(uuid4()), race, name, place, None, None, _hash(token))
+    new = messengers.Messenger(
+        str(uuid4()), race, name, place, None, None, _hash(token), zip, precinct
+    )
     messengers.add(unit, new)
     return new.id, token
 
@@ -82,6 +99,7 @@ def show(unit: Unit, token: str) -> Lending:
             for party in sorted(terms.parties, key=lambda party: party.name)
         ),
         _state(one),
+        ", ".join([*([f"ZIP {one.zip}"] if one.zip else []), *filter(None, [one.precinct])]),
     )
 
 
@@ -130,6 +148,13 @@ def plain(text: str) -> str:
     found = " ".join(text.split())
     if not found or len(found) > LONGEST or not found.isprintable():
         raise WrongState(f"a name and a place have 1 to {LONGEST} letters each")
+    return found
+
+
+def _zip(typed: str) -> str:
+    found = typed.strip()
+    if found and not (len(found) == 5 and found.isascii() and found.isdigit()):
+        raise WrongState("a ZIP has five digits")
     return found
 
 

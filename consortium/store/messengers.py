@@ -16,6 +16,7 @@ class Messenger:
     """A local volunteer.
 
     Without ``confirmed`` nothing may be signed in this name; ``refused`` is when they last said no.
+    ``zip`` and ``precinct`` say where they live, as the roll spells it; "" is not known.
     """
 
     id: str
@@ -25,6 +26,8 @@ class Messenger:
     confirmed: datetime | None
     refused: datetime | None
     token_hash: str | None
+    zip: str = ""
+    precinct: str = ""
 
 
 def add(unit: Unit, new: Messenger) -> None:
@@ -56,6 +59,15 @@ def listed(unit: Unit, race: str) -> list[Messenger]:
     query = select(MessengerRow).where(MessengerRow.race == race)
     ordered = query.order_by(MessengerRow.name, MessengerRow.place)
     return [frozen(Messenger, row) for row in unit.session.scalars(ordered)]
+
+
+def move(unit: Unit, id: str, *, zip: str, precinct: str) -> None:
+    """Set where somebody lives."""
+    row = unit.session.get(MessengerRow, id)
+    if row is None:
+        raise Missing("no such messenger")
+    row.zip, row.precinct = zip, precinct
+    unit.session.flush()
 
 
 def change(

@@ -317,6 +317,8 @@ class MessengerRow(Base):
     confirmed: Mapped[datetime | None]
     refused: Mapped[datetime | None]
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    zip: Mapped[str] = mapped_column(String(5), default="", server_default="")
+    precinct: Mapped[str] = mapped_column(String(120), default="", server_default="")
 
 
 class ChargeRow(Base):

@@ -16,6 +16,7 @@ from consortium.service import (
     report,
     show,
     sign_in,
+    suggest,
     trail,
     withdraw,
 )
@@ -109,12 +110,24 @@ class Desk:
             ),
         )
 
-    def invite_messenger(self, caller: Caller, race: str, *, name: str, place: str) -> str:
+    def nearest(self, caller: Caller, race: str, definition: Mapping[str, Any]) -> Any:
+        """Who may sign, the nearest to an audience first."""
+        artefacts, chart = self._state.artefacts, suggest.chart_of(self._state.settings)
+        return self._units.run(
+            "nearest",
+            lambda unit: suggest.suggest(
+                unit, caller, race, definition, artefacts=artefacts, chart=chart
+            ),
+        )
+
+    def invite_messenger(
+        self, caller: Caller, race: str, *, name: str, place: str, zip: str = ""
+    ) -> str:
         """Name who might sign; the link to hand them, shown once."""
         now, url = self._state.clock(), str(self._state.settings.public_url)
         _, token = self._units.run(
             "invite-messenger",
-            lambda unit: lend.invite(unit, caller, race, name=name, place=place, now=now),
+            lambda unit: lend.invite(unit, caller, race, name=name, place=place, zip=zip, now=now),
         )
         return f"{url}/messenger/{token}"
 

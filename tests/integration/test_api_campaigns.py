@@ -1,12 +1,13 @@
 """A campaign through the JSON API, from draft to the log: each step once, by whom it belongs to."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consortium.service import lend
-from consortium.store import campaigns, messengers
+from consortium.store import campaigns, ledger, messengers
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 
@@ -148,6 +149,73 @@ def test_nobody_signs_who_has_not_confirmed(furnished_anywhere: Server) -> None:
     assert invited(server, place="Parma").status_code == 201
     say(server, path, "yes")
     assert server.call("cora", "POST", f"/campaigns/{id}/submit").status_code == 200
+
+
+def nearest(server: Server, definition: dict[str, Any], who: str = "cora") -> Any:
+    path = f"/races/{RACE}/messengers/nearest"
+    return server.call(who, "POST", path, json={"definition": definition})
+
+
+def test_the_nearest_messenger_stands_first_and_signs_when_nobody_is_named(
+    furnished: Server, tmp_path: Path
+) -> None:
+    server, south = furnished, {"places": {"zip": ["43600"]}}
+    server.lend("Bo Ray", "Parma", zip="43601")
+    server.lend("Cy Tan", "Oregon", zip="43602")
+    invited(server, name="Di Fox", zip="43600")  # nearer than all, and has not answered
+    plain = nearest(server, south).json()
+    assert plain[0]["name"] in {"Ann Lee", "Bo Ray", "Cy Tan"}
+    assert {one["km"] for one in plain} == {None}
+    points = tmp_path / "points.csv"
+    points.write_text("zip,lat,lon\n43600,41.0,-83.5\n43601,41.1,-83.5\n43602,41.02,-83.52\n")
+    server.settings.zip_points = points
+    assert nearest(server, south).json() == [
+        {"name": "Cy Tan", "place": "Oregon", "nearest_to": 100, "km": 3},
+        {"name": "Bo Ray", "place": "Parma", "nearest_to": 0, "km": 11},
+        {"name": "Ann Lee", "place": "Toledo", "nearest_to": 0, "km": None},
+    ]
+    both = nearest(server, {"places": {"precinct": ["44-0", "44-1"]}, "age": ["18-34"]}).json()
+    assert [(one["name"], one["nearest_to"]) for one in both][:2] == [
+        ("Bo Ray", 50),
+        ("Cy Tan", 50),
+    ]
+    unnamed = {name: said for name, said in DRAFT.items() if name != "messenger"}
+    for definition, signer in ((south, "Cy Tan"), ({"places": {"zip": ["43601"]}}, "Bo Ray")):
+        asked = {**unnamed, "definition": definition}
+        id = server.call("cora", "POST", f"/races/{RACE}/campaigns", json=asked).json()["id"]
+        kept = server.units.run("look", lambda unit, one=id: campaigns.get(unit, one))  # type: ignore[misc]
+        assert kept.template["messenger"]["name"] == signer
+    assert server.units.run("charges", lambda unit: ledger.charges(unit, RACE)) == []
+    assert nearest(server, south, "union").status_code == 403
+    assert nearest(server, {"places": {}}).status_code == 422
+
+
+def test_a_table_of_points_that_cannot_be_read_is_said_and_a_named_messenger_signs(
+    furnished: Server, tmp_path: Path
+) -> None:
+    furnished.settings.zip_points = tmp_path / "points.csv"
+    (tmp_path / "points.csv").write_text("zip,lat,lon\n43600,north,2\n")
+    refused = nearest(furnished, DRAFT["definition"])
+    assert refused.status_code == 409
+    assert "points.csv, row 2" in refused.json()["detail"]
+    drafted(furnished)
+
+
+def test_before_anybody_confirmed_no_letter_is_signed_by_the_nearest(server: Server) -> None:
+    server.sign_agreement()
+    server.enrol(some_voters(4000))
+    unnamed = {name: said for name, said in DRAFT.items() if name != "messenger"}
+    refused = server.call("cora", "POST", f"/races/{RACE}/campaigns", json=unnamed)
+    assert (refused.status_code, "nobody has confirmed" in refused.json()["detail"]) == (409, True)
+
+
+def test_where_a_volunteer_lives_is_shown_to_them_and_in_no_letter(furnished: Server) -> None:
+    path = furnished.lend("Bo Ray", "Parma", zip="43601", precinct="44-1")
+    assert "ZIP 43601, 44-1" in furnished.client.get(path).text
+    id = drafted(furnished, messenger={"name": "Bo Ray", "place": "Parma"})
+    assert "43601" not in furnished.call("cora", "GET", f"/campaigns/{id}/preview").text
+    for zip in ("4360", "4360a", "٤٣٦٠١"):
+        assert invited(furnished, zip=zip).status_code == 409
 
 
 def test_whoever_takes_a_name_back_holds_every_letter_in_it(furnished: Server) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse
 
-from consortium.service import approve, attest, draft, look, report
+from consortium.service import approve, attest, draft, look, report, suggest
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Promised, Signed, Slug
 from consortium.web.tokens import Bearer
@@ -24,7 +24,7 @@ class NewCampaign(BaseModel):
     model_config = ConfigDict(extra="forbid")
     definition: dict[str, Any]
     template: dict[str, Any]
-    messenger: dict[str, str]
+    messenger: dict[str, str] = {}
     window: dict[str, str]
 
 
@@ -37,9 +37,16 @@ class State(BaseModel):
 
 @router.post("/races/{race}/campaigns", status_code=201)
 def post(
-    race: Slug, new: NewCampaign, caller: Bearer, all_units: AllUnits, files: Files, now: Now
+    race: Slug,
+    new: NewCampaign,
+    caller: Bearer,
+    all_units: AllUnits,
+    files: Files,
+    knobs: Knobs,
+    now: Now,
 ) -> State:
-    """Keep a draft."""
+    """Keep a draft; without a messenger, in the name of the nearest who confirmed."""
+    chart = None if new.messenger else suggest.chart_of(knobs)
     made = all_units.run(
         "draft",
         lambda unit: draft.draft(
@@ -52,6 +59,7 @@ def post(
             window=new.window,
             artefacts=files,
             now=now(),
+            chart=chart,
         ),
     )
     return State(id=made, state="draft")

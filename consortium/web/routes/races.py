@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from consortium.service import choose, lend
+from consortium.service import choose, lend, suggest
 from consortium.store import races
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Slug
@@ -28,6 +28,8 @@ class Volunteer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str
     place: str
+    zip: str = ""
+    precinct: str = ""
 
 
 class Invited(BaseModel):
@@ -35,6 +37,15 @@ class Invited(BaseModel):
 
     id: str
     link: str
+
+
+class Signer(BaseModel):
+    """A messenger for an audience; both figures are of the public roll."""
+
+    name: str
+    place: str
+    nearest_to: int
+    km: int | None
 
 
 class Answer(BaseModel):
@@ -86,7 +97,29 @@ def invite_messenger(
     id, token = all_units.run(
         "invite-messenger",
         lambda unit: lend.invite(
-            unit, caller, race, name=volunteer.name, place=volunteer.place, now=now()
+            unit,
+            caller,
+            race,
+            name=volunteer.name,
+            place=volunteer.place,
+            zip=volunteer.zip,
+            precinct=volunteer.precinct,
+            now=now(),
         ),
     )
     return Invited(id=id, link=f"{knobs.public_url}/messenger/{token}")
+
+
+@router.post("/{race}/messengers/nearest")
+def nearest_messengers(
+    race: Slug, question: Question, caller: Bearer, all_units: AllUnits, files: Files, knobs: Knobs
+) -> list[Signer]:
+    """Who confirmed, the nearest to an audience's places first. It spends no look."""
+    chart = suggest.chart_of(knobs)
+    found = all_units.run(
+        "nearest",
+        lambda unit: suggest.suggest(
+            unit, caller, race, question.definition, artefacts=files, chart=chart
+        ),
+    )
+    return [Signer(**asdict(one)) for one in found]
