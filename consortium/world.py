@@ -237,9 +237,9 @@ def _partner(table: _Table) -> Partner:
 
 
 def _definition(table: _Table) -> dict[str, Any]:
-    """An audience in the normal form: places (a union), age and votes, each list sorted."""
-    for key in table.keys() - {"places", "age", "votes"}:
-        raise WorldRefused(FILE, f"audience.{key}", "is not places, age or votes")
+    """An audience in the normal form: places (a union), age, votes, primaries, each sorted."""
+    for key in table.keys() - {"places", "age", "votes", "primaries"}:
+        raise WorldRefused(FILE, f"audience.{key}", "is not places, age, votes or primaries")
     places = table.table("places")
     for key in places.keys() - {"district", "precinct", "zip"}:
         raise WorldRefused(FILE, f"audience.places.{key}", "is not district, precinct or zip")
@@ -248,7 +248,7 @@ def _definition(table: _Table) -> dict[str, Any]:
     }
     if not any(found["places"].values()):
         raise WorldRefused(FILE, "audience.places", "names no place")
-    for key in table.keys() & {"age", "votes"}:
+    for key in table.keys() & {"age", "votes", "primaries"}:
         found[key] = sorted(table.texts(key))
     return found
 

@@ -25,9 +25,12 @@ SCHEMA = (
     ("zip", "VARCHAR"),
     ("age_band", "VARCHAR"),
     ("votes", "VARCHAR"),
+    ("primaries", "VARCHAR"),
     ("household", "BIGINT"),
 )
 """Columns and DuckDB's names of their types."""
+_EARLIER = tuple(one for one in SCHEMA if one[0] != "primaries")
+"""Of slices that tell nothing of primaries."""
 _KEYED = ("row_id", "household")
 _BATCH = 50_000
 
@@ -51,7 +54,7 @@ class Cells:
 
     Row ids and household numbers are keyed by the steward; all else of a row is a function of the
     file. ``leaves`` are the different rows without the keyed numbers, each with its count, as
-    JSON arrays in the order of ``SCHEMA``, sorted by their bytes.
+    JSON arrays in the order of the part's columns, sorted by their bytes.
     """
 
     leaves: tuple[bytes, ...]
@@ -67,13 +70,14 @@ def cells(path: Path) -> Cells:
         BundleRefused: no Parquet, other columns, an empty cell where there is none, no voter, or
             one row id twice.
     """
-    said = [name for name, _ in SCHEMA if name not in _KEYED]
     try:
         with scratch() as base:
             described = base.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
-            if tuple((str(r[0]), str(r[1])) for r in described.fetchall()) != SCHEMA:
+            schema = tuple((str(r[0]), str(r[1])) for r in described.fetchall())
+            if schema not in (SCHEMA, _EARLIER):
                 names = ", ".join(name for name, _ in SCHEMA)
                 raise BundleRefused(f"attributes: the columns are not {names}")
+            said = [name for name, _ in schema if name not in _KEYED]
             ids = base.execute(
                 "SELECT count(*) - count(DISTINCT row_id) FROM read_parquet(?)", [str(path)]
             ).fetchone()

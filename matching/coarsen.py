@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 
+from matching.roll.history import PRIMARIES
 from matching.roll.local import local_codes
 from matching.roll.reader import Voter
 
-__all__ = ["AGE_BANDS", "ORDER", "VOTES_BANDS", "Attributes", "Coarsened", "Merged", "coarsen",
-           "decoys"]  # fmt: skip
+__all__ = ["AGE_BANDS", "ORDER", "PRIMARIES_BANDS", "VOTES_BANDS", "Attributes", "Coarsened",
+           "Merged", "coarsen", "decoys"]  # fmt: skip
 
-ORDER = ("congressional", "senate", "house", "local", "zip", "age_band", "votes")
+ORDER = ("congressional", "senate", "house", "local", "zip", "age_band", "votes", "primaries")
 """In which order attributes part a precinct's voters: the later one gives way to the earlier."""
 AGE_BANDS = ("18-34", "35-49", "50-64", "65+")
 VOTES_BANDS = ("0", "1-2", "3-4", "new")
 """Of the last four general elections; "new" registered after the last of them."""
+PRIMARIES_BANDS = ("0", "1-2", "3-4")
+"""Of the last four years with a primary: in how many of them one voted in one."""
 MAX_HOUSEHOLD = 8
 
 
@@ -42,6 +45,7 @@ class Attributes:
     zip: str
     age_band: str
     votes: str
+    primaries: str
     household: int
 
 
@@ -80,6 +84,8 @@ def coarsen(
     k: int = 10,
     households: bool = True,
     withheld: Set[str] = frozenset(),
+    primaries: Iterable[int] = (),
+    parties: Set[str] = frozenset(),
     counties: Mapping[str, str] | None = None,
 ) -> Coarsened:
     """Reduce voters to coarse attributes under ids that only the steward can trace.
@@ -94,14 +100,19 @@ def coarsen(
         households: whether voters of one address share a number. Who lives with whom can be read
             in the public file, so such numbers make the roll a map: `tests/attack` measures it.
         withheld: voter ids of whom nothing is told: every attribute is "".
+        primaries: years in which a primary was held; the last four up to ``on`` are counted. None:
+            the file does not tell, and neither does the slice.
+        parties: whose primary this election is, in the file's word: then a primary of which the
+            history says another party's ballot does not count.
         counties: FIPS code to name.
 
     Returns:
         Rows sorted by their id, so that the file's order is gone. Where too few share a
         value it becomes "": precincts first, then within each what ``ORDER`` says, one after
-        the other, so that votes give way before age, age before ZIP, ZIP before districts.
+        the other, so that primaries give way before votes, votes before age, age before ZIP.
     """
     counted = frozenset(sorted(day for day in set(generals) if day < on)[-4:])
+    years = frozenset(sorted(year for year in set(primaries) if year <= on.year)[-4:])
     rows: list[Attributes] = []
     ids: dict[int, str] = {}
     homes = _Households(name)
@@ -115,10 +126,11 @@ def coarsen(
         hidden = voter.voter_id in withheld
         home = homes.of(voter.household if households and not hidden else "", voter.voter_id)
         if hidden:
-            rows.append(Attributes(row_id, "", "", "", "", "", "", "", "", home))
+            rows.append(Attributes(row_id, "", "", "", "", "", "", "", "", "", home))
         else:
             local = "|".join(local_codes(voter, counties or {}))
-            rows.append(_coarse(voter, row_id, home, local, on, counted))
+            row = _coarse(voter, row_id, home, local, on, counted)
+            rows.append(replace(row, primaries=_primaries_band(voter, years, parties)))
     merged: list[Merged] = []
     done: list[Attributes] = []
     for group in _told([rows], "precinct", k, "", merged):
@@ -142,6 +154,7 @@ def _coarse(
         zip=voter.zip,
         age_band=_age_band(voter.birth_year, on),
         votes=_votes_band(voter, counted),
+        primaries="",
         household=household,
     )
 
@@ -158,6 +171,18 @@ def _votes_band(voter: Voter, counted: frozenset[date]) -> str:
     if count == 0 and counted and voter.registered and voter.registered > max(counted):
         return VOTES_BANDS[3]
     return VOTES_BANDS[0 if count == 0 else 1 if count < 3 else 2]
+
+
+def _primaries_band(voter: Voter, years: frozenset[int], parties: Set[str]) -> str:
+    if not years:
+        return ""
+    voted = {
+        one.election.year
+        for one in voter.ballots
+        if one.election.kind in PRIMARIES and (not parties or one.party in ("", *parties))
+    }
+    count = len(voted & years)
+    return PRIMARIES_BANDS[0 if count == 0 else 1 if count < 3 else 2]
 
 
 class _Households:

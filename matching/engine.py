@@ -25,8 +25,9 @@ from matching.recipes import ADDRESS_RECIPE
 from matching.score import Weights
 from matching.scratch import scratch
 
-__all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "link",
-           "pepper_outputs", "places", "precincts_of", "store_token", "without_tokens"]  # fmt: skip
+__all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "homes", "link",
+           "pepper_outputs", "places", "precincts_of", "store_token",
+           "tells_primaries", "without_tokens"]  # fmt: skip
 
 BLOCK_CAP = 50
 """Members of one list who may share a token before it is taken to say nothing."""
@@ -219,7 +220,8 @@ def audience(
 
     Args:
         definition: the normal form: ``{"places": {"district": [...], "precinct": [...], "zip":
-            [...]}, "age": [...], "votes": [...]}``; places are a union, an absent filter is any.
+            [...]}, "age": [...], "votes": [...], "primaries": [...]}``; places are a
+            union, an absent filter is any.
 
     Raises:
         DefinitionRefused: it is not that, or names no place.
@@ -284,6 +286,29 @@ def _local(base: duckdb.DuckDBPyConnection, attributes: Path) -> dict[str, int]:
     return {code: int(count) for code, count in rows}
 
 
+def tells_primaries(attributes: Path) -> bool:
+    """Whether a slice says of anybody in how many primaries they voted."""
+    with scratch() as base:
+        found = base.execute(
+            "SELECT count(*) FROM (SELECT NULL::VARCHAR AS primaries WHERE false"
+            " UNION ALL BY NAME SELECT * FROM read_parquet(?)) WHERE primaries <> ''",
+            [str(attributes)],
+        ).fetchone()
+    assert found is not None
+    return bool(found[0])
+
+
+def homes(definition: Mapping[str, Any], attributes: Path) -> dict[tuple[str, str], int]:
+    """Registered voters whom a definition selects, by ZIP and precinct: of the roll, exact."""
+    with _chosen(definition, attributes) as base:
+        found = base.execute(
+            "SELECT zip, precinct, count(*) FROM read_parquet(?) AS a"
+            " SEMI JOIN chosen ON chosen.row_id = a.row_id GROUP BY ALL ORDER BY ALL",
+            [str(attributes)],
+        ).fetchall()
+    return {(zip_, precinct): int(count) for zip_, precinct, count in found}
+
+
 def precincts_of(attributes: Path, rows: Sequence[int]) -> dict[int, str]:
     """The precinct of those of ``rows`` that a roll has."""
     with scratch() as base:
@@ -295,7 +320,8 @@ def precincts_of(attributes: Path, rows: Sequence[int]) -> dict[int, str]:
     return dict(found)
 
 
-_KEYS = {"places", "age", "votes"}
+_FILTERS = ("age", "votes", "primaries")
+_KEYS = {"places", *_FILTERS}
 _PLACES = ("district", "precinct", "zip")
 
 
@@ -310,21 +336,18 @@ def _texts(values: Any, key: str) -> list[str]:
 def _chosen(definition: Mapping[str, Any], attributes: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose table ``chosen`` holds the voters that the definition selects."""
     if set(definition) - _KEYS or not isinstance(definition.get("places"), Mapping):
-        raise DefinitionRefused("the definition must have places, and may have age and votes")
+        raise DefinitionRefused(
+            "the definition must have places, and may have age, votes and primaries"
+        )
     named = definition["places"]
     if set(named) - set(_PLACES) or not any(named.values()):
         raise DefinitionRefused("places: must name districts, precincts or ZIPs")
     at = {
         kind: _texts(named[kind], f"places.{kind}") if named.get(kind) else [] for kind in _PLACES
     }
-    only = {
-        key: _texts(definition[key], key) if key in definition else None for key in ("age", "votes")
-    }
+    only = {key: _texts(definition[key], key) if key in definition else None for key in _FILTERS}
     with scratch() as base:
-        base.execute(
-            _sql("chosen"), {"attributes": str(attributes), **at, "age": only["age"],
-                             "votes": only["votes"]},
-        )  # fmt: skip
+        base.execute(_sql("chosen"), {"attributes": str(attributes), **at, **only})
         yield base
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import rfc8785
 
 from policies.agreement import Agreement
+from policies.definition import FILTERS
 from policies.errors import ManifestRefused, NotYetApproved
 
 KEYS = frozenset(
@@ -140,7 +141,7 @@ def _sorted(manifest: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _definition(value: object) -> None:
-    if not isinstance(value, Mapping) or not set(value) <= {"places", "age", "votes"}:
+    if not isinstance(value, Mapping) or not set(value) <= {"places", *FILTERS}:
         raise ManifestRefused("definition", "is not a definition in normal form")
     if not isinstance(value.get("places"), Mapping) or not value["places"]:
         raise ManifestRefused("definition", "names no place")

@@ -12,6 +12,9 @@ from policies.errors import DefinitionRefused
 KINDS = ("district", "precinct", "zip")
 VOTES = ("0", "1-2", "3-4", "new")
 """Of the last four general elections; who is new registered after the last of them."""
+PRIMARIES = ("0", "1-2", "3-4")
+"""In how many of the last four years with a primary one voted in one."""
+FILTERS = ("age", "votes", "primaries")
 AGES = ("18-34", "35-49", "50-64", "65+")
 """The bands in which a roll slice says how old somebody is."""
 MIN_REGISTERED = 500
@@ -30,17 +33,19 @@ def normal_form(
     containment: Containment | None = None,
     ages: Sequence[str] | None = None,
     votes: Sequence[str] = VOTES,
+    primaries: Sequence[str] = PRIMARIES,
 ) -> dict[str, Any]:
     """Put a question in the one spelling that all equal questions share.
 
     Args:
-        raw: ``{"places": {kind: [codes]}, "age": [bands], "votes": [bands]}``; places are a union.
+        raw: ``{"places": {kind: [codes]}, "age": [bands], "votes": [bands], "primaries":
+            [bands]}``; places are a union.
         catalogue: kind -> code -> registered voters, from the roll alone.
         containment: what lies whole within a place, as ``(kind, code) -> [(kind, code)]``. Where it
             is given, a place inside another chosen one disappears.
         ages: every age band of this roll; naming all of them is naming none. Without it any
             word of the shape 18-34 or 65+ is a band.
-        votes: likewise for past votes.
+        votes, primaries: likewise for past votes.
 
     Returns:
         Sorted, without duplicates, empty kinds absent, "any" absent.
@@ -54,7 +59,7 @@ def normal_form(
     for key in raw:
         _refuse_key(key)
     normal: dict[str, Any] = {"places": _places(raw.get("places"), catalogue, containment or {})}
-    for field, bands in (("age", ages), ("votes", votes)):
+    for field, bands in zip(FILTERS, (ages, votes, primaries), strict=True):
         chosen = _bands(field, raw.get(field), bands)
         if chosen is not None:
             normal[field] = chosen
@@ -67,7 +72,7 @@ def key(normal: Mapping[str, Any]) -> str:
 
 
 def _refuse_key(key: object) -> None:
-    if key in ("places", "age", "votes"):
+    if key in ("places", *FILTERS):
         return
     if isinstance(key, str) and key.lower() in ("not", "except", "exclude", "minus"):
         raise DefinitionRefused(
@@ -75,7 +80,7 @@ def _refuse_key(key: object) -> None:
         )
     if isinstance(key, str) and key.lower() in ("partner", "partners", "source", "sources"):
         raise DefinitionRefused("definition", "no question may be about one partner's list")
-    raise DefinitionRefused("definition", "has a key other than places, age and votes")
+    raise DefinitionRefused("definition", "has a key other than places, age, votes and primaries")
 
 
 def _places(raw: object, catalogue: Catalogue, containment: Containment) -> dict[str, list[str]]:

@@ -126,7 +126,7 @@ def described(asked: Asked, home: Home) -> list[str]:
     where = "; ".join(f"{kind} {', '.join(codes)}" for kind, codes in sorted(places.items()))
     filters = [
         f"{word} {', '.join(m['definition'][word])}"
-        for word in ("age", "votes")
+        for word in ("age", "votes", "primaries")
         if word in m["definition"]
     ]
     sender = m["sender"][home.id]

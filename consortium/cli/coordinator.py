@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from consortium.cli.api import Api
-from consortium.cli.area import area
+from consortium.cli.area import area, shapes
 from consortium.cli.desk import Desk, json_option, last_line, say, table, waiting
 from consortium.cli.errors import CheckRefused, ToolError, Unreachable
 from consortium.cli.home import Json
@@ -41,6 +41,7 @@ def command() -> None:
 command.add_command(init_command("coordinator", "Your"))
 command.add_command(join_command)
 command.add_command(area)
+command.add_command(shapes)
 
 
 @command.command()
@@ -67,11 +68,16 @@ def places(home: Path, kind: str | None) -> None:
 @home_option
 @click.option("--name", required=True, help="The volunteer's name as letters will say it.")
 @click.option("--place", required=True, help="Where the volunteer lives.")
+@click.option("--zip", default="", help="Their ZIP, to find who lives nearest; no letter shows it.")
+@click.option("--precinct", default="", help="Their precinct, as the list of places spells it.")
 @json_option
-def messenger(home: Path, name: str, place: str) -> None:
+def messenger(home: Path, name: str, place: str, zip: str, precinct: str) -> None:
     """Ask a volunteer to lend their name; prints the link on which they alone answer."""
     api = line(home)
-    answer: Json = api.post(_race(api, "messengers"), {"name": name, "place": place}, again=False)
+    asked = {"name": name, "place": place, "zip": zip, "precinct": precinct}
+    answer: Json = api.post(
+        _race(api, "messengers"), {key: said for key, said in asked.items() if said}, again=False
+    )
     say(
         f"Hand this link to {name} and to nobody else; it is not shown again:",
         str(answer["link"]),
@@ -83,6 +89,9 @@ def messenger(home: Path, name: str, place: str) -> None:
 def audience_options(function: Any) -> Any:
     """Add the options that cut an audience."""
     for option in (
+        click.option(
+            "--primaries", multiple=True, help="Of the last four years with one: 0, 1-2, 3-4."
+        ),
         click.option("--votes", multiple=True, help="Of the last four generals: 0, 1-2, 3-4, new."),
         click.option("--age", multiple=True, help="18-34, 35-49, 50-64, 65+; may be repeated."),
         click.option("--zip", multiple=True, help="A ZIP; may be repeated."),
@@ -93,7 +102,7 @@ def audience_options(function: Any) -> Any:
         click.option(
             "--definition",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="A JSON file with places, age, votes; instead of the options.",
+            help="A JSON file with places, age, votes, primaries; instead of the options.",
         ),
     ):
         function = option(function)
@@ -107,6 +116,7 @@ def _definition(
     zip: tuple[str, ...],
     age: tuple[str, ...],
     votes: tuple[str, ...],
+    primaries: tuple[str, ...],
 ) -> Json:
     """Read a definition from a file or from the options; the server puts it in normal form."""
     places = {
@@ -115,13 +125,14 @@ def _definition(
         if codes
     }
     if file is not None:
-        if places or age or votes:
+        if places or age or votes or primaries:
             raise click.UsageError("give --definition or the options, not both")
         return _object(file, "definition")
     if not places:
         raise click.UsageError("name at least one place: --district, --precinct or --zip")
     made: Json = {"places": places}
-    made.update({word: list(bands) for word, bands in (("age", age), ("votes", votes)) if bands})
+    rules = (("age", age), ("votes", votes), ("primaries", primaries))
+    made.update({word: list(bands) for word, bands in rules if bands})
     return made
 
 
@@ -137,10 +148,11 @@ def count(
     zip: tuple[str, ...],
     age: tuple[str, ...],
     votes: tuple[str, ...],
+    primaries: tuple[str, ...],
 ) -> None:
     """Ask about how many people an audience has; each new question spends a look, for good."""
     api = line(home)
-    asked = _definition(definition, district, precinct, zip, age, votes)
+    asked = _definition(definition, district, precinct, zip, age, votes, primaries)
     answer: Json = api.post(_race(api, "counts"), {"definition": asked})
     fresh = "a new look was spent" if answer.get("fresh") else "asked before: no look was spent"
     say(
@@ -149,6 +161,33 @@ def count(
         f"{answer.get('looks_left')} looks left for this race",
     )
     last_line(answer)
+
+
+@command.command()
+@home_option
+@audience_options
+@json_option
+def nearest(
+    home: Path,
+    definition: Path | None,
+    district: tuple[str, ...],
+    precinct: tuple[str, ...],
+    zip: tuple[str, ...],
+    age: tuple[str, ...],
+    votes: tuple[str, ...],
+    primaries: tuple[str, ...],
+) -> None:
+    """Who of the volunteers that confirmed lives nearest to an audience; it spends no look."""
+    api = line(home)
+    asked = _definition(definition, district, precinct, zip, age, votes, primaries)
+    found: list[Json] = api.post(_race(api, "messengers/nearest"), {"definition": asked})
+    if not found:
+        say("Nobody has confirmed yet: ask a volunteer with 'messenger'.")
+    for one in found:
+        far = "" if one["km"] is None else f", about {one['km']} km away"
+        say(f"{one['name']}, {one['place']}: nearest to {one['nearest_to']} of 100 registered"
+            f" voters there{far}")  # fmt: skip
+    last_line({"messengers": found})
 
 
 @command.command()
@@ -166,8 +205,8 @@ def count(
     help="Its plain text; otherwise made from the MJML.",
 )
 @click.option("--subject", required=True)
-@click.option("--messenger", required=True, help="Who signs: a volunteer who confirmed it.")
-@click.option("--messenger-place", required=True, help="Where the messenger lives.")
+@click.option("--messenger", default="", help="Who signs; without it, the nearest who confirmed.")
+@click.option("--messenger-place", default="", help="Where the messenger lives.")
 @click.option("--opens", required=True, help="UTC, 2026-10-20T15:00:00Z: no letter before it.")
 @click.option("--closes", required=True, help="UTC: no letter after it.")
 @json_option
@@ -179,6 +218,7 @@ def draft(
     zip: tuple[str, ...],
     age: tuple[str, ...],
     votes: tuple[str, ...],
+    primaries: tuple[str, ...],
     template: Path,
     text: Path | None,
     subject: str,
@@ -192,15 +232,18 @@ def draft(
     window = {"opens": _utc("--opens", opens), "closes": _utc("--closes", closes)}
     if window["opens"] >= window["closes"]:
         raise click.UsageError("--closes is not after --opens")
+    if bool(messenger) != bool(messenger_place):
+        raise click.UsageError("give --messenger with --messenger-place, or neither")
     letter = {"subject": subject, "mjml": _text(template)}
     if text is not None:
         letter["text"] = _text(text)
     body: Json = {
-        "definition": _definition(definition, district, precinct, zip, age, votes),
+        "definition": _definition(definition, district, precinct, zip, age, votes, primaries),
         "template": letter,
-        "messenger": {"name": messenger, "place": messenger_place},
         "window": window,
     }
+    if messenger:
+        body["messenger"] = {"name": messenger, "place": messenger_place}
     answer: Json = api.post(_race(api, "campaigns"), body, again=False)
     say(
         f"Draft {answer['id']}. Look at it: trellis coordinator preview {answer['id']} --out letter.html"  # noqa: E501

@@ -41,7 +41,7 @@ from matching.statement import Statement
 from matching.totals import check_slice
 from provenance.merkle import tree_root
 
-FORMAT = "slice/v2"
+FORMAT = "slice/v3"
 """The form of a slice: files enrolled in an earlier one are enrolled once more."""
 K = 10
 """Voters that share every combination of attributes in a precinct."""
@@ -139,6 +139,8 @@ def begin(
         k=k,
         households=households,
         withheld=hidden.ids,
+        primaries=read.roll.primaries,
+        parties=rule.parties,
         counties=counties,
     )
     own = OwnList(private_folder(home.path / "rolls" / str(uuid4())))

@@ -135,6 +135,7 @@ def truth(world: World) -> Truth:
         list(roll.voters()),
         on=world.election,
         generals=roll.generals,
+        primaries=roll.primaries,
         name=numbers.__getitem__,
     )
     meant = {
@@ -154,6 +155,7 @@ def _means(definition: Mapping[str, Any], row: coarsen.Attributes) -> bool:
         here
         and ("age" not in definition or row.age_band in definition["age"])
         and ("votes" not in definition or row.votes in definition["votes"])
+        and ("primaries" not in definition or row.primaries in definition["primaries"])
     )
 
 

@@ -52,6 +52,7 @@ class Look:
             "not_votes": roll.not_votes,
             "history_words": roll.tokens,
             "history_words_unread": roll.unread.total(),
+            "primaries": sorted(roll.primaries),
             "generals": sorted(day.isoformat() for day in roll.generals),
         }
 
@@ -185,6 +186,10 @@ def read_command(place: Path, only: Only, all_lines: bool) -> None:
     say(*report(found.roll, found.voters, only, every=all_lines))
     say(f"{found.precincts:,} precincts; general elections: "
         + (", ".join(str(day) for day in sorted(found.roll.generals)) or "none told"))  # fmt: skip
+    say(
+        "Years with a primary: "
+        + (", ".join(map(str, sorted(found.roll.primaries))) or "none told")
+    )
     last_line(found.figures())
 
 

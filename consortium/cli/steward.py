@@ -181,7 +181,7 @@ def _leaves(households: bool) -> list[str]:
     """What leaves and what stays, in the words we can keep."""
     return [
         "What leaves this computer: scrambled codes, and per voter a random number, precinct, districts,",  # noqa: E501
-        "county, ZIP, age band, how many of the last four general elections"
+        "county, ZIP, age band, in how many of the last four general elections and years of primaries they voted"  # noqa: E501
         + (", and a random household number." if households else "."),
         "What stays: names, voter ids, addresses, birth years, and the map from number to voter id.",  # noqa: E501
         "The custodians see the voters' normalised fields as points, unblinded: the file is public.",  # noqa: E501

@@ -17,6 +17,7 @@ from consortium.store.unit import Unit, Units
 from matching import engine
 from policies import budget, definition, disclosure
 from policies.authorise import Caller, require
+from policies.errors import DefinitionRefused
 from policies.parts import ADHOC, CUBE, part_of
 
 CUBE_LEVEL = "precinct"
@@ -82,6 +83,21 @@ def catalogue(artefacts: Artefacts, attributes: str) -> dict[str, dict[str, int]
         return {kind: dict(codes) for kind, codes in engine.places(path).items()}
 
 
+def normal_form(raw: Mapping[str, Any], artefacts: Artefacts, attributes: str) -> dict[str, Any]:
+    """A question in its one spelling, held against the roll that it is asked of.
+
+    Raises:
+        DefinitionRefused: it is none, or asks for what this roll does not tell of anybody.
+    """
+    known = catalogue(artefacts, attributes)
+    normal = definition.normal_form(raw, known, ages=definition.AGES)
+    if "primaries" in normal:
+        with artefacts.open(attributes) as path:
+            if not engine.tells_primaries(path):
+                raise DefinitionRefused("primaries", "the voter file here does not tell them")
+    return normal
+
+
 def places(unit: Unit, caller: Caller, artefacts: Artefacts) -> dict[str, list[Place]]:
     """The places that may be chosen: those with enough registered voters on the roll."""
     race = races.first(unit).id
@@ -119,8 +135,7 @@ def count(
     term = units.run("count-term", lambda unit: agree.term(unit, race, clock()))
     require(caller, "count", term=term)
     seen = units.run("count-look", snapshot)
-    known = catalogue(artefacts, seen.attributes)
-    normal = definition.normal_form(raw, known, ages=definition.AGES)
+    normal = normal_form(raw, artefacts, seen.attributes)
     cells = _cells(normal, seen, artefacts)
     if cells is not None:
         sums, fresh = _cube(units, caller, race, seen, cells, clock)

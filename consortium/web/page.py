@@ -52,6 +52,7 @@ def _environment() -> Environment:
         list_states=spoken.LIST_STATES,
         list_stands=spoken.LIST_STANDS,
         meanings=spoken.MEANINGS,
+        primaries=spoken.PRIMARIES,
         place_kinds=spoken.PLACE_KINDS,
         states=spoken.STATES,
         votes=spoken.VOTES,

@@ -72,6 +72,12 @@ VOTES = {
     "3-4": "3 or 4 of the last 4",
     "new": "registered since the last one",
 }
+PRIMARIES = {
+    "0": "none of the last 4",
+    "1-2": "1 or 2 of the last 4",
+    "3-4": "3 or 4 of the last 4",
+}
+"""Counted are years with a primary, so that a presidential one beside another is no second."""
 _MONTHS = (
     "enero",
     "febrero",
@@ -151,6 +157,9 @@ def audience(definition: Mapping[str, Any]) -> list[str]:
         said.append("Age: " + ", ".join(AGES.get(a, a) for a in definition["age"]))
     if definition.get("votes"):
         said.append("Voted in: " + ", ".join(VOTES.get(v, v) for v in definition["votes"]))
+    if definition.get("primaries"):
+        words = (PRIMARIES.get(one, one) for one in definition["primaries"])
+        said.append("Years with a primary in which they voted in it: " + ", ".join(words))
     return said
 
 

@@ -17,12 +17,13 @@ from matching.roll.dates import FIRST_ELECTION, by_calendar, day, november
 from matching.roll.ids import Votes
 from matching.roll.layout import Known, State, state
 
-__all__ = ["KINDS", "METHODS", "Ballot", "Election", "Field", "Table", "Wide", "Words"]
+__all__ = ["KINDS", "METHODS", "PRIMARIES", "Ballot", "Election", "Field", "Table", "Wide", "Words"]
 
 KINDS = (
     "general", "primary", "presidential primary", "runoff", "special", "coordinated", "local",
     "other", "unknown",
 )  # fmt: skip
+PRIMARIES = frozenset({"primary", "presidential primary"})
 METHODS = ("mail", "early", "polls", "provisional", "unknown")
 Told = Callable[[int, str, str], None]
 _REMEMBERED = 200_000

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from matching.errors import RollRefused, RowRefused
-from matching.roll.history import Field, Table, Wide
+from matching.roll.history import PRIMARIES, Field, Table, Wide
 from matching.roll.ids import Seen
 from matching.roll.layout import STATES, Known, Layout, recognise, state
 from matching.roll.returns import Returns
@@ -55,6 +55,8 @@ class Roll:
     left_out: Counter[str] = field(default_factory=Counter)
     doubted: Counter[str] = field(default_factory=Counter)
     generals: frozenset[date] = frozenset()
+    primaries: frozenset[int] = frozenset()
+    """Years in which the histories know of a primary: some files tell no day of one."""
     not_votes: int = 0
     tokens: int = 0
     unread: Counter[str] = field(default_factory=Counter)
@@ -83,6 +85,7 @@ class Roll:
         self._forget()
         table = self._table()
         generals = set(_generals(table)) if table else set()
+        primaries = _primaries(table) if table else set()
         seen = Seen()
         for part in self.parts:
             plan = Plan(part.known, self.last)
@@ -114,10 +117,11 @@ class Roll:
             self.doubted.update(plan.doubted)
             if history is not None:
                 generals |= _generals(history)
+                primaries |= _primaries(history)
                 self.tokens += history.tokens
                 self.unread.update(history.unread)
-            self.generals = frozenset(generals)
-        self.generals = frozenset(generals)
+            self.generals, self.primaries = frozenset(generals), frozenset(primaries)
+        self.generals, self.primaries = frozenset(generals), frozenset(primaries)
 
     def source_digest(self) -> str:
         """SHA-256 over the raw files in the order of their names, as hex: what was enrolled."""
@@ -175,6 +179,10 @@ def _own_history(known: Known, last: date) -> Field | Wide | None:
 
 def _generals(history: Table | Field | Wide) -> set[date]:
     return {one.day for one in history.elections if one.kind == "general" and one.day}
+
+
+def _primaries(history: Table | Field | Wide) -> set[int]:
+    return {one.year for one in history.elections if one.kind in PRIMARIES}
 
 
 def open_roll(place: Path, *, last: date = LAST) -> Roll:

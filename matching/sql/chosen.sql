@@ -1,10 +1,10 @@
 -- The voters that an audience's definition selects. Places are a union; an absent filter is any.
 -- An empty attribute was taken back for privacy: it is never equal to a wanted value. A slice of an
--- earlier version has no local districts.
+-- earlier version has no local districts, and says nothing of primaries.
 CREATE TABLE chosen AS
 SELECT row_id
 FROM (
-    SELECT NULL::VARCHAR AS local WHERE false
+    SELECT NULL::VARCHAR AS local, NULL::VARCHAR AS primaries WHERE false
     UNION ALL BY NAME
     SELECT * FROM read_parquet($attributes)
 )
@@ -19,3 +19,7 @@ WHERE
     )
     AND ($age::VARCHAR[] IS NULL OR list_contains($age::VARCHAR[], age_band))
     AND ($votes::VARCHAR[] IS NULL OR list_contains($votes::VARCHAR[], votes))
+    AND (
+        $primaries::VARCHAR[] IS NULL
+        OR list_contains($primaries::VARCHAR[], primaries)
+    )

@@ -46,8 +46,8 @@ def plain(server: Server) -> Server:
     return server
 
 
-def furnish(server: Server) -> None:
-    roll = server.enrol(VOTERS)
+def furnish(server: Server, voters: Sequence[tuple[Any, ...]] = VOTERS) -> None:
+    roll = server.enrol(voters)
     server.link(server.contribute("union"), roll, {row: row for row in range(100)})
     server.link(server.contribute("parks", 2), roll, {row: row + 50 for row in range(100)})
 
@@ -90,6 +90,29 @@ def test_a_repeated_question_costs_nothing_and_answers_the_same(counted: Server)
         again = ask(counted, asked).json()
         assert again == {**first, "fresh": False}
     assert charges(counted) == [("B", ADHOC.units)]
+
+
+def test_a_rule_on_primaries_is_a_question_of_its_own_and_paid_for_like_any_other(
+    server: Server,
+) -> None:
+    server.sign_agreement()
+    furnish(server, [(*one, ("0", "1-2", "3-4", "")[one[0] % 4]) for one in VOTERS])
+    asked = {"places": {"precinct": ["44-0"]}, "primaries": ["3-4", "1-2"]}
+    first, again = ask(server, asked).json(), ask(server, asked).json()
+    assert (first["fresh"], again) == (True, {**first, "fresh": False})
+    assert ask(server, {**asked, "primaries": ["1-2", "3-4", "1-2"]}).json() == again
+    every = ask(server, {**asked, "primaries": ["0", "1-2", "3-4"]}).json()
+    none = ask(server, {"places": asked["places"]}).json()
+    assert every["estimate"] == none["estimate"]  # all of them are none
+    assert [part for part, _ in charges(server)] == ["B", "A"]
+    assert ask(server, {**asked, "primaries": ["5"]}).status_code == 422
+
+
+def test_what_a_roll_does_not_tell_is_refused_and_costs_nothing(plain: Server) -> None:
+    asked = ask(plain, {"places": {"precinct": ["44-0"]}, "primaries": ["0"]})
+    assert asked.status_code == 422
+    assert "the voter file here does not tell them" in asked.text
+    assert charges(plain) == []
 
 
 def test_places_alone_are_one_cube_whoever_asks_and_however(counted: Server) -> None:

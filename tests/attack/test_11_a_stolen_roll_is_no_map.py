@@ -49,6 +49,7 @@ class Stolen:
                 row.zip,
                 row.age_band,
                 row.votes,
+                row.primaries,
             )
             for row in self.rows
         }
@@ -71,6 +72,7 @@ def stolen(read: Read, *, safe: bool = True, households: bool = False) -> Stolen
         read.voters,
         on=date(2026, 12, 3),
         generals=read.roll.generals,
+        primaries=read.roll.primaries,
         name=keyed,
         households=households,
     )

@@ -391,10 +391,13 @@ class FakeWorld:
             case ["GET", "races", _, "places"]:
                 zips = [{"code": code, "registered": 3000} for code in ("80134", "80202")]
                 districts = [{"code": "State House 44", "registered": 12000}]
-                return _ok({"district": districts, "zip": zips})
+                precincts = [{"code": f"630441800{n}", "registered": 900} for n in (1, 2)]
+                return _ok({"district": districts, "precinct": precincts, "zip": zips})
             case ["POST", "races", _, "counts"]:
                 about = {"shown": "About 1,200", "low": 1100, "high": 1300}
                 return _ok({**about, "fresh": True, "looks_left": 39, "asked": body["definition"]})
+            case ["POST", "races", _, "messengers", "nearest"]:
+                return _ok([{"name": "Ana", "place": "Parker", "nearest_to": 60, "km": 3}])
             case ["POST", "races", _, "messengers"]:
                 return _ok({"id": "m1", "link": f"https://t.example/messenger/{body['name']}"}, 201)
             case ["POST", "races", _, "campaigns"]:

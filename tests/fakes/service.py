@@ -28,6 +28,7 @@ from consortium.service.look import (
 from consortium.service.report import Figure
 from consortium.service.show import EntryView, LogView, WitnessView
 from consortium.service.sign_in import SignedIn
+from consortium.service.suggest import Suggested
 from consortium.service.trail import RecipientView, TrailStep
 from consortium.store.errors import Missing
 from consortium.web.pages import routers
@@ -259,7 +260,17 @@ class FakeDesk:
             raise Denied("draft", "only a coordinator asks volunteers")
         return list(self.volunteers.values())
 
-    def invite_messenger(self, caller: Caller, race: str, *, name: str, place: str) -> str:
+    def nearest(self, caller: Caller, race: str, definition: Mapping[str, Any]) -> list[Suggested]:
+        confirmed = [one for one in self.messengers(caller) if one.state == "confirmed"]
+        far = {one.name: len(one.place) for one in confirmed}
+        return [
+            Suggested(one.name, one.place, 60 if not at else 40, far[one.name])
+            for at, one in enumerate(sorted(confirmed, key=lambda one: far[one.name]))
+        ]
+
+    def invite_messenger(
+        self, caller: Caller, race: str, *, name: str, place: str, zip: str = ""
+    ) -> str:
         self.messengers(caller)
         if not name or not place:
             raise WrongState("a name and a place have 1 to 80 letters each")

@@ -116,7 +116,13 @@ def expected(world: World) -> Expected:
     roll = reader.open_roll(world.roll)
     voters = list(roll.voters())
     numbers: defaultdict[str, int] = defaultdict(count(1).__next__)
-    slice_ = coarsen(voters, on=world.election, generals=roll.generals, name=numbers.__getitem__)
+    slice_ = coarsen(
+        voters,
+        on=world.election,
+        generals=roll.generals,
+        primaries=roll.primaries,
+        name=numbers.__getitem__,
+    )
     meant = {
         slice_.voter_ids[row.row_id]
         for row in slice_.rows
@@ -127,8 +133,7 @@ def expected(world: World) -> Expected:
                 "precinct": {row.precinct},
                 "zip": {row.zip},
             },
-            row.age_band,
-            row.votes,
+            {"age": row.age_band, "votes": row.votes, "primaries": row.primaries},
         )
     }
     records = [voter.record for voter in voters]
@@ -170,15 +175,11 @@ def _links(members: Mapping[int, Record], voters: Sequence[Record]) -> set[tuple
 
 
 def _selected(
-    definition: Mapping[str, Any], places: Mapping[str, set[str]], age: str, votes: str
+    definition: Mapping[str, Any], places: Mapping[str, set[str]], bands: Mapping[str, str]
 ) -> bool:
     wanted = definition["places"]
     here = any(places[kind] & set(wanted.get(kind, ())) for kind in places)
-    return (
-        here
-        and age in definition.get("age", (age,))
-        and votes in definition.get("votes", (votes,))
-    )  # fmt: skip
+    return here and all(band in definition.get(rule, (band,)) for rule, band in bands.items())
 
 
 def _truth(world: World) -> dict[tuple[str, int], str]:

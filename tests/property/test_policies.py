@@ -25,6 +25,7 @@ INSIDE = {
 }
 AGES = ["18-34", "35-49", "50-64", "65+"]
 VOTES = ["0", "1-2", "3-4", "new"]
+PRIMARIES = ["0", "1-2", "3-4"]
 
 
 def some(of: list[str]) -> st.SearchStrategy[list[str]]:
@@ -33,13 +34,13 @@ def some(of: list[str]) -> st.SearchStrategy[list[str]]:
 
 definitions = st.fixed_dictionaries(
     {"places": st.fixed_dictionaries({kind: some(codes) for kind, codes in CODES.items()})},
-    optional={"age": some(AGES), "votes": some(VOTES)},
+    optional={"age": some(AGES), "votes": some(VOTES), "primaries": some(PRIMARIES)},
 ).filter(lambda raw: any(raw["places"].values()))
 
 
 def meaning(
     raw: dict[str, Any],
-) -> tuple[frozenset[tuple[str, str]], frozenset[str], frozenset[str]]:
+) -> tuple[frozenset[tuple[str, str]], frozenset[str], frozenset[str], frozenset[str]]:
     """Say whom a question is about, in a way that owes nothing to the normal form."""
     places = {(kind, code) for kind, codes in raw["places"].items() for code in codes}
     inner = {p for outer in places for p in INSIDE.get(outer, [])}
@@ -47,6 +48,7 @@ def meaning(
         frozenset(places | inner),
         frozenset(raw.get("age") or AGES),
         frozenset(raw.get("votes") or VOTES),
+        frozenset(raw.get("primaries") or PRIMARIES),
     )
 
 
@@ -71,7 +73,7 @@ def respelt(draw: Callable[..., Any], raw: dict[str, Any]) -> dict[str, Any]:
     }
     if draw(st.booleans()):
         new["places"] = {kind: codes for kind, codes in new["places"].items() if codes}
-    for field, every in (("age", AGES), ("votes", VOTES)):
+    for field, every in (("age", AGES), ("votes", VOTES), ("primaries", PRIMARIES)):
         chosen = raw.get(field) or draw(st.sampled_from([None, [], every]))
         if chosen is not None or draw(st.booleans()):
             new[field] = shuffled(chosen) if chosen else chosen

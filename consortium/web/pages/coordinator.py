@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from consortium.service.errors import WrongState
+from consortium.service.errors import NotReady, WrongState
 from consortium.service.sign_in import SignedIn
 from consortium.web import spoken
 from consortium.web.desk import desk
@@ -36,15 +36,19 @@ def campaigns(request: Request, session: Reader) -> Response:
 
 
 @router.get("/choose")
-def places(request: Request, session: Reader, place: Asked, age: Asked, votes: Asked) -> Response:
+def places(
+    request: Request, session: Reader, place: Asked, age: Asked, votes: Asked, primaries: Asked
+) -> Response:
     """The places of this race, as a list. Looking at it spends nothing."""
-    return _choose(request, session, definition_from(place, age, votes))
+    return _choose(request, session, definition_from(place, age, votes, primaries))
 
 
 @router.post("/choose")
-def count(request: Request, session: Writer, place: Chosen, age: Chosen, votes: Chosen) -> Response:
+def count(
+    request: Request, session: Writer, place: Chosen, age: Chosen, votes: Chosen, primaries: Chosen
+) -> Response:
     """One estimate. The same question again gets the same answer and spends nothing."""
-    asked = definition_from(place, age, votes)
+    asked = definition_from(place, age, votes, primaries)
     caller = session.caller
     race = desk(request).race()
     try:
@@ -87,13 +91,14 @@ def compose(
     place: Asked,
     age: Asked,
     votes: Asked,
+    primaries: Asked,
     starter: str = "",
 ) -> Response:
     """An empty letter for the audience that was chosen, or one of the starters."""
     if session.caller.role != "coordinator":
         raise Denied("draft", "only a coordinator writes letters")
     written = {"mjml": starters().get(starter, ""), "starter": starter}
-    return _compose(request, session, definition_from(place, age, votes), written)
+    return _compose(request, session, definition_from(place, age, votes, primaries), written)
 
 
 @router.post("/campaigns/new")
@@ -103,6 +108,7 @@ def save(
     place: Chosen,
     age: Chosen,
     votes: Chosen,
+    primaries: Chosen,
     subject: Text = "",
     mjml: Text = "",
     text: Text = "",
@@ -111,7 +117,7 @@ def save(
     closes: Text = "",
 ) -> Response:
     """Keep the draft, or say line by line what is wrong with it."""
-    asked = definition_from(place, age, votes)
+    asked = definition_from(place, age, votes, primaries)
     written = {
         "subject": subject,
         "mjml": mjml.replace("\r\n", "\n"),
@@ -184,11 +190,31 @@ def _compose(
         written=written,
         errors=errors,
         starters=sorted(starters()),
-        confirmed=[
-            one for one in desk(request).messengers(session.caller) if one.state == "confirmed"
-        ],
+        confirmed=_signers(request, session, race, definition),
         race=race,
     )
+
+
+def _signers(
+    request: Request, session: SignedIn, race: Any, definition: dict[str, Any]
+) -> list[tuple[str, str, str]]:
+    """Name, place, and how near: the nearest to the audience first, if one was chosen."""
+    caller = session.caller
+    if race and definition.get("places"):
+        try:
+            found = desk(request).nearest(caller, race.id, definition)
+        except (DefinitionRefused, NotReady):
+            found = []
+        if found:
+            return [(one.name, one.place, _near(one)) for one in found]
+    asked = desk(request).messengers(caller)
+    return [(one.name, one.place, "") for one in asked if one.state == "confirmed"]
+
+
+def _near(one: Any) -> str:
+    parts = [f"about {one.km} km away"] if one.km is not None else []
+    parts += [f"nearest to {one.nearest_to} of 100 voters there"] if one.nearest_to else []
+    return "; ".join(parts)
 
 
 @router.get("/messengers")
@@ -198,11 +224,15 @@ def volunteers(request: Request, session: Reader) -> Response:
 
 
 @router.post("/messengers")
-def ask_volunteer(request: Request, session: Writer, name: Text = "", place: Text = "") -> Response:
+def ask_volunteer(
+    request: Request, session: Writer, name: Text = "", place: Text = "", zip: Text = ""
+) -> Response:
     """Make a volunteer's own link. It is shown on this answer and never again."""
     race = desk(request).race()
     try:
-        link = desk(request).invite_messenger(session.caller, race.id, name=name, place=place)
+        link = desk(request).invite_messenger(
+            session.caller, race.id, name=name, place=place, zip=zip
+        )
     except WrongState as refused:
         return _volunteers(request, session, refused=str(refused), status=422)
     return _volunteers(request, session, link=link)
@@ -267,16 +297,15 @@ def starters() -> dict[str, str]:
 
 
 def definition_from(
-    place: Sequence[str], age: Sequence[str], votes: Sequence[str]
+    place: Sequence[str], age: Sequence[str], votes: Sequence[str], primaries: Sequence[str]
 ) -> dict[str, Any]:
     """What the boxes of the form say: ``district:House 44`` and the bands."""
     found: dict[str, Any] = {"places": {}}
     for kind, _, code in (each.partition(":") for each in place):
         found["places"].setdefault(kind, []).append(code)
-    if age:
-        found["age"] = list(age)
-    if votes:
-        found["votes"] = list(votes)
+    for name, bands in (("age", age), ("votes", votes), ("primaries", primaries)):
+        if bands:
+            found[name] = list(bands)
     return found
 
 
@@ -287,6 +316,7 @@ def picks(definition: dict[str, Any]) -> dict[str, list[str]]:
         "place": [f"{kind}:{code}" for kind, codes in places.items() for code in codes],
         "age": list(definition.get("age") or ()),
         "votes": list(definition.get("votes") or ()),
+        "primaries": list(definition.get("primaries") or ()),
     }
 
 

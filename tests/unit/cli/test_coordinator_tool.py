@@ -12,8 +12,16 @@ def test_a_letter_from_place_to_draft_to_stop(seat: Callable[[str], Desk], tmp_p
     assert desk.json("places", "--kind", "district")["district"][0]["code"] == "State House 44"
     counted = desk.json("count", "--district", "State House 44", "--age", "18-34")
     assert counted["asked"] == {"places": {"district": ["State House 44"]}, "age": ["18-34"]}
+    words = ("--zip", "80202", "--votes", "new", "--primaries", "1-2", "--primaries", "3-4")
+    assert desk.json("count", *words)["asked"] == {
+        "places": {"zip": ["80202"]}, "votes": ["new"], "primaries": ["1-2", "3-4"]
+    }  # fmt: skip
     asked = desk.run("messenger", "--name", "Ana", "--place", "Parker")
     assert "https://t.example/messenger/Ana\n" in asked.output
+    near = desk.run("nearest", "--zip", "80134")
+    assert (
+        "Ana, Parker: nearest to 60 of 100 registered voters there, about 3 km away" in near.output
+    )
     letter = tmp_path / "letter.mjml"
     letter.write_text("<mjml></mjml>")
     written = desk.json(
@@ -22,6 +30,9 @@ def test_a_letter_from_place_to_draft_to_stop(seat: Callable[[str], Desk], tmp_p
         "--opens", "2026-10-05T15:00:00Z", "--closes", "2026-10-06T00:00:00Z",
     )  # fmt: skip
     assert written == {"id": "new", "state": "draft"}
+    assert desk.run("draft", "--zip", "80134", "--template", letter, "--subject", "Hello",
+                    "--messenger", "Ana", "--opens", "2026-10-05T15:00:00Z",
+                    "--closes", "2026-10-06T00:00:00Z").exit_code == 2  # fmt: skip
     assert desk.world.campaigns["new"]["template"] == {"subject": "Hello", "mjml": "<mjml></mjml>"}
     assert desk.json("submit", "new")["state"] == "submitted"
     shown = desk.run("watch", "new", "--once")
@@ -80,3 +91,40 @@ def test_a_radius_becomes_a_definition_of_the_zips_that_can_be_chosen(
     assert desk.run(*around).exit_code == 2
     far = ("area", "--points", points, "--near", "0,0", "--km", "5", "--out", out)
     assert desk.run(*far).exit_code == 1
+
+
+def test_with_shapes_an_area_is_precincts_by_a_point_inside_each_or_by_the_whole_shape(
+    seat: Callable[[str], Desk], tmp_path: Path
+) -> None:
+    desk, raw, kept = seat("coordinator"), tmp_path / "raw.geojson", tmp_path / "shapes.json"
+    out = tmp_path / "area.json"
+
+    def square(number: int, west: float) -> dict[str, object]:
+        ring = [[west, 39.7], [west + 0.01, 39.7], [west + 0.01, 39.71], [west, 39.71],
+                [west, 39.7]]  # fmt: skip
+        return {"type": "Feature", "properties": {"HOUSE": "63044", "PCT": f"1800{number}"},
+                "geometry": {"type": "Polygon", "coordinates": [ring]}}  # fmt: skip
+
+    squares = [square(n, -105 + n / 100) for n in range(1, 6)]
+    raw.write_text(json.dumps({"type": "FeatureCollection", "features": squares}))
+    words = ("shapes", raw, "--vintage", "2026", "--licence", "ours", "--out", kept)
+    wrong = desk.run(*words, "--code", "{PCT}")
+    assert wrong.exit_code == 1
+    assert "in the list of places: there it says '6304418001', here '18001'" in wrong.output
+    assert not kept.exists()
+    taken = desk.json(*words, "--code", "{HOUSE}{PCT}")
+    assert (taken["precincts"], taken["offered"], taken["with_shape"]) == (5, 2, 2)
+    near = ("area", "--shapes", kept, "--near", "39.705,-104.985", "--out", out, "--km")
+    said = desk.json(*near, "1")
+    assert said == {"precinct": ["6304418001", "6304418002"], "not_offered": []}
+    asked = desk.json("count", "--definition", out)["asked"]
+    assert asked == {"places": {"precinct": said["precinct"]}}
+    assert desk.json(*near, "5")["not_offered"] == [f"630441800{n}" for n in (3, 4, 5)]
+    assert desk.json(*near, "0.75", "--whole")["precinct"] == ["6304418001"]
+    assert desk.run(*near, "5", "--points", raw).exit_code == 2
+    raw.write_text(json.dumps({"type": "FeatureCollection", "features": [*squares, square(6, 99)]}))
+    squares[2]["geometry"] = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}
+    raw.write_text(json.dumps({"type": "FeatureCollection", "features": squares}))
+    broken = desk.run(*words, "--code", "{HOUSE}{PCT}")
+    assert broken.exit_code == 1
+    assert "raw.geojson, feature 3: a ring is not closed" in broken.output

@@ -97,7 +97,7 @@ def test_a_roll_leaves_as_coarse_attributes_and_tokens_that_no_two_voters_share(
         rows = base.fetchall()
     assert names == [
         "row_id", "precinct", "congressional", "senate", "house", "local", "zip", "age_band",
-        "votes", "household",
+        "votes", "primaries", "household",
     ]  # fmt: skip
     assert len(rows) == 60
     ids = Home(desk.home).vault.read(desk.home / "rolls" / made / "map.enc")

@@ -9,11 +9,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from matching import engine
 from matching.attributes import Cells, cells, write_attributes
-from matching.coarsen import Coarsened, coarsen
+from matching.bundle import write_links
+from matching.coarsen import PRIMARIES_BANDS, Coarsened, coarsen
 from matching.errors import BundleRefused
 from matching.roll.reader import Voter
-from tests.unit.matching.test_coarsen import GENERALS, named, voters_of
+from tests.unit.matching.test_coarsen import GENERALS, PRIMARIES, named, voters_of
 
 SIZES = {"6304418001": 300, "6304418002": 140, "6304418003": 6}
 
@@ -55,6 +57,51 @@ def test_cells_count_every_voter_and_none_holds_fewer_than_k(tmp_path: Path) -> 
     bare = counted(tmp_path, made(voters_of(random.Random(4), SIZES), "one", k=1), "b")
     assert bare.smallest == 1
     assert len(bare.leaves) > len(found.leaves)
+
+
+def test_a_slice_of_before_there_were_primaries_is_still_one(tmp_path: Path) -> None:
+    path, earlier = tmp_path / "a.parquet", tmp_path / "earlier.parquet"
+    write_attributes(path, made(voters_of(random.Random(4), SIZES), "one").rows)
+    with duckdb.connect() as base:
+        base.read_parquet(str(path)).create_view("part")
+        base.sql("SELECT * EXCLUDE (primaries) FROM part").write_parquet(str(earlier))
+        base.sql("SELECT * EXCLUDE (votes) FROM part").write_parquet(str(tmp_path / "odd"))
+    assert cells(earlier).by_precinct == cells(path).by_precinct
+    assert (engine.tells_primaries(earlier), engine.tells_primaries(path)) == (False, False)
+    definition = {"places": {"precinct": ["6304418001"]}}
+    ghosts = [engine.Source("b", "p", links(tmp_path, path))]
+    assert engine.count_people(definition, earlier, ghosts) == 300
+    assert engine.count_people({**definition, "primaries": ["0"]}, earlier, ghosts) == 0
+    with pytest.raises(BundleRefused):
+        cells(tmp_path / "odd")
+
+
+def links(folder: Path, attributes: Path) -> Path:
+    """Everybody of a slice on one list."""
+    with duckdb.connect() as base:
+        rows = base.execute("SELECT row_id FROM read_parquet(?)", [str(attributes)]).fetchall()
+    write_links(folder / "links", [(n, row, 1.0) for n, (row,) in enumerate(sorted(rows))])
+    return folder / "links"
+
+
+def test_who_votes_in_primaries_is_selected_and_who_is_not_told_never_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    voters = voters_of(random.Random(4), SIZES)
+    slice_ = coarsen(
+        voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), primaries=PRIMARIES
+    )
+    write_attributes(path, slice_.rows)
+    assert engine.tells_primaries(path)
+    everybody = [engine.Source("b", "p", links(tmp_path, path))]
+    found = {
+        band: engine.count_people(
+            {"places": {"precinct": ["6304418001"]}, "primaries": [band]}, path, everybody
+        )
+        for band in PRIMARIES_BANDS
+    }
+    rows = [row for row in slice_.rows if row.precinct == "6304418001"]
+    assert found == {band: sum(row.primaries == band for row in rows) for band in PRIMARIES_BANDS}
+    assert 0 < sum(found.values()) < 300  # of some nothing is told
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,25 @@ from datetime import date
 
 import pytest
 
-from matching.coarsen import AGE_BANDS, MAX_HOUSEHOLD, VOTES_BANDS, Coarsened, coarsen, decoys
+from matching.coarsen import (
+    AGE_BANDS,
+    MAX_HOUSEHOLD,
+    PRIMARIES_BANDS,
+    VOTES_BANDS,
+    Coarsened,
+    coarsen,
+    decoys,
+)
 from matching.recipes import Record
+from matching.roll.history import Ballot, Election
 from matching.roll.reader import Voter
 
 GENERALS = [date(year, 11, 5) for year in (2016, 2018, 2020, 2022, 2024)]
+PRIMARIES = range(2014, 2027, 2)
+
+
+def primary(year: int, party: str = "", kind: str = "primary") -> Ballot:
+    return Ballot(Election("CO", None, year, kind), party=party)
 
 
 def voters_of(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
@@ -30,6 +44,7 @@ def voters_of(chance: random.Random, sizes: dict[str, int]) -> list[Voter]:
             votes=frozenset(chance.sample(GENERALS, chance.randrange(6))),
             household=f"{n % 9}|{precinct}",
             status="active",
+            ballots=tuple(primary(year) for year in chance.sample(PRIMARIES, chance.randrange(5))),
         )
         for precinct, size in sizes.items()
         for n in range(size)
@@ -53,6 +68,7 @@ def _made(seed: int, k: int, sizes: dict[str, int]) -> Coarsened:
         generals=GENERALS,
         name=named(str(seed)),
         k=k,
+        primaries=PRIMARIES,
     )
 
 
@@ -63,13 +79,17 @@ def test_every_combination_that_occurs_is_shared_by_k(seed: int, k: int) -> None
     for what in ("zip", "house", "senate", "age_band"):
         assert min(Counter((r.precinct, getattr(r, what)) for r in made.rows).values()) >= k
     assert min(Counter((r.precinct, r.age_band, r.votes) for r in made.rows).values()) >= k
-    whole = Counter((r.precinct, r.senate, r.house, r.zip, r.age_band, r.votes) for r in made.rows)
+    whole = Counter(
+        (r.precinct, r.senate, r.house, r.zip, r.age_band, r.votes, r.primaries) for r in made.rows
+    )
     assert min(whole.values()) >= k
     assert all(one.smallest < k and one.after <= one.before for one in made.merged)
     assert len(made.rows) == len(made.voter_ids) == 470
     assert made.merged
     assert {r.age_band for r in made.rows} <= {"", *AGE_BANDS}
     assert {r.votes for r in made.rows} <= {"", *VOTES_BANDS}
+    assert {r.primaries for r in made.rows} <= {"", *PRIMARIES_BANDS}
+    assert k == 25 or {r.primaries for r in made.rows} != {""}
 
 
 def test_nothing_is_taken_back_without_need() -> None:
@@ -98,6 +118,45 @@ def test_who_registered_after_the_last_general_is_new_and_not_a_voter_who_stays_
         made = coarsen([one], on=date(2026, 11, 3), generals=GENERALS, name=lambda _: 5, k=1)
         bands.append(made.rows[0].votes)
     assert bands == ["new", "0", "0", "1-2"]
+
+
+def test_primaries_give_way_first_so_that_no_other_attribute_is_told_less_for_their_sake() -> None:
+    sizes = {"6304418001": 400, "6304418002": 60}
+    voters = voters_of(random.Random(5), sizes)
+    about = {"on": date(2026, 11, 3), "generals": GENERALS, "name": named("k")}
+    made = coarsen(voters, primaries=PRIMARIES, **about)  # type: ignore[arg-type]
+    without = coarsen(voters, **about)  # type: ignore[arg-type]
+    assert [replace(row, primaries="") for row in made.rows] == list(without.rows)
+    assert {row.primaries for row in without.rows} == {""}
+    assert any(one.what == "primaries" for one in made.merged)
+
+
+@pytest.mark.parametrize(
+    ("ballots", "parties", "band"),
+    [
+        ([primary(2026), primary(2022)], set(), "1-2"),
+        ([primary(2024), primary(2024, kind="presidential primary")], set(), "1-2"),
+        ([primary(year) for year in (2020, 2022, 2024)], set(), "3-4"),
+        ([primary(2016), primary(2018), primary(2028)], set(), "0"),  # too long ago; not yet
+        ([primary(2024, kind="general"), primary(2022, kind="special")], set(), "0"),
+        ([primary(year, "DEM") for year in (2020, 2022, 2024)], {"REP"}, "0"),
+        ([primary(2022, "REP"), primary(2024)], {"REP"}, "1-2"),  # one ballot's party is not told
+    ],
+)
+def test_primaries_are_counted_by_the_last_four_years_that_had_one(
+    ballots: list[Ballot], parties: set[str], band: str
+) -> None:
+    voter = replace(voters_of(random.Random(1), {"1": 1})[0], ballots=tuple(ballots))
+    made = coarsen(
+        [voter],
+        on=date(2026, 11, 3),
+        generals=GENERALS,
+        name=lambda _: 5,
+        k=1,
+        primaries=[*PRIMARIES, 2028],
+        parties=parties,
+    )
+    assert made.rows[0].primaries == band
 
 
 def test_households_share_a_random_id_up_to_a_size() -> None:

@@ -30,6 +30,8 @@ MANIFEST: dict[str, Any] = {
 
 def test_a_changed_comma_is_another_digest() -> None:
     check_manifest(MANIFEST)
+    rules = {"age": ["65+"], "primaries": ["3-4"], "votes": ["new"]}
+    check_manifest({**MANIFEST, "definition": {**MANIFEST["definition"], **rules}})
     turned = dict(reversed(list(MANIFEST.items())))
     assert manifest_digest(turned) == manifest_digest(MANIFEST)
     comma = {**MANIFEST, "messenger": {"name": "Maria,", "place": "Toledo"}}

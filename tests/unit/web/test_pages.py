@@ -263,6 +263,22 @@ def test_an_estimate_is_violet_says_its_price_and_costs_nothing_the_second_time(
     }
 
 
+def test_every_rule_that_was_ticked_stays_ticked_and_goes_on_to_the_letter(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    rules = {"age": "18-34", "votes": "new", "primaries": "3-4"}
+    page = browser.post(
+        "/choose", data={"csrf": enter(COORDINATOR), "place": "zip:81003", **rules}
+    ).text
+    asked = json.loads(desk.changed[0][1])
+    assert asked == {"places": {"zip": ["81003"]}, **{name: [one] for name, one in rules.items()}}
+    for name, value in rules.items():
+        assert f'name="{name}" value="{value}" checked' in page
+        assert f'type="hidden" name="{name}" value="{value}"' in page
+    letter = browser.get("/campaigns/new", params={"place": "zip:81003", **rules}).text
+    assert "Years with a primary in which they voted in it: 3 or 4 of the last 4" in letter
+
+
 def test_too_few_shows_no_number_at_all(desk: FakeDesk, browser: TestClient, enter: Enter) -> None:
     desk.few = True
     page = browser.post("/choose", data={"csrf": enter(COORDINATOR), "place": "zip:81003"}).text
@@ -313,6 +329,9 @@ def test_a_letter_is_signed_by_somebody_who_confirmed_and_nobody_else_is_offered
     assert "Joe Gray" not in browser.get("/campaigns/new").text
     browser.post("/messenger/for-joe", data={"answer": "yes"})
     assert "Joe Gray, Aguilar" in browser.get("/campaigns/new").text
+    chosen = browser.get("/campaigns/new?place=zip:81003").text
+    assert "Joe Gray, Aguilar (about 7 km away; nearest to 60 of 100 voters there)" in chosen
+    assert 'Aguilar" selected>' in chosen
     refused = browser.post("/messengers", data={"csrf": csrf, "name": "", "place": "Aguilar"})
     assert (refused.status_code, "1 to 80 letters" in refused.text) == (422, True)
 
