@@ -204,6 +204,7 @@ def _result(own: OwnList, ready: Ready) -> dict[str, Any]:
         "usable": ready.reading.usable,
         "refused": ready.reading.refused_total,
         "repeated": ready.repeated,
+        "quality": ready.quality(),
         "receipt": str(own.folder / "receipt.json"),
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consortium.cli.errors import ListRefused
-from consortium.cli.home import Home
+from consortium.cli.home import Home, Json
 from consortium.cli.spool import Members
 from consortium.cli.vault import part_of
 from mailer.errors import PayloadRefused
@@ -15,6 +15,7 @@ from mailer.seal import Payload, seal
 from matching import normalise
 from matching.columns import Chosen, Listing, Reading, open_list, stops_of
 from matching.errors import RowRefused
+from matching.fullness import FEW, FIELDS, Fullness
 from policies.agreement import Agreement
 
 SHOWN = 20
@@ -36,6 +37,21 @@ class Ready:
     """(row left out, row kept) of addresses that stand in the list more than once; the first thousand."""  # noqa: E501
     repeated: int
     """How many such rows there are."""
+    fullness: Fullness
+    """Which fields the members have."""
+
+    def quality(self) -> Json:
+        """The list's own quality, as figures: of this file alone, told on this computer alone."""
+        whole, found = self.reading.usable + self.reading.refused_total, self.fullness
+        return {
+            "rows": whole,
+            "refused": self.reading.refused_total,
+            "repeated": self.repeated,
+            "members": found.rows,
+            "with": found.fields(),
+            "recipes": found.recipes(),
+            "few": found.few(),
+        }
 
 
 def read_list(
@@ -79,7 +95,7 @@ def _read(
     # Digests, so that a million addresses need a hundred megabytes and not several.
     first: dict[bytes, int] = {}
     twice: list[tuple[int, int]] = []
-    repeated = 0
+    repeated, fullness = 0, Fullness()
     for row in listing.rows(reading, attested=attested, stops=stops):
         if not row.mailable:
             continue
@@ -102,7 +118,8 @@ def _read(
             continue
         first[address] = row.row
         members.add(row.row, row.record, payload)
-    return Ready(listing, reading, members, tuple(twice), repeated)
+        fullness.add(row.record)
+    return Ready(listing, reading, members, tuple(twice), repeated, fullness)
 
 
 def _seals(payload: Payload) -> None:
@@ -171,6 +188,7 @@ def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) 
     lines.append(
         f"{reading.usable:,} rows can be used; {len(ready.members):,} of them may be written to."
     )
+    lines += full(ready.fullness)
     if reading.statuses:
         counts = ", ".join(f"{word} {count:,}" for word, count in sorted(reading.statuses.items()))
         lines.append(
@@ -196,6 +214,28 @@ def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) 
             f"Every row that stays, with its reason and no value: state/{REFUSED} in your folder"
         )
     return lines
+
+
+def full(found: Fullness) -> list[str]:
+    """Which fields members have, and how many of them are seldom found for want of others."""
+    if not found.rows:
+        return []
+    has = found.fields()
+    shares = ", ".join(f"{name} {_share(has[name], found.rows)}" for name in FIELDS)
+    lines = [f"  Of them have: {shares}."]
+    if few := found.few():
+        best = max(found.helps().items(), key=lambda one: one[1], default=None)
+        more = f"; a {best[0]} would mend {best[1]:,} of them" if best else ""
+        lines.append(
+            f"  {few:,} ({_share(few, found.rows)}) can be met by fewer than {FEW} kinds of code"
+            f" and are seldom found{more}."
+        )
+    return lines
+
+
+def _share(part: int, whole: int) -> str:
+    share = 100 * part / whole
+    return "<1%" if 0 < share < 1 else ">99%" if 99 < share < 100 else f"{share:.0f}%"
 
 
 def what_leaves(home: Home, agreement: Agreement) -> list[str]:

@@ -186,6 +186,25 @@ def test_a_dry_run_sends_no_byte_of_the_list_and_names_the_bytes_that_would_leav
     assert union.world.contributions[real["id"]]["header"]["rows_digest"] == digest
 
 
+def test_how_full_a_list_is_is_said_here_and_to_nobody_else(union: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "members.csv"
+    rows = [f"Ann,Lee,a{n}@b.example,{'80202' if n % 4 else ''},subscribed" for n in range(120)]
+    path.write_text("\n".join(["first_name,last_name,email,zip,status", *rows, "Bo,Ray,none,,x"]))
+    shown = union.run("upload", path, "--dry-run")
+    assert "Of them have: first name 100%, last name 100%, middle name 0%, phone 0%" in shown.output
+    assert "ZIP 75%." in shown.output
+    said = "30 (25%) can be met by fewer than 3 kinds of code and are seldom found; a"
+    assert said in " ".join(shown.output.split())
+    done = union.json("upload", path, "--yes")
+    quality = done["quality"]
+    assert (quality["rows"], quality["refused"], quality["members"]) == (121, 1, 120)
+    assert (quality["with"]["ZIP"], quality["few"]) == (90, 30)
+    assert quality["recipes"]["first root, last, ZIP"] == 90
+    header = union.world.contributions[done["id"]]["header"]
+    assert not {"quality", "with", "few"} & set(header)
+    assert b"quality" not in everything_sent(union.world)
+
+
 def test_a_list_below_the_agreed_minimum_stays(union: Desk, tmp_path: Path) -> None:
     short = tmp_path / "short.csv"
     short.write_text("email,status\n" + "".join(f"a{n}@b.example,subscribed\n" for n in range(99)))
