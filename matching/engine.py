@@ -21,13 +21,15 @@ import duckdb
 from matching.atrest import lock_file, unlocked
 from matching.bundle import read_outputs, without_rows
 from matching.errors import DefinitionRefused
-from matching.recipes import ADDRESS_RECIPE
+from matching.recipes import ADDRESS_RECIPE, RECIPES
 from matching.score import Weights
 from matching.scratch import scratch
 
-__all__ = ["Eligible", "Source", "address_tokens", "audience", "count_people", "homes", "link",
-           "pepper_outputs", "places", "precincts_of", "store_token",
-           "tells_primaries", "without_tokens"]  # fmt: skip
+__all__ = [
+    "Eligible", "Source", "address_tokens", "agreements", "audience", "count_people", "homes",
+    "link", "linked", "pepper_outputs", "places", "precincts_of", "store_token",
+    "tells_primaries", "without_tokens",
+]  # fmt: skip
 
 BLOCK_CAP = 50
 """Members of one list who may share a token before it is taken to say nothing."""
@@ -250,6 +252,26 @@ def count_people(definition: Mapping[str, Any], attributes: Path, sources: Seque
         ).fetchone()
     assert found is not None
     return int(found[0])
+
+
+def agreements(members: Path, roll: Path, links: Path, *, key: bytes) -> dict[int, int]:
+    """How many links agree in each recipe, by its number: exact, and never to be shown as it is."""
+    with unlocked(members, key=key) as mine, unlocked(roll, key=key) as theirs, scratch() as base:
+        base.read_parquet(str(mine)).create_view("members")
+        base.read_parquet(str(theirs)).create_view("roll")
+        found = base.execute(_sql("agreements"), {"links": str(links)}).fetchall()
+    return dict.fromkeys(range(len(RECIPES)), 0) | {int(at): int(count) for at, count in found}
+
+
+def linked(links: Path, certain: float) -> tuple[int, int]:
+    """How many links there are, and how many of them score so much: exact, likewise."""
+    with scratch() as base:
+        found = base.execute(
+            "SELECT count(*), count(*) FILTER (score >= ?) FROM read_parquet(?)",
+            [certain, str(links)],
+        ).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1])
 
 
 def places(attributes: Path) -> dict[str, dict[str, int]]:

@@ -10,6 +10,7 @@ from consortium.cli import agreeing, approving, attesting, their_word, withdrawi
 from consortium.cli.api import Api
 from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
 from consortium.cli.errors import HomeRefused, ToolError
+from consortium.cli.gauging import quality
 from consortium.cli.home import Home
 from consortium.cli.joining import (
     declared,
@@ -56,7 +57,7 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 
 
 command.add_command(join_command)
-for _verb in (upload, forget, lists_, receipt, trace_command, withdraw):
+for _verb in (upload, forget, lists_, quality, receipt, trace_command, withdraw):
     command.add_command(_verb)
 
 

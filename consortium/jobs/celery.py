@@ -22,6 +22,7 @@ QUEUES = {
     "shred": "matching",
     "broom": "matching",
     "intend": "matching",
+    "gauge": "matching",
     "mail": "mailing",
     "returns": "mailing",
     "rotate": "mailing",

@@ -2,7 +2,7 @@
 
 from consortium.jobs import relay
 from consortium.jobs.celery import app, process
-from consortium.service import freeze, match, shred
+from consortium.service import freeze, gauge, match, shred
 from consortium.store import doomed, strays
 
 TIDY_SECONDS = 3600.0
@@ -39,6 +39,12 @@ def fix(campaign: str) -> None:
     """Fix the audience of a campaign with this id. Repeatable."""
     shred.run(process().bench)  # first what was withdrawn, so that it is in no new audience
     freeze.freeze(process().bench, campaign)
+
+
+@app.task(name="gauge")  # type: ignore[untyped-decorator]
+def measure(bundle: str) -> None:
+    """Draw a list's match report that was paid for. Repeatable."""
+    gauge.draw(process().bench, bundle)
 
 
 @app.task(name="intend")  # type: ignore[untyped-decorator]

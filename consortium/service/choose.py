@@ -163,9 +163,21 @@ def spent(unit: Unit, race: str) -> budget.Spent:
 
 
 def pay(
-    unit: Unit, race: str, part: str, question: str, person: str, now: datetime, gate: bool
+    unit: Unit,
+    race: str,
+    part: str,
+    question: str,
+    person: str,
+    now: datetime,
+    gate: bool,
+    *,
+    sigma: float | None = None,
 ) -> bool:
-    """Debit one answer unless it is paid for already. Returns whether it was charged now."""
+    """Debit one answer unless it is paid for already. Returns whether it was charged now.
+
+    Args:
+        sigma: of an answer of several numbers, which costs as much as one at the part's own.
+    """
     made, after = budget.charge(
         spent(unit, race), part=part, question=question, person=person, now=now, gate=gate
     )
@@ -174,7 +186,7 @@ def pay(
     ledger.charge(
         unit,
         ledger.Charge(race, part, made.units, question, made.person, after.head, made.at),
-        part_of(part).sigma,
+        sigma or part_of(part).sigma,
     )
     return True
 

@@ -66,6 +66,25 @@ def answer(unit: Unit, race: str, part: str, question: str, value: int) -> int:
     return row.answer
 
 
+def answer_named(unit: Unit, race: str, part: str, question: str, drawn: Mapping[str, int]) -> None:
+    """Fix several numbers that one question bought, by name; whoever came first wins."""
+    row = unit.session.get(MemoRow, (race, part, question))
+    if row is None:
+        raise LookupError("a question must be paid before it is answered")
+    if row.answer is not None:
+        return
+    row.answer = len(drawn)
+    for name, value in drawn.items():
+        unit.session.add(CellRow(race=race, question=question, key=[name], answer=value))
+    unit.session.flush()
+
+
+def named(unit: Unit, race: str, question: str) -> dict[str, int]:
+    """The numbers of such an answer."""
+    query = select(CellRow).where(CellRow.race == race, CellRow.question == question)
+    return {row.key[0]: row.answer for row in unit.session.scalars(query)}
+
+
 CellKey = tuple[str, str, str, str]
 
 

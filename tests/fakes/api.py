@@ -71,6 +71,7 @@ class FakeWorld:
     stands: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     trails: dict[str, list[str]] = field(default_factory=dict)
+    gauged: dict[str, int] = field(default_factory=dict)
     labels: list[bytes] = field(default_factory=list)
     left: str = ""
     browsers: list[dict[str, str]] = field(default_factory=list)
@@ -339,6 +340,17 @@ class FakeWorld:
                 if self.contributions.setdefault(id, body) != body:
                     return _problem(409, "Conflict", "other bytes")
                 return _ok({"leaf": self._entry(body, kind="bundle", bundle=id)}, 202)
+            case ["POST", "contributions", id, "quality"]:
+                self.gauged[id] = self.gauged.get(id, 0) + 1
+                return _ok({"state": "asked"}, 202)
+            case ["GET", "contributions", id, "quality"]:
+                if not self.gauged.get(id):
+                    return _ok({"state": "waiting"})
+                about = {"shown": "About 1,200", "estimate": 1200, "low": 60, "high": 120}
+                few = {"shown": "fewer than 250", "estimate": 0, "low": 0, "high": 250}
+                each = [{"recipe": "first root, last", **few}]
+                told = {"found": about, "certain": few, "recipes": each, "answers_left": 13}
+                return _ok({"state": "told", **told})
             case ["GET", "contributions", id, "trail"]:
                 entry = base64.b64decode(self.contributions[id]["entry"])
                 own = [leaf_hash(entry).hex(), *self.trails.get("runs", ())]

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from consortium.service import contribute, enrol, ghosts, look, show, trail, withdraw
+from consortium.service import contribute, enrol, gauge, ghosts, look, show, trail, withdraw
 from consortium.service.errors import EntryMisfits, PartMissing
 from consortium.store import contributions, strays
 from consortium.store.artefacts import Artefacts
@@ -21,6 +21,7 @@ from mailer.seal import SEALED_BYTES
 from matching.attributes import cells
 from matching.bundle import check_rows
 from policies.authorise import require
+from policies.disclosure import Shown
 from provenance.merkle import tree_root
 
 router = APIRouter()
@@ -210,6 +211,32 @@ class Gone(Promised):
     """Where the withdrawal will be found, and after how many days backups forget, too."""
 
     backup_days: int
+
+
+@router.post("/contributions/{id}/quality", status_code=202)
+def ask_quality(id: UUID, caller: Bearer, all_units: AllUnits, now: Now) -> dict[str, str]:
+    """Ask how well one of the caller's own lists meets the voter file; paid for once a run."""
+    all_units.run("gauge-ask", lambda unit: gauge.ask(unit, caller, str(id), now()))
+    return {"state": "asked"}
+
+
+@router.get("/contributions/{id}/quality")
+def quality(id: UUID, caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
+    """That report, noised; its state is ``waiting`` before it is drawn. Reading spends nothing."""
+    found = all_units.run("gauge-told", lambda unit: gauge.told(unit, caller, str(id)))
+    if found is None:
+        return {"state": "waiting"}
+    return {
+        "state": "told",
+        "found": _range(found.found),
+        "certain": _range(found.certain),
+        "recipes": [{"recipe": says, **_range(one)} for says, one in found.recipes],
+        "answers_left": found.answers_left,
+    }
+
+
+def _range(one: Shown) -> dict[str, Any]:
+    return {"shown": one.text, "estimate": one.estimate, "low": one.low, "high": one.high}
 
 
 @router.get("/contributions/{id}/ghosts")
