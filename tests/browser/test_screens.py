@@ -102,7 +102,7 @@ def test_a_coordinator_works_without_script_from_places_to_pause(site: Site) -> 
     page.get_by_role("button", name="Use in an email").click()
     page.get_by_label("Subject").fill("Where do you vote now?")
     page.get_by_label("Letter, in MJML").fill("<mjml></mjml>")
-    page.get_by_label("Name and place").select_option(label="Maria Trujillo, Bessemer")
+    page.get_by_label("Name and place").select_option("Maria Trujillo\nBessemer")
     page.get_by_role("button", name="Save the draft and see it").click()
     page.get_by_role("button", name="Submit to the partners").click()
     expect(page.locator("[data-state=submitted]")).to_be_visible()
