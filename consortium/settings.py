@@ -54,6 +54,17 @@ class Settings(BaseSettings):
     match_seconds: float = Field(
         86400.0, gt=0, description="Seconds between two match runs; the demo uses seconds."
     )
+    match_engine: Literal["duckdb", "spark"] = Field(
+        "duckdb",
+        description="What links: duckdb, or spark, on this machine too; same links, needs Java and"
+        " the extra spark.",
+    )
+    match_memory: str = Field(
+        "",
+        pattern=r"^([1-9][0-9]{0,5}[MG]B)?$",
+        description="What linking may hold before it works on the disk, such as 4GB; empty: four"
+        " fifths of the machine's or container's memory, 4 GB for Spark.",
+    )
     smtp: str = Field("127.0.0.1:2525", description="host:port that takes the letters.")
     smtp_tls: Literal["required", "offered", "wrapped", "off"] = Field(
         "required",

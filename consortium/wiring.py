@@ -4,9 +4,11 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +21,7 @@ from consortium.service.cover import Cover
 from consortium.service.enter import Pen
 from consortium.service.match import Bench, MatchKeys
 from consortium.service.sunset import Reach
+from consortium.service.workbench import Link
 from consortium.settings import Settings
 from consortium.store import epochs, texts
 from consortium.store.artefacts import Artefacts, artefacts
@@ -28,6 +31,7 @@ from consortium.store.log_files import S3Backend
 from consortium.store.log_lock import SqliteLock
 from consortium.store.schema import migrate
 from consortium.store.unit import Units, engine
+from matching import engine as matcher
 from provenance.backend import Backend, FolderBackend
 from provenance.note import Signer
 from provenance.quorum import Policy
@@ -201,7 +205,17 @@ class Process:
             lambda epoch: epoch_keys(home, epoch),
             self.operator_pen,
             self.clock,
+            *self._linking(),
         )
+
+    def _linking(self) -> tuple[Callable[[], AbstractContextManager[Link]], str]:
+        """What links, and its name in the log."""
+        memory = self.settings.match_memory or None
+        if self.settings.match_engine == "duckdb":
+            return partial(matcher.linking, memory), f"duckdb {version('duckdb')}"
+        from matching import spark  # half a gigabyte that only its extra installs
+
+        return partial(spark.linking, memory), f"spark {version('pyspark')}"
 
     @cached_property
     def expiry(self) -> Reach:

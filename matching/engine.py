@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,18 +21,17 @@ import duckdb
 from matching.atrest import lock_file, unlocked
 from matching.bundle import read_outputs, without_rows
 from matching.errors import DefinitionRefused
+from matching.linking import BLOCK_CAP, Duck, compare, sql, tie
 from matching.recipes import ADDRESS_RECIPE, RECIPES
 from matching.score import Weights
 from matching.scratch import scratch
 
 __all__ = [
-    "Eligible", "Source", "address_tokens", "agreements", "audience", "count_people", "homes",
-    "link", "linked", "pepper_outputs", "places", "precincts_of", "store_token",
-    "tells_primaries", "without_tokens",
+    "BLOCK_CAP", "Eligible", "Source", "address_tokens", "agreements", "audience",
+    "compare_tables", "count_people", "homes", "link", "link_tables", "linked", "linking",
+    "pepper_outputs", "places", "precincts_of", "store_token", "tells_primaries", "without_tokens",
 ]  # fmt: skip
 
-BLOCK_CAP = 50
-"""Members of one list who may share a token before it is taken to say nothing."""
 _BATCH = 100_000
 
 
@@ -103,7 +102,7 @@ def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: by
 
 def _write_counted(base: duckdb.DuckDBPyConnection, plain: Path, out: Path, key: bytes) -> None:
     """From ``tokens`` in ``base`` to the artefact, the same bytes for the same tokens."""
-    base.execute(_sql("counted"))
+    base.execute(sql("counted"))
     base.table("counted").order("recipe, hi, lo, row").write_parquet(str(plain), compression="zstd")
     lock_file(plain, out, key=key)
 
@@ -137,53 +136,24 @@ def link(
         base.table("links").order("row").write_parquet(str(out), compression="zstd")
 
 
+@contextmanager
+def linking(memory: str | None = None) -> Iterator[Callable[..., None]]:
+    """What links, with ``memory`` as `link` takes it; another engine starts and ends here."""
+    yield partial(link, memory=memory)
+
+
 def link_tables(base: duckdb.DuckDBPyConnection, weights: Weights) -> Weights:
     """From ``members`` and ``roll`` in ``base`` to the tables ``compared`` and ``links``.
 
     Returns:
         The weights as they are on a roll of this size.
     """
-    compare_tables(base)
-    count = base.execute(_sql("voters")).fetchone()
-    assert count is not None
-    weights = weights.at(count[0])
-    # At most 2^14 of each: a pair's score is the sum of two looked-up numbers.
-    _sums(base, "agreed", weights.agreeing)
-    _sums(base, "differed", weights.differing)
-    base.execute(_sql("assign"), {"bias": weights.bias, "threshold": weights.threshold})
-    return weights
-
-
-def _sums(base: duckdb.DuckDBPyConnection, side: str, add: Callable[[int], float]) -> None:
-    bits = [row[0] for row in base.execute(f"SELECT DISTINCT {side} FROM compared").fetchall()]  # noqa: S608 - fixed words
-    base.execute(
-        f"CREATE TABLE sums_{side} AS"
-        " SELECT unnest(?::BIGINT[]) AS bits, unnest(?::DOUBLE[]) AS adds",
-        [bits, [add(each) for each in bits]],
-    )
+    return tie(Duck(base), weights)
 
 
 def compare_tables(base: duckdb.DuckDBPyConnection) -> None:
-    """From ``members`` and ``roll`` to ``compared``: what each pair agrees and differs in.
-
-    Both are tables or views as an artefact's file has them; without its two last columns they are
-    counted here.
-    """
-    for side in ("members", "roll"):
-        _count(base, side)
-    base.execute(_sql("pairs"), {"cap": BLOCK_CAP})
-
-
-def _count(base: duckdb.DuckDBPyConnection, side: str) -> None:
-    """Make ``<side>_counted`` of a side; an artefact of an earlier version is counted now."""
-    known = {column[0] for column in base.execute(f"DESCRIBE {side}").fetchall()}
-    if {"has", "block"} <= known:
-        base.execute(f"CREATE OR REPLACE VIEW {side}_counted AS SELECT * FROM {side}")  # noqa: S608 - fixed words
-        return
-    base.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS SELECT * FROM {side}")  # noqa: S608 - fixed words
-    base.execute(f"DROP TABLE IF EXISTS {side}_counted")
-    base.execute(_sql("counted"))
-    base.execute(f"ALTER TABLE counted RENAME TO {side}_counted")
+    """From ``members`` and ``roll`` to ``compared``: what each pair agrees and differs in."""
+    compare(Duck(base))
 
 
 def without_tokens(members: Path, out: Path, rows: Sequence[int], *, key: bytes) -> int:
@@ -259,7 +229,7 @@ def agreements(members: Path, roll: Path, links: Path, *, key: bytes) -> dict[in
     with unlocked(members, key=key) as mine, unlocked(roll, key=key) as theirs, scratch() as base:
         base.read_parquet(str(mine)).create_view("members")
         base.read_parquet(str(theirs)).create_view("roll")
-        found = base.execute(_sql("agreements"), {"links": str(links)}).fetchall()
+        found = base.execute(sql("agreements"), {"links": str(links)}).fetchall()
     return dict.fromkeys(range(len(RECIPES)), 0) | {int(at): int(count) for at, count in found}
 
 
@@ -369,9 +339,5 @@ def _chosen(definition: Mapping[str, Any], attributes: Path) -> Iterator[duckdb.
     }
     only = {key: _texts(definition[key], key) if key in definition else None for key in _FILTERS}
     with scratch() as base:
-        base.execute(_sql("chosen"), {"attributes": str(attributes), **at, **only})
+        base.execute(sql("chosen"), {"attributes": str(attributes), **at, **only})
         yield base
-
-
-def _sql(name: str) -> str:
-    return resources.files("matching").joinpath(f"sql/{name}.sql").read_text("utf-8")

@@ -58,10 +58,12 @@ EXTRAS: Mapping[str, str] = {
     "pkcs11": "hsm",
     "psycopg": "postgres",
     "pydantic_settings": "server",
+    "pyspark": "spark",
     "python_multipart": "server",
     "redis": "redis",
     "s3fs": "s3",
     "sqlalchemy": "server",
+    "sqlglot": "spark",
     "starlette": "custodian",
     "uvicorn": "custodian",
 }

@@ -40,7 +40,7 @@ FORMS = (
     _form("contribution", "bundle epoch outputs_digest partner root rows_digest size_class"),
     _form(
         "match",
-        "bundle links_digest parameters_digest roll roll_tokens_digest tokens_digest",
+        "bundle links_digest parameters parameters_digest roll roll_tokens_digest tokens_digest",
     ),
     _form("contribution", "chunk digest epoch root size"),
     _form("contribution", "by partner race stops why"),

@@ -7,46 +7,22 @@ unnamed artefact and the same work due again.
 
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.service import agree, enter, ghosts
+from consortium.service import agree, enter, ghosts, meet
+from consortium.service.workbench import Bench, MatchKeys, delete, forget
 from consortium.store import campaigns, contributions, epochs, frames, log, races, roster
-from consortium.store.artefacts import Artefacts
-from consortium.store.unit import Unit, Units
-from matching import bundle, engine, locks, score
+from consortium.store.unit import Unit
+from matching import bundle, engine, locks
 from matching.group import reduce
 from provenance.merkle import tree_root
 
+__all__ = ["Bench", "MatchKeys", "run"]
+
 ROSTER_STEP = 1024
 """A roster chunk is padded to a multiple of this many entries."""
-
-
-@dataclass(frozen=True, slots=True)
-class MatchKeys:
-    """What only the matching process holds: the keys of one epoch."""
-
-    pepper: bytes = field(repr=False)
-    outputs: bytes = field(repr=False)  # HPKE private key to which outputs are sealed
-    tokens: bytes = field(repr=False)  # encrypts token artefacts at rest
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Where matching works: the database, the artefacts, the keys, the pen, the time.
-
-    ``keys`` reads an epoch's keys each time it is asked, so that a process that runs on has none
-    of an epoch that has ended.
-    """
-
-    units: Units
-    artefacts: Artefacts
-    keys: Callable[[str], MatchKeys]
-    pen: enter.Pen
-    clock: Callable[[], datetime]
 
 
 def run(bench: Bench) -> None:
@@ -60,7 +36,7 @@ def run(bench: Bench) -> None:
         _shred_outputs(bench)
         _draw_ghosts(bench, epoch)
         _extend_roster(bench, epoch)
-        _link(bench, epoch)
+        meet.link(bench, epoch)
 
 
 def _published(unit: Unit, leaf: str) -> bool:
@@ -162,20 +138,14 @@ def _forget_links(bench: Bench, drawn: roster.Ghosts, digests: set[str | None]) 
         return [roster.ghosts(unit, race, epoch), roster.ghosts_elsewhere(unit, race, epoch)]
 
     named = {one.links_digest for one in bench.units.run("ghosts-named", look) if one is not None}
-    _delete(bench, digests - named)
-
-
-def _delete(bench: Bench, digests: set[str | None]) -> None:
-    for digest in digests:
-        if digest is not None and bench.artefacts.exists(digest):
-            bench.artefacts.delete(digest)
+    delete(bench, digests - named)
 
 
 def _forget_roll(bench: Bench, id: str, tokens: str) -> None:
     """Delete a roll's new tokens if its epoch ended while they were made."""
     now = bench.units.run("forget-roll", lambda unit: contributions.find_roll(unit, id))
     if now is not None and now.state == "ended":
-        _delete(bench, {tokens})
+        delete(bench, {tokens})
 
 
 def _pepper_bundles(bench: Bench, epoch: str) -> None:
@@ -196,7 +166,7 @@ def _pepper_bundles(bench: Bench, epoch: str) -> None:
                 contributions.change(unit, id, state="logged", tokens_digest=tokens)
 
         bench.units.run("bundle-logged", record)
-        _forget(bench, one.id, {tokens})
+        forget(bench, one.id, {tokens})
 
 
 def _shred_outputs(bench: Bench) -> None:
@@ -223,12 +193,6 @@ def _shred_outputs(bench: Bench) -> None:
 
     if bundles or rolls:
         bench.units.run("outputs-gone", note)
-
-
-def _forget(bench: Bench, id: str, digests: set[str | None]) -> None:
-    """Delete artefacts that a bundle no longer names: superseded, or withdrawn meanwhile."""
-    now = bench.units.run("forget", lambda unit: contributions.get(unit, id))
-    _delete(bench, digests - {now.tokens_digest, now.links_digest})
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,74 +313,10 @@ def _extend_roster(bench: Bench, epoch: str) -> None:
         return True
 
     if not bench.units.run("roster", record):
-        _delete(bench, {digest})
+        delete(bench, {digest})
 
 
 def _nobody(epoch: str) -> bytes:
     """An entry whose secret and scalar are forgotten at once."""
     made = locks.make_entry(epoch, secrets.token_bytes(32), reduce(secrets.token_bytes(64)))
     return made.to_bytes()
-
-
-def _link(bench: Bench, epoch: str) -> None:
-    """Match every bundle of an epoch that has not met the newest roll of that epoch."""
-
-    def due(
-        unit: Unit,
-    ) -> tuple[contributions.Roll | None, Sequence[contributions.Contribution]]:
-        ready = contributions.rolls(unit, state="ready", epoch=epoch)
-        if not ready:
-            return None, []
-        live = [
-            one
-            for state in ("logged", "matched")
-            for one in contributions.listed(unit, state=state, epoch=epoch)
-        ]
-        return ready[0], [c for c in live if c.linked_roll != ready[0].id and c.rostered]
-
-    roll, waiting = bench.units.run("links-due", due)
-    if roll is None:
-        return
-    weights = score.load()
-    for one in waiting:
-        assert one.tokens_digest is not None
-        assert roll.tokens_digest is not None
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            members = stack.enter_context(bench.artefacts.open(one.tokens_digest))
-            voters = stack.enter_context(bench.artefacts.open(roll.tokens_digest))
-            key = bench.keys(epoch).tokens
-            engine.link(members, voters, folder / "links.parquet", key=key, weights=weights)
-            links = bench.artefacts.put(folder / "links.parquet")
-
-        def record(
-            unit: Unit,
-            one: contributions.Contribution = one,
-            roll: contributions.Roll = roll,
-            links: str = links,
-        ) -> None:
-            now_is = contributions.get(unit, one.id)
-            over = now_is.state in ("withdrawn", "ended")
-            if over or now_is.tokens_digest != one.tokens_digest:
-                return  # withdrawn meanwhile, or some of its rows: those are linked without them
-            contributions.change(
-                unit, one.id, state="matched", links_digest=links, linked_roll=roll.id
-            )
-            enter.write(
-                unit,
-                bench.pen,
-                "match",
-                {
-                    "kind": "run",
-                    "bundle": one.id,
-                    "roll": roll.id,
-                    "tokens_digest": one.tokens_digest,
-                    "roll_tokens_digest": roll.tokens_digest,
-                    "links_digest": links,
-                    "parameters_digest": score.digest(weights),
-                },
-                now=bench.clock(),
-            )
-
-        bench.units.run("linked", record)
-        _forget(bench, one.id, {links, one.links_digest})

@@ -197,18 +197,19 @@ class Season:
         sealed.unlink()
         return content
 
-    def enrol(self, epoch: str) -> str:
+    def enrol(self, epoch: str, people: Mapping[int, Record] | None = None) -> str:
         """The steward's slice, as its tool sends it; the answer's status is checked."""
         id = str(uuid4())
+        people = people or {n: voter(n) for n in range(VOTERS)}
         wanted = [
             (row_id(n), recipe, one)
-            for n in range(VOTERS)
-            for recipe, one in enumerate(token_inputs(voter(n)))
+            for n, record in people.items()
+            for recipe, one in enumerate(token_inputs(record))
             if one is not None
         ]
         path = self.folder / f"{uuid4()}.parquet"
         rows = [(row_id(n), f"44-{n % 2}", "State House 44", "43601", "18-34", "0")
-                for n in range(VOTERS)]  # fmt: skip
+                for n in people]  # fmt: skip
         write_attributes(path, sorted(rows))
         parts = {"attributes": path.read_bytes(), "outputs": self._outputs_part(epoch, id, wanted)}
         root = tree_root(cells(path).leaves).hex()
@@ -216,7 +217,7 @@ class Season:
         digests = self._put("stella", f"/rolls/{id}", parts)
         named = {"epoch": epoch, **digests}
         header = {"roll": id, "steward": "stella", "recipes": "v1", "size_class": 256,
-                  "rows": VOTERS, "created": "2026-11-21T12:00:00Z", "source_digest": "4" * 64,
+                  "rows": len(people), "created": "2026-11-21T12:00:00Z", "source_digest": "4" * 64,
                   "use_terms": {}, "k": 10, "rows_root": root, **named}  # fmt: skip
         more = {
             "size_class": 256,

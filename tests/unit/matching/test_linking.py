@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from matching import bundle, engine
+from matching import bundle, engine, linking
 from matching.atrest import unlocked
 from matching.recipes import RECIPES
 from matching.score import Weights
@@ -101,7 +101,7 @@ def test_links_are_those_of_a_plain_reckoning(seed: int) -> None:
 def test_a_crowded_token_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = [(row, 3, 5, 3) for row in range(4)]
     for cap, pairs in ((4, 4), (3, 0)):
-        monkeypatch.setattr(engine, "BLOCK_CAP", cap)
+        monkeypatch.setattr(linking, "BLOCK_CAP", cap)
         with scratch() as base:
             fill(base, "members", listed)
             fill(base, "roll", [(1005, 3, 5, 3)])
@@ -145,7 +145,7 @@ def test_an_artefact_of_before_is_counted_when_it_is_linked(tmp_path: Path) -> N
         with scratch() as base:
             for name, tokens in (("members", listed), ("roll", roll)):
                 fill(base, "tokens", tokens)
-                base.execute(engine._sql("counted"))
+                base.execute(linking.sql("counted"))
                 base.execute(f"CREATE TABLE {name} AS SELECT {columns} FROM counted")
                 base.execute("DROP TABLE tokens")
                 base.execute("DROP TABLE counted")
