@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consortium.custodians import TooFewCustodians
 from consortium.service import send
-from consortium.store import campaigns
+from consortium.store import campaigns, frames
 from consortium.store.deliveries import Delivery
+from matching.attributes import write_attributes
+from matching.coarsen import coarsen
 from tests.fakes.post import Post
 from tests.fakes.server import RACE
+from tests.unit.matching.test_coarsen import GENERALS, named, voters_of
 from tests.unit.service.test_send import crowd, watched
 
 NOWHERE = ("", "", "", "", "")
@@ -105,6 +111,18 @@ def test_another_stewards_slice_has_other_numbers_and_silences_nobody(post: Post
     slice_of(post, range(10**6, 10**6 + 6), steward="ann")
     post.go(id)
     assert len(post.mta.to) == 6
+
+
+def test_a_stewards_own_slice_places_everybody_but_whom_it_withholds(tmp_path: Path) -> None:
+    voters = voters_of(random.Random(3), {"6304418001": 60, "6304418002": 40})
+    hidden = {one.voter_id for one in voters[::9]}
+    made = coarsen(
+        voters, on=date(2026, 11, 3), generals=GENERALS, name=named("k"), k=5, withheld=hidden
+    )
+    write_attributes(tmp_path / "slice", made.rows)
+    rows = [*made.voter_ids, 7]  # and one that is gone from the file
+    told = frames.placed(tmp_path / "slice", rows)
+    assert {made.voter_ids[row] for row in told} == {one.voter_id for one in voters} - hidden
 
 
 def test_nobody_is_told_that_somebody_was_withheld(post: Post) -> None:
