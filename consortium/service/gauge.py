@@ -11,7 +11,7 @@ from datetime import datetime
 
 from consortium.service import choose
 from consortium.service.errors import WrongState
-from consortium.service.match import Bench
+from consortium.service.workbench import Bench
 from consortium.store import contributions, ledger, races
 from consortium.store.contributions import Contribution, Roll
 from consortium.store.errors import Missing
