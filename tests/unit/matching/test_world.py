@@ -131,6 +131,6 @@ def test_the_command_writes_one_and_refuses_what_cannot_be(tmp_path: Path) -> No
 
 
 def test_the_bench_measures_both_sides(tmp_path: Path) -> None:
-    (row,) = bench_rows(2000, 500, repeats=1)
-    assert set(row) == {"name", "ours", "floor", "ratio", "goal", "unit"}
-    assert row["ratio"] > 0
+    for row in bench_rows(2000, 500, repeats=1):
+        assert set(row) == {"name", "ours", "floor", "ratio", "goal", "unit"}
+        assert row["ratio"] > 0
