@@ -74,12 +74,12 @@ def compare(runner: Runner) -> None:
     Both are tables or views as an artefact's file has them; without its two last columns they are
     counted here: an artefact of an earlier version, or people of a test.
     """
-    for side in ("members", "roll"):
+    for side, counting in (("members", "counted"), ("roll", "masked")):
         if {"has", "block"} <= runner.columns(side):
             runner.alias(f"{side}_counted", side)
             continue
         runner.alias("tokens", side)
-        runner.run("counted", {})
+        runner.run(counting, {})
         runner.rename("counted", f"{side}_counted")
     runner.run("pairs", {"cap": BLOCK_CAP})
 

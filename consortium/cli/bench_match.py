@@ -34,7 +34,7 @@ GOAL = 1.5
 SIZES = (1, 2, 4)
 GROWTH = 1.25
 MEGABYTES = 6000.0
-HELD = "1GB"
+HELD = "400MB"
 """What DuckDB may hold when it is made to work on the disk."""
 
 Files = tuple[Path, Path]
