@@ -41,18 +41,18 @@ class Explained:
     @property
     def start(self) -> float:
         """What stands before any recipe, on a roll of this size."""
-        return self.weights.bias
+        return self.weights.bias + self.weights.lift
 
     @property
     def score(self) -> float:
-        """The log-odds after the second best voter was weighed against the best."""
+        """What is held against the thresholds: the log-odds, less the second best voter's worth."""
         second = -99.0 if self.second is None else self.second
-        return round(self.alone - math.log1p(math.exp(second)), 6)
+        return round(self.alone - math.log1p(math.exp(second)) + self.weights.lift, 6)
 
     @property
     def probability(self) -> float:
         """That it is the right voter, as the score says it: 0 to 1."""
-        return 1 / (1 + math.exp(-self.score))
+        return 1 / (1 + math.exp(self.weights.lift - self.score))
 
     @property
     def verdict(self) -> str:

@@ -53,7 +53,8 @@ def tie(runner: Runner, weights: Weights) -> Weights:
     # At most 2^14 of each: a pair's score is the sum of two looked-up numbers.
     _sums(runner, "agreed", weights.agreeing)
     _sums(runner, "differed", weights.differing)
-    runner.run("assign", {"bias": weights.bias, "threshold": weights.threshold})
+    known = {"bias": weights.bias, "lift": weights.lift, "threshold": weights.threshold}
+    runner.run("assign", known)
     return weights
 
 

@@ -266,31 +266,6 @@ def _email(first: str, last: str, number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """How complete one kind of list is: the share of rows that hold each field."""
-
-    middle: float = 0.2
-    phone: float = 0.5
-    birth: float = 0.0
-    address: float = 0.5
-    zip: float = 0.97
-
-
-HABITS = {
-    "action-network": Habits(middle=0.0, birth=0.0, address=0.55),
-    "everyaction": Habits(middle=0.45, phone=0.6, birth=0.35, address=0.8, zip=0.98),
-    "nationbuilder": Habits(middle=0.2, phone=0.55, birth=0.12, address=0.7),
-}
-PATTERNS = {
-    **HABITS,
-    "whole": Habits(middle=0.9, phone=0.0, birth=0.97, address=0.97, zip=0.98),
-    "undated": Habits(middle=0.9, phone=0.0, birth=0.0, address=0.97, zip=0.98),
-    "unplaced": Habits(middle=0.95, phone=0.0, birth=0.98, address=0.0, zip=0.0),
-}
-"""Beside the three systems: lists that know nearly all, no birth date, or no place."""
-
-
-@dataclass(frozen=True, slots=True)
 class Noise:
     """How a list differs from the people on it: the share of rows that each thing befell."""
 
@@ -302,6 +277,52 @@ class Noise:
     address: float = 0.02
     birth: float = 0.0
     """Of the birth dates: a digit off, or day and month changed round."""
+    given: float = 0.0
+    """Of the given names: the initial alone, or another's of the town."""
+    digit: float = 0.0
+    """Of the house numbers and of the ZIPs: one digit wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How complete one kind of list is: the share of rows that hold each field."""
+
+    middle: float = 0.2
+    phone: float = 0.5
+    birth: float = 0.0
+    address: float = 0.5
+    zip: float = 0.97
+    noise: Noise | None = None
+    """Its own errors, instead of the town's: some lists are typed worse than others."""
+
+
+HABITS = {
+    "action-network": Habits(middle=0.0, birth=0.0, address=0.55),
+    "everyaction": Habits(middle=0.45, phone=0.6, birth=0.35, address=0.8, zip=0.98),
+    "nationbuilder": Habits(middle=0.2, phone=0.55, birth=0.12, address=0.7),
+}
+ASSOCIATION = Habits(middle=0.4, phone=0.55, birth=0.95, address=0.85, zip=0.98)
+"""A list of dues payers, who gave a whole birth date when they joined."""
+PATTERNS = {
+    **HABITS,
+    "association": ASSOCIATION,
+    "whole": Habits(middle=0.9, phone=0.0, birth=0.97, address=0.97, zip=0.98),
+    "undated": Habits(
+        middle=0.9, phone=0.0, birth=0.0, address=0.97, zip=0.98,
+        noise=Noise(surname=0.05, moved=0.06, typo=0.07, address=0.05, given=0.04, digit=0.03),
+    ),
+    "unplaced": Habits(
+        middle=0.95, phone=0.0, birth=0.98, address=0.0, zip=0.0,
+        noise=Noise(surname=0.05, typo=0.07, birth=0.04, given=0.04),
+    ),
+    "rough": Habits(
+        middle=0.3, phone=0.2, birth=0.92, address=0.95, zip=0.95,
+        noise=Noise(nickname=0.08, moved=0.06, typo=0.22, swapped=0.05, address=0.15, birth=0.10,
+                    given=0.03, digit=0.03),
+    ),
+}  # fmt: skip
+"""Beside the three systems: lists that know nearly all, no birth date or no place, and a list that
+somebody typed from paper in a hurry."""
 
 
 _STATUSES = ("subscribed", "unsubscribed", "bounced", "spam complaint", "")
@@ -329,7 +350,7 @@ def entries(
     members = first + chance.sample(rest, some - len(first))
     members += chance.sample(place.others, min(len(place.others), count - some))
     chance.shuffle(members)
-    return [_entry(chance, person, place, habits, noise) for person in members]
+    return [_entry(chance, person, place, habits, habits.noise or noise) for person in members]
 
 
 def _entry(
@@ -341,6 +362,8 @@ def _entry(
         first = chance.choice(nicks) if nicks else first
     if chance.random() < noise.surname:
         last = _draw_name(chance, "all.last")
+    if noise.given and chance.random() < noise.given:
+        first = chance.choice((first[:1], chance.choice(place.voters).first))
     if chance.random() < noise.moved:
         home = chance.choice(place.voters).home
     first, last = _typo(chance, first, noise.typo), _typo(chance, last, noise.typo)
@@ -358,11 +381,25 @@ def _entry(
         email=email,
         phone=_maybe(chance, habits.phone, _written(chance, person.phone)),
         birth=_maybe(chance, habits.birth, _born(chance, person, noise.birth)),
-        address=_maybe(chance, habits.address, _typo(chance, home.line, noise.address)),
+        address=_maybe(chance, habits.address, _line(chance, home, noise)),
         city=home.city,
-        zip=_maybe(chance, habits.zip, home.zip),
+        zip=_maybe(chance, habits.zip, _digit(chance, home.zip, noise.digit)),
         status=chance.choices(_STATUSES, _WEIGHTS)[0],
     )
+
+
+def _line(chance: random.Random, home: Home, noise: Noise) -> str:
+    number, _, street = home.line.partition(" ")
+    whole = f"{_digit(chance, number, noise.digit)} {street}"
+    return _typo(chance, whole, noise.address)
+
+
+def _digit(chance: random.Random, number: str, share: float) -> str:
+    """Now and then one digit wrong; without a share nothing is drawn."""
+    if not share or chance.random() >= share:
+        return number
+    at = chance.randrange(len(number))
+    return number[:at] + chance.choice("0123456789") + number[at + 1 :]
 
 
 def _maybe(chance: random.Random, share: float, value: str) -> str:

@@ -11,21 +11,26 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 
 from matching import recipes
 from matching.errors import WeightsRefused
 
-__all__ = ["Weights", "digest", "load", "sized", "train"]
+__all__ = ["Weights", "digest", "load", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Log-odds: ``bias`` plus one weight per agreeing and one per differing recipe.
 
-    ``threshold`` is LIKELY: pairs below it are nobody's. ``certain`` is the higher one. Both are of
-    scores on a roll of ``voters``, and `at` moves the score of another roll to meet them.
+    ``threshold`` is LIKELY: pairs below it are nobody's. ``certain`` is the higher one.
+
+    On a roll of another size the same agreement is worth something else: strangers agree by chance
+    as often as there are strangers, and a token that is alone in a town is a decoy in a city. So
+    ``small`` holds bias, agreements and differences for a roll of ``few`` voters beside those for
+    one of ``voters``, and `at` says what holds between them. ``lift`` is what a link's log-odds
+    gain on a roll of ``few`` before they are held against the two thresholds, which stay.
     """
 
     bias: float
@@ -34,22 +39,26 @@ class Weights:
     threshold: float
     certain: float = 99.0
     voters: int = 1
-    sizes: tuple[float, ...] = (0.0,) * (len(recipes.RECIPES) + 1)
+    few: int = 1
+    small: tuple[float, ...] = ()
+    lift: float = 0.0
 
     def at(self, voters: int) -> Weights:
-        """The same on a roll of so many voters.
+        """The same for a roll of so many voters: linear in ln(voters), and below ``few`` as there.
 
-        Strangers agree by chance as often as there are strangers; a household's people agree as
-        often on any roll. So each agreement has its own log-odds per unit of ln(voters).
+        Larger rolls than ``voters`` go on along the same line.
         """
-        smaller = math.log(self.voters / max(1, voters))
-        first, *rest = self.sizes
-        return replace(
-            self,
-            bias=self.bias + first * smaller,
-            agree=tuple(w + s * smaller for w, s in zip(self.agree, rest, strict=True)),
-            voters=max(1, voters),
-        )
+        if not self.small:
+            return self
+        size = math.log(max(1, self.few, voters))
+        share = (size - math.log(self.few)) / math.log(self.voters / self.few)
+        whole = (self.bias, *self.agree, *self.differ)
+        mixed = [s + share * (w - s) for w, s in zip(whole, self.small, strict=True)]
+        n = len(self.agree)
+        return Weights(
+            mixed[0], tuple(mixed[1 : n + 1]), tuple(mixed[n + 1 :]), self.threshold, self.certain,
+            max(1, voters), lift=(1 - share) * self.lift,
+        )  # fmt: skip
 
     def score(self, agreed: int, differed: int) -> float:
         """Log-odds of one pattern: ``sql/assign.sql`` adds the same two sums to the bias."""
@@ -74,7 +83,9 @@ class Weights:
                 "threshold": self.threshold,
                 "certain": self.certain,
                 "voters": self.voters,
-                "sizes": list(self.sizes),
+                "few": self.few,
+                "small": list(self.small),
+                "lift": self.lift,
             },
             indent=1,
         )
@@ -95,13 +106,16 @@ class Weights:
                 float(found["threshold"]),
                 float(found["certain"]),
                 int(found["voters"]),
-                tuple(map(float, found["sizes"])),
+                int(found["few"]),
+                tuple(map(float, found["small"])),
+                float(found["lift"]),
             )
             same = found["recipes"] == recipes.fingerprint()
         except (ValueError, KeyError, TypeError):
             raise WeightsRefused("the weights are not in their format") from None
-        lengths = {len(weights.agree), len(weights.differ), len(weights.sizes) - 1}
-        if not same or lengths != {len(recipes.RECIPES)}:
+        n = len(recipes.RECIPES)
+        lengths = (len(weights.agree), len(weights.differ), len(weights.small))
+        if not same or lengths != (n, n, 2 * n + 1):
             raise WeightsRefused("the weights were trained for other recipes: train them again")
         return weights
 
@@ -132,9 +146,7 @@ def train(
         Weights with the threshold at 0; ``quality.best_threshold`` sets it.
     """
     n = len(recipes.RECIPES)
-    rows = [
-        (_features(a, d, n), yes, yes + no, 0.0) for (a, d), (yes, no) in sorted(counts.items())
-    ]
+    rows = [(_features(a, d, n), yes, yes + no) for (a, d), (yes, no) in sorted(counts.items())]
     beta = _fitted(rows, 2 * n + 1, rounds, ridge)
     return Weights(
         round(beta[0], 6),
@@ -144,43 +156,6 @@ def train(
     )
 
 
-def sized(
-    counts: Mapping[tuple[int, int], tuple[int, int]],
-    weights: Weights,
-    *,
-    smaller: float,
-    ridge: float = 5.0,
-) -> Weights:
-    """Learn from a roll ``smaller`` times smaller what its size alone does to each agreement.
-
-    Args:
-        counts: as `train` takes them, of the small roll.
-        ridge: how strongly no effect is believed, in pairs.
-
-    Returns:
-        ``weights`` with ``sizes``: log-odds per unit of ln(voters), the bias first.
-    """
-    n = len(recipes.RECIPES)
-    kept = set(range(n + 1))
-    while True:
-        rows = [
-            (
-                tuple(at for at in _features(agreed, 0, n) if at in kept),
-                yes,
-                yes + no,
-                weights.score(agreed, differed),
-            )
-            for (agreed, differed), (yes, no) in sorted(counts.items())
-        ]
-        beta = _fitted(rows, n + 1, 25, ridge)
-        # Fewer strangers cannot make an agreement worth less: what seems so is the small sample.
-        below = {at for at in kept if beta[at] < 0}
-        if not below:
-            break
-        kept -= below
-    return replace(weights, sizes=tuple(round(b / math.log(smaller), 6) for b in beta))
-
-
 def _features(agreed: int, differed: int, n: int) -> tuple[int, ...]:
     """Where the pattern's features are 1: the bias, then agreeing, then differing recipes."""
     agree = tuple(1 + bit for bit in range(n) if agreed >> bit & 1)
@@ -188,8 +163,8 @@ def _features(agreed: int, differed: int, n: int) -> tuple[int, ...]:
     return (0, *agree, *differ)
 
 
-_Row = tuple[tuple[int, ...], int, int, float]
-"""Where the features are 1, pairs that are one person, all pairs, log-odds to begin with."""
+_Row = tuple[tuple[int, ...], int, int]
+"""Where the features are 1, pairs that are one person, all pairs."""
 
 
 def _fitted(rows: Sequence[_Row], size: int, rounds: int, ridge: float) -> list[float]:
@@ -206,8 +181,8 @@ def _newton(rows: Iterable[_Row], beta: Sequence[float], ridge: float) -> list[f
     size = len(beta)
     slope = [-ridge * b if at else 0.0 for at, b in enumerate(beta)]
     curve = [[ridge if i == j and i else 1e-9 * (i == j) for j in range(size)] for i in range(size)]
-    for ones, yes, total, begin in rows:
-        odds = max(-30.0, min(30.0, begin + sum(beta[at] for at in ones)))
+    for ones, yes, total in rows:
+        odds = max(-30.0, min(30.0, sum(beta[at] for at in ones)))
         p = 1 / (1 + math.exp(-odds))
         gap, weight = yes - total * p, total * p * (1 - p)
         for i in ones:

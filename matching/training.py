@@ -2,32 +2,33 @@
 
 One town has a roll that knows everything, and a list of many habits. What a roll of birth years or
 one without phones would give is the same comparison less some recipes, so one town teaches every
-kind of roll. A small town tells how the odds change with a roll's size. Thresholds come from a
-second town of full size, whose people and errors no weight has seen.
+kind of roll. Twelve small towns tell what the same is worth on a small roll. Thresholds come from
+a second town of full size, whose people and errors no weight has seen.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
 
 from matching import engine, people, quality
 from matching.recipes import DATED, PHONED, RECIPES, ZIPPED, Record
-from matching.score import Weights, sized, train
+from matching.score import Weights, train
 
 __all__ = ["MEMBERS", "SEEDS", "VOTERS", "Sample", "sample", "train_on_generated"]
 
-SEEDS = tuple(range(100, 106))
+SEEDS = tuple(range(100, 126))
 """Of the towns; nothing is ever measured on them."""
-VOTERS, MEMBERS = 200_000, 30_000
-SMALLER = 20
-"""From the third on the towns are so many times smaller: they tell what size alone does."""
-NOISE = people.Noise(birth=0.03)
-LIKELY, CERTAIN = 0.975, 0.996
+VOTERS, MEMBERS = 1_000_000, 105_000
+SMALLER, TOWNS = 100, 12
+"""Besides the two large towns, twice so many are so many times smaller: half of them tell what
+agreement is worth there, half where the thresholds stand."""
+NOISE = people.Noise(birth=0.03, given=0.01, digit=0.01)
+LIKELY, CERTAIN = 0.98, 0.996
 """Precision that the two thresholds are set to, on the worst kind of roll."""
 
 WITHOUT: Mapping[str, frozenset[int]] = {
@@ -40,6 +41,11 @@ WITHOUT: Mapping[str, frozenset[int]] = {
 """What a roll says, and the recipes that it has no fields for."""
 ROLLS = tuple(WITHOUT)[:4]
 """Those that states publish; thresholds are set on them."""
+
+
+_Links = Sequence[tuple[float, bool]]
+_Counts = Mapping[tuple[int, int], tuple[int, int]]
+"""Agreed and differed bits to pairs that are one person, and that are not."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,43 +133,72 @@ def sample(
 def train_on_generated(
     *, seed: int, voters: int, members: int
 ) -> tuple[Weights, dict[str, dict[str, object]]]:
-    """Train on one town, learn the effect of size on a small one, set the thresholds on a second.
+    """Train on a large town and on a dozen small ones; set the thresholds on as many others.
+
+    ``likely`` stands where F1 is best, or higher, where links are as precise as `LIKELY`: on the
+    worst kind of roll.
 
     Returns:
-        The weights, and what they reach on the second town by kind of roll.
+        The weights, and what they reach on the second large town by kind of roll.
     """
-    weights = train(_counted(seed, voters, members))
-    towns = [
-        _counted(seed + nth, voters // SMALLER, voters // SMALLER // 3)
-        for nth in range(2, len(SEEDS))
-    ]
-    small = {
-        pattern: (
-            sum(town.get(pattern, (0, 0))[0] for town in towns),
-            sum(town.get(pattern, (0, 0))[1] for town in towns),
-        )
-        for pattern in set().union(*towns)
-    }
-    weights = sized(small, replace(weights, voters=voters), smaller=SMALLER)
-    town = sample(seed + 1, voters=voters, members=members, dated=True, noise=NOISE)
-    found: dict[str, tuple[list[tuple[float, bool]], int]] = {}
-    with quality.tables(town.members(), town.voters()) as base:
-        for kind, without in WITHOUT.items():
-            _arrange(base, without)
-            found[kind] = quality.linked(base, town.truth, weights)
+    few = max(500, voters // SMALLER)
+    seeds = range(seed + 2, seed + 2 + TOWNS)
+    whole = train(_counted(seed, voters, members))
+    there = train(_sum(_counted(each, few, few // 3) for each in seeds))
+    weights = replace(
+        whole, voters=voters, few=few, small=(there.bias, *there.agree, *there.differ)
+    )
+    town = _Town.of(weights, seed + 1, voters, members)
+    towns = [_Town.of(weights, each + TOWNS, few, few // 3) for each in seeds]
+    likely = max(_bar(town.links[kind], town.true) for kind in ROLLS)
     weights = replace(
         weights,
-        threshold=max(_least(found[kind][0], LIKELY) for kind in ROLLS),
-        certain=max(_least(found[kind][0], CERTAIN) for kind in ROLLS),
+        threshold=likely,
+        certain=max(likely, *(_least(town.links[kind], CERTAIN) for kind in ROLLS)),
+        lift=round(likely - max(_bar(*_pooled(towns, kind)) for kind in ROLLS), 6),
     )
     figures = {
-        kind: quality.report(links, true=len(town.truth), pairs=pairs, weights=weights).figures()
-        for kind, (links, pairs) in found.items()
+        kind: quality.report(links, true=town.true, pairs=town.pairs[kind], weights=weights)
+        for kind, links in town.links.items()
     }
-    return weights, figures
+    return weights, {kind: report.figures() for kind, report in figures.items()}
 
 
-def _counted(seed: int, voters: int, members: int) -> dict[tuple[int, int], tuple[int, int]]:
+@dataclass(frozen=True, slots=True, repr=False)
+class _Town:
+    """A town's links by kind of roll: score and rightness of each, the highest first."""
+
+    links: dict[str, _Links]
+    pairs: dict[str, int]
+    true: int
+
+    @classmethod
+    def of(cls, weights: Weights, seed: int, voters: int, members: int) -> _Town:
+        town = sample(seed, voters=voters, members=members, dated=True)
+        links: dict[str, _Links] = {}
+        pairs: dict[str, int] = {}
+        with quality.tables(town.members(), town.voters()) as base:
+            for kind, without in WITHOUT.items():
+                _arrange(base, without)
+                links[kind], pairs[kind] = quality.linked(base, town.truth, weights)
+        return cls(links, pairs, len(town.truth))
+
+
+def _pooled(towns: Sequence[_Town], kind: str) -> tuple[_Links, int]:
+    links = [one for town in towns for one in town.links[kind]]
+    return sorted(links, key=lambda one: -one[0]), sum(town.true for town in towns)
+
+
+def _sum(towns: Iterable[_Counts]) -> _Counts:
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for town in towns:
+        for pattern, (yes, no) in town.items():
+            before = found.get(pattern, (0, 0))
+            found[pattern] = before[0] + yes, before[1] + no
+    return found
+
+
+def _counted(seed: int, voters: int, members: int) -> _Counts:
     town = sample(
         seed, voters=voters, members=members, dated=True, noise=NOISE, habits=people.PATTERNS
     )
@@ -178,9 +213,7 @@ def _arrange(base: duckdb.DuckDBPyConnection, without: frozenset[int]) -> None:
     base.execute("DELETE FROM roll WHERE list_contains(?::UTINYINT[], recipe)", [sorted(without)])
 
 
-def _patterns(
-    base: duckdb.DuckDBPyConnection, truth: Mapping[int, int]
-) -> dict[tuple[int, int], tuple[int, int]]:
+def _patterns(base: duckdb.DuckDBPyConnection, truth: Mapping[int, int]) -> _Counts:
     """How often each pattern is one person and how often not, over every kind of roll."""
     base.execute("CREATE TABLE truth (row BIGINT, roll_row BIGINT)")
     base.execute(
@@ -202,11 +235,26 @@ def _patterns(
     return {pattern: (yes[pattern], every[pattern] - yes[pattern]) for pattern in every}
 
 
-def _least(links: Sequence[tuple[float, bool]], precision: float) -> float:
+def _bar(links: _Links, true: int) -> float:
+    """Where F1 is best, or higher, where the links are as precise as `LIKELY`."""
+    right, best, bar = 0, 0.0, 0.0
+    for taken, (score, good) in enumerate(links, 1):
+        right += good
+        if _ends(links, taken) and right / (taken + true) > best:
+            best, bar = right / (taken + true), score
+    return max(round(bar - 1e-6, 6), _least(links, LIKELY))
+
+
+def _least(links: _Links, precision: float) -> float:
     """The lowest score from which on the links are as precise as wanted."""
     right, best = 0, links[0][0] if links else 0.0
-    for taken, (score, true) in enumerate(links, 1):
-        right += true
-        if right / taken >= precision:
+    for taken, (score, good) in enumerate(links, 1):
+        right += good
+        if _ends(links, taken) and right / taken >= precision:
             best = score
     return round(best - 1e-6, 6)
+
+
+def _ends(links: _Links, taken: int) -> bool:
+    """Whether these are all that score so: a threshold parts no two of them."""
+    return taken == len(links) or links[taken][0] < links[taken - 1][0]

@@ -70,7 +70,7 @@ def lines(found: Explained) -> list[str]:
     """For a person: the recipes by what they add, then the sum."""
     told = sorted(found.recipes(), key=lambda one: (one[1] == "missing", -one[2]))
     width = max(len(says) for says, _, _ in told)
-    second = found.score - found.alone
+    second = found.score - found.alone - found.weights.lift
     verdict = f"{found.verdict}: {found.why}" if found.why else found.verdict
     return [
         *(f"{says:<{width}}  {what:<7}  {weight:+7.3f}" for says, what, weight in told),
@@ -89,7 +89,7 @@ def figures(found: Explained) -> dict[str, Any]:
         "score": found.score,
         "probability": round(found.probability, 6),
         "bias": round(found.start, 6),
-        "second_best": round(found.score - found.alone, 6),
+        "second_best": round(found.score - found.alone - found.weights.lift, 6),
         "recipes": [
             {"recipe": says, "is": what, "weight": weight} for says, what, weight in found.recipes()
         ],

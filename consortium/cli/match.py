@@ -13,7 +13,7 @@ import click
 
 from consortium.cli import explaining
 from consortium.cli.normalising import normalise_command
-from matching import labelled, marginal, quality, score, training
+from matching import labelled, marginal, people, quality, score, training
 from matching.errors import LabelsRefused, RecipeRefused, WeightsRefused
 from matching.explaining import Explained, explain_tables
 from matching.people import Noise
@@ -21,7 +21,16 @@ from matching.recipes import Record
 
 HELD_OUT = 900
 """Seed of the town that is evaluated; training's towns must not be seen."""
-ELSEWHERE = Noise(nickname=0.12, surname=0.04, moved=0.11, typo=0.03, address=0.03, birth=0.02)
+ELSEWHERE = Noise(
+    nickname=0.12,
+    surname=0.04,
+    moved=0.11,
+    typo=0.03,
+    address=0.03,
+    birth=0.02,
+    given=0.02,
+    digit=0.02,
+)
 """Errors at other rates than the training's."""
 
 Truth = Callable[[], Mapping[int, int]]
@@ -49,6 +58,17 @@ def _births(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
+LISTS = {"systems": people.HABITS, "association": {"association": people.ASSOCIATION}}
+
+
+def _lists(function: Any) -> Any:
+    return click.option(
+        "--lists", type=click.Choice([*LISTS]), default="systems", show_default=True,
+        help="What made-up lists know: exports of three systems in equal parts, one birth date in "
+        "six; or a list of dues payers, nearly all with one.",
+    )(function)  # fmt: skip
+
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -63,6 +83,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
               help="Made-up voters.")  # fmt: skip
 @click.option("--seed", default=HELD_OUT, show_default=True, help="Of the made-up town.")
 @_births
+@_lists
 @click.option("--weights", type=_FILE, help="Another weights file than the shipped one.")
 @_json
 def evaluate(
@@ -74,6 +95,7 @@ def evaluate(
     voters: int,
     seed: int,
     births: str,
+    lists: str,
     weights: Path | None,
     as_json: bool,
 ) -> None:
@@ -91,7 +113,7 @@ def evaluate(
     if roll is None or truth is None:
         if roll or truth or not members.isdigit():
             raise click.UsageError("labelled files are three: --members, --roll and --truth")
-        said = _town(int(members), voters, seed, births, chosen, no_decoys, say)
+        said = _town(int(members), voters, seed, births, lists, chosen, no_decoys, say)
     else:
         outputs = quality.keyed_hash if keyed_hash else quality.one_key
         said = _files(Path(members), roll, truth, outputs, chosen, no_decoys, say)
@@ -144,6 +166,7 @@ def _town(
     voters: int,
     seed: int,
     births: str,
+    lists: str,
     weights: score.Weights,
     no_decoys: bool,
     say: Callable[[str], None],
@@ -153,8 +176,9 @@ def _town(
     if seed in training.SEEDS:
         raise click.UsageError(f"the weights were trained on seed {seed}: take another one")
     town = training.sample(
-        seed, voters=voters, members=members, dated=births == "date", noise=ELSEWHERE
-    )
+        seed, voters=voters, members=members, dated=births == "date", noise=ELSEWHERE,
+        habits=LISTS[lists],
+    )  # fmt: skip
     say(f"{voters:,} made-up voters, a list of {len(town.listed):,} people, {len(town.truth):,} of "
         f"them on the roll (seed {seed}, births: {births})")  # fmt: skip
     say("Made-up people differ from yours: take it as a bound on the method, not as yours.")
@@ -162,7 +186,8 @@ def _town(
         town.members(), town.voters(), lambda: town.truth, quality.keyed_hash, weights, no_decoys,
         say,
     )  # fmt: skip
-    return {"voters": voters, "rows": len(town.listed), "seed": seed, "births": births, **found}
+    return {"voters": voters, "rows": len(town.listed), "seed": seed, "births": births,
+            "lists": lists, **found}  # fmt: skip
 
 
 def _reports(
@@ -253,11 +278,13 @@ def _in_files(members: Path, roll: Path, link: str) -> Explained | None:
 @click.option("--members", default=4_000, show_default=True, type=click.IntRange(min=30))
 @click.option("--seed", default=HELD_OUT, show_default=True)
 @_births
-def make(out: Path, voters: int, members: int, seed: int, births: str) -> None:
+@_lists
+def make(out: Path, voters: int, members: int, seed: int, births: str, lists: str) -> None:
     """Write a made-up town as labelled files: members.csv, roll.csv, truth.csv."""
     town = training.sample(
-        seed, voters=voters, members=members, dated=births == "date", noise=ELSEWHERE
-    )
+        seed, voters=voters, members=members, dated=births == "date", noise=ELSEWHERE,
+        habits=LISTS[lists],
+    )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     labelled.write_people(out / "roll.csv", town.roll_rows())
     labelled.write_people(out / "members.csv", town.list_rows())

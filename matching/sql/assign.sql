@@ -22,7 +22,7 @@ ranked AS (
     FROM scored
 ),
 chosen AS (
-    SELECT row, roll_row, round(score - ln(1 + exp(coalesce(second, -99))), 6) AS score
+    SELECT row, roll_row, round(score - ln(1 + exp(coalesce(second, -99))) + $lift, 6) AS score
     FROM ranked
     WHERE mine = 1 AND theirs = 1 AND (second IS NULL OR score > second)
 )

@@ -60,7 +60,7 @@ def test_every_row_of_a_town_is_explained_as_the_run_left_it(tmp_path: Path) -> 
         if found is not None:
             verdicts.add(found.verdict)
             parts = found.start + sum(weight for _, _, weight in found.recipes())
-            assert parts == pytest.approx(found.alone, abs=1e-6)
+            assert parts == pytest.approx(found.alone + found.weights.lift, abs=1e-6)
             assert not linked or found.score == pytest.approx(links[row], abs=2e-6)
     assert verdicts >= {"certain", "likely"}
     assert len(unlinked) > 6
