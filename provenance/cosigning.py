@@ -14,9 +14,8 @@ MAX_AHEAD = timedelta(minutes=10)
 
 def with_cosignatures(
     note: bytes, public: bytes | None, answers: Iterable[bytes], policy: Policy, now: datetime
-) -> tuple[bytes, set[bytes]]:
-    """The note with every good cosignature: newly given, or published before for the same text;
-    and the public keys of those who gave them, each signature checked here.
+) -> bytes:
+    """The note with every good cosignature: newly given, or published before for the same text.
 
     Args:
         note: the log's own, signed.
@@ -35,7 +34,7 @@ def with_cosignatures(
             line = parse_line(one.decode("utf-8").removesuffix("\n"))
             lines[(line.name, line.key_id)] = line
     latest = int((now + MAX_AHEAD).timestamp())
-    kept, keys = [], set()
+    kept = []
     for witness in policy.verifiers:
         given = lines.get((witness.name, witness.key_id))
         if given is None:
@@ -44,5 +43,4 @@ def with_cosignatures(
         with contextlib.suppress(SignatureRefused):
             if check_cosignature(own.text, given, witness).at <= latest:
                 kept.append(given)
-                keys.add(witness.public)
-    return Note(own.text, (*own.signatures, *kept)).to_bytes(), keys
+    return Note(own.text, (*own.signatures, *kept)).to_bytes()
