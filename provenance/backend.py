@@ -126,8 +126,13 @@ class Disk:
 
     def write(self, path: Path, data: bytes) -> None:
         """Create a file whose name nobody has; not durable."""
-        with path.open("xb") as out:
-            out.write(data)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+        finally:
+            os.close(handle)
 
     @contextlib.contextmanager
     def alone(self, path: Path) -> Iterator[None]:
@@ -162,9 +167,18 @@ class Disk:
     def read(self, path: Path) -> bytes | None:
         """The bytes of a file, or None."""
         try:
-            return path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        try:
+            parts, most = [], os.fstat(handle).st_size + 1
+            while part := os.read(handle, most):
+                parts.append(part)
+            return b"".join(parts)
+        except IsADirectoryError:
+            return None
+        finally:
+            os.close(handle)
 
     def exists(self, path: Path) -> bool:
         """Whether the name is there."""

@@ -14,8 +14,9 @@ MAX_AHEAD = timedelta(minutes=10)
 
 def with_cosignatures(
     note: bytes, public: bytes | None, answers: Iterable[bytes], policy: Policy, now: datetime
-) -> bytes:
-    """The note with every good cosignature: newly given, or published before for the same text.
+) -> tuple[bytes, set[bytes]]:
+    """The note with every good cosignature: newly given, or published before for the same text;
+    and the public keys of those who gave them, each signature checked here.
 
     Args:
         note: the log's own, signed.
@@ -34,7 +35,7 @@ def with_cosignatures(
             line = parse_line(one.decode("utf-8").removesuffix("\n"))
             lines[(line.name, line.key_id)] = line
     latest = int((now + MAX_AHEAD).timestamp())
-    kept = []
+    kept, keys = [], set()
     for witness in policy.verifiers:
         given = lines.get((witness.name, witness.key_id))
         if given is None:
@@ -43,4 +44,5 @@ def with_cosignatures(
         with contextlib.suppress(SignatureRefused):
             if check_cosignature(own.text, given, witness).at <= latest:
                 kept.append(given)
-    return Note(own.text, (*own.signatures, *kept)).to_bytes()
+                keys.add(witness.public)
+    return Note(own.text, (*own.signatures, *kept)).to_bytes(), keys

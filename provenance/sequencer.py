@@ -296,10 +296,9 @@ class Sequencer:
             return None
         here = self._open(note, "the lock")
         self._finish(note, here)
-        cosigned = self._gather(note, public, here, now)
-        try:
-            self._policy.check(cosigned)
-        except QuorumRefused:
+        cosigned, keys = self._gather(note, public, here, now)
+        # The log's own signature was checked, or made, above; each cosignature while gathering.
+        if not self._policy.satisfied_by(keys):
             return None
         # What was public before the lock was read is of this tree or an older one. If it is public
         # no more, somebody went on while we were asking: ours would take the log back.
@@ -467,7 +466,9 @@ class Sequencer:
                 f"one of {here.size}: the log has forked. Do not start it; keep both as evidence."
             )
 
-    def _gather(self, note: bytes, public: bytes | None, here: Checkpoint, now: datetime) -> bytes:
+    def _gather(
+        self, note: bytes, public: bytes | None, here: Checkpoint, now: datetime
+    ) -> tuple[bytes, set[bytes]]:
         """The log's note with every good cosignature: newly gathered, or already published."""
         nodes = TileReader(self._backend.read, here.size).node
         raw = self._cosign(note, lambda old: consistency_path(old, here.size, nodes))
