@@ -121,10 +121,14 @@ LONGEST = (
 """Begun first, so that of two processes none is left with a long one at the end."""
 
 
+LAST = "::test_last_of_all_"
+"""Takes something away that the other tests of the same installation read."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the order as it was drawn, but begin with what takes longest."""
-    items.sort(key=lambda item: item.nodeid.split("::")[0] not in LONGEST)
+    """Leave the order as it was drawn, but begin with what takes longest; see LAST, too."""
+    items.sort(key=lambda item: (item.nodeid.split("::")[0] not in LONGEST, LAST in item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -46,6 +46,17 @@ def until(page: Page, state: str, seconds: float = 90) -> None:
         page.reload()
 
 
+def enrol(installation: Installation, page: Page, slug: str) -> None:
+    """Make a key in this page's browser, and have the partner's own tool vouch for it."""
+    page.get_by_role("button", name="Make a key in this browser").click()
+    command = page.locator("[data-command]")
+    expect(command).to_contain_text("enrol-browser")
+    code = command.inner_text().split()[-1]
+    home = installation.partner(slug)
+    installation.cli("partner", "enrol-browser", code, "--home", home, "--yes")
+    page.reload()
+
+
 def nobody_again(letters: list[EmailMessage]) -> None:
     """Only whom the one letter that bounced never reached may be written to, at another address."""
     before = {m["To"] for m in letters if m["Subject"] != SUBJECT}
@@ -102,13 +113,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     signing.on("pageerror", lambda error: complaints.append(str(error)))
     signing.goto(base + "/approvals")
     signing.get_by_role("link", name=f"Read {SUBJECT}").click()
-    signing.get_by_role("button", name="Make a key in this browser").click()
-    command = signing.locator("[data-command]")
-    expect(command).to_contain_text("enrol-browser")
-    code = command.inner_text().split()[-1]
-    home = installation.partner(slug)
-    installation.cli("partner", "enrol-browser", code, "--home", home, "--yes")
-    signing.reload()
+    enrol(installation, signing, slug)
     signing.get_by_role("button", name="Sign and approve").click()
     expect(signing.locator("[data-approve]")).to_have_attribute("data-done", "yes")
     expect(signing.locator("[data-steps] .done")).to_have_count(4)
@@ -148,7 +153,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     assert figures.inner_text() == told
     nobody_again(installation.letters())
 
-    # A receipt that holds offline, and a withdrawal signed in the same browser
+    # A receipt that holds offline
     signing.goto(base + "/lists")
     with signing.expect_download() as coming:
         signing.get_by_role("link", name="Receipt for the list").first.click()
@@ -160,12 +165,6 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     installation.cli(
         "audit", "receipt", receipt, "--vkey", log / "log.vkey", *known, "--quorum", "2"
     )
-    signing.get_by_role("link", name="Withdraw the list").first.click()
-    signing.get_by_label("Type withdraw to confirm").fill("withdraw")
-    signing.get_by_role("button", name="Sign and withdraw").click()
-    expect(signing.locator("[data-withdraw]")).to_have_attribute("data-done", "yes")
-    signing.goto(base + "/lists")
-    expect(signing.locator("table.cards")).to_contain_text("Withdrawn")
     context.close()
     coordinator.close()
 
@@ -233,3 +232,20 @@ def test_every_real_page_fits_a_phone_in_light_and_dark(
             expect(page.locator(".trust")).to_contain_text("This is a demonstration")
         context.close()
     assert complaints == []
+
+
+def test_last_of_all_a_partner_withdraws_its_list_by_a_key_in_its_browser(
+    installation: Installation, chromium: Browser
+) -> None:
+    slug = installation.partners()[0]
+    context = installation.enter(chromium, slug)
+    signing = context.new_page()
+    signing.goto(installation.base + "/lists")
+    signing.get_by_role("link", name="Withdraw the list").first.click()
+    enrol(installation, signing, slug)
+    signing.get_by_label("Type withdraw to confirm").fill("withdraw")
+    signing.get_by_role("button", name="Sign and withdraw").click()
+    expect(signing.locator("[data-withdraw]")).to_have_attribute("data-done", "yes")
+    signing.goto(installation.base + "/lists")
+    expect(signing.locator("table.cards")).to_contain_text("Withdrawn")
+    context.close()
