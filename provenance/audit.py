@@ -29,6 +29,8 @@ BESIDE = ("log.vkey", "witness-*.vkey", "policy", "index.html", "*.tlog-proof")
 """Files that may lie beside the tree in a folder; an audit does not read them."""
 
 OLD = "--old"
+MOST_BYTES = 1 << 25
+"""No file of a log is nearly as large: a full tile of entries has 256 times 1,538 bytes."""
 
 
 class Source(Protocol):
@@ -50,9 +52,13 @@ class FolderSource:
     def read(self, path: str) -> bytes | None:
         """See ``Source.read``."""
         try:
-            return (self.folder / path).read_bytes()
+            with (self.folder / path).open("rb") as file:
+                raw = file.read(MOST_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
+        if len(raw) > MOST_BYTES:
+            raise AuditRefused(path, f"is larger than {MOST_BYTES:,} bytes")
+        return raw
 
     def list(self) -> Iterable[str]:
         """See ``Source.list``."""

@@ -11,6 +11,7 @@ from consortium.cli.judging import evidence
 from consortium.cli.keyring import keys
 from consortium.cli.log_source import (
     FILE,
+    Checks,
     fail,
     json_option,
     loaded,
@@ -18,6 +19,7 @@ from consortium.cli.log_source import (
     needed_policy,
     opened,
     read_json,
+    read_whole,
     show_json,
     whose_keys,
 )
@@ -34,7 +36,7 @@ from provenance.row_receipt import is_row_receipt
 from provenance.story import Story, replay
 
 
-@click.group()
+@click.group(cls=Checks)
 def command() -> None:
     """Check the log and receipts from it. Needs no account, and no server's word."""
 
@@ -63,7 +65,7 @@ def verify(
     as_json: bool,
 ) -> None:
     """Recompute a whole log from its public bytes, and replay what openings say of it."""
-    kept = None if old is None else old.read_bytes()
+    kept = None if old is None else read_whole(old)
     told = None
     try:
         given = read_given(openings, agreements, None if invite is None else read_json(invite))
@@ -98,9 +100,9 @@ def receipt(
 ) -> None:
     """Check a receipt offline: each entry, and whether the story they tell was allowed."""
     try:
-        raw = file.read_bytes()
+        raw = read_whole(file)
         if raw.startswith(HEADER.encode()):
-            _bare(raw, None if entry is None else entry.read_bytes(), policy, as_json)
+            _bare(raw, None if entry is None else read_whole(entry), policy, as_json)
             return
         if is_row_receipt(raw):
             rows.show(raw, policy, None if invite is None else read_json(invite), as_json=as_json)

@@ -13,6 +13,7 @@ from consortium.cli.log_source import (
     loaded,
     needed_policy,
     opened,
+    read_whole,
     show_json,
     whose_keys,
 )
@@ -101,10 +102,12 @@ def _known(stack: ExitStack, name: str, logs: tuple[Verifier, ...]) -> Side:
 def _side(stack: ExitStack, name: str, logs: tuple[Verifier, ...]) -> Side:
     path, source = Path(name), None
     if path.is_file():
-        note = _note_in(path.read_bytes())
+        note = _note_in(read_whole(path))
     else:
         source = stack.enter_context(opened(name))
-        note = source.read(CHECKPOINT) or b""
+        note = source.read(CHECKPOINT)
+        if note is None:
+            raise AuditRefused(name, "has no checkpoint")
     here, _ = open_checkpoint(note, logs)
     return Side(name, note, here.size, source)
 
@@ -144,7 +147,7 @@ def _compare(
 def _judge(path: Path, logs: tuple[Verifier, ...], as_json: bool) -> None:
     """Say whether evidence of a fork holds; it convicts with exit code 0, as `evidence` does."""
     try:
-        fork = Fork.from_json(loaded(path.read_bytes()))
+        fork = Fork.from_json(loaded(read_whole(path)))
         older, newer = check_fork(fork, logs)
     except ProvenanceError as refused:
         raise AuditRefused(str(path), f"shows no fork: {refused}") from refused

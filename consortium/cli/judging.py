@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from consortium.cli.log_source import loaded
+from consortium.cli.log_source import read_json
 from matching.blame import Verdict, judge
 from matching.crypto_errors import CryptoRefused
 from matching.statement import Statement, check_statement
@@ -38,8 +38,8 @@ def evidence(file: Path, invite: Path, statement: Path | None, as_json: bool) ->
 
     Nothing is asked of anybody: the file, your invite, and the statement as the log holds it.
     """
-    shown, trusted = _read(file), _read(invite)
-    logged = _read(statement) if statement else shown.get("key")
+    shown, trusted = read_json(file), read_json(invite)
+    logged = read_json(statement) if statement else shown.get("key")
     verdict = verdict_on(shown, trusted, logged)
     word = "guilty" if verdict.guilty else "not proven"
     if as_json:
@@ -87,13 +87,3 @@ def stated(logged: Mapping[str, Any], policy: Policy, publics: Mapping[str, byte
     signatures = {one: bytes.fromhex(raw) for one, raw in dict(facts["signatures"]).items()}
     check_statement(statement, signatures, publics)
     return statement
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = loaded(path.read_bytes())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise click.ClickException(f"{path} holds no JSON object")
-    return found

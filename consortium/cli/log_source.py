@@ -13,13 +13,26 @@ from typing import Any, NoReturn
 import click
 import httpx
 
-from provenance.audit import FolderSource, Source
+from provenance.audit import MOST_BYTES, FolderSource, Source
 from provenance.errors import AuditRefused, NoteRefused, PolicyRefused
 from provenance.note import Verifier
 from provenance.quorum import Policy
 
-MAX_FILE = 1 << 25
+MAX_GIVEN = 1 << 28
+"""Bytes of the largest receipt or evidence that is read: some 50,000 entries with proofs."""
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+class Checks(click.Group):
+    """Verbs that anybody runs on a stranger's files: one that cannot be read is one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; what the computer will not give ends it with the reason and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except OSError as failed:
+            where = failed.filename or "a file"
+            raise click.ClickException(f"{where}: {failed.strerror or failed}") from failed
 
 
 class Unreachable(AuditRefused):
@@ -45,8 +58,8 @@ class HttpSource:
                 for part in answer.iter_bytes(1 << 16):
                     parts.append(part)
                     size += len(part)
-                    if size > MAX_FILE:
-                        raise Unreachable(path, f"is larger than {MAX_FILE:,} bytes")
+                    if size > MOST_BYTES:
+                        raise Unreachable(path, f"is larger than {MOST_BYTES:,} bytes")
         except (httpx.HTTPError, httpx.InvalidURL) as refused:
             raise Unreachable(path, f"cannot be fetched ({type(refused).__name__})") from refused
         return b"".join(parts)
@@ -69,7 +82,7 @@ def opened(log: str) -> Iterator[Source]:
     elif Path(log).is_dir():
         yield FolderSource(Path(log))
     else:
-        raise AuditRefused(log, "is no folder")
+        raise AuditRefused(log, "is neither a folder nor an address")
 
 
 def whose_keys(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,12 +136,16 @@ def _trusted(
     """Whose signatures count, from what the person gave; None when that is nothing."""
     try:
         if policy_file is not None:
-            return Policy.from_text(policy_file.read_text("utf-8"))
+            return Policy.from_text(read_whole(policy_file).decode("utf-8"))
         if vkey is not None:
             keys = [_verifier(one) for one in witnesses]
             return Policy.of(_verifier(vkey), keys, len(keys) if quorum is None else quorum)
         return None if invite is None else Policy.from_invite(read_json(invite))
-    except (NoteRefused, PolicyRefused, UnicodeDecodeError) as refused:
+    except UnicodeDecodeError as refused:
+        raise click.ClickException(
+            "a file that should hold a key or a policy is no text"
+        ) from refused
+    except (NoteRefused, PolicyRefused) as refused:
         raise click.ClickException(str(refused)) from refused
 
 
@@ -147,21 +164,35 @@ def _verifier(words: str) -> Verifier:
         path = Path(words)
         if not path.is_file():
             raise NoteRefused(f"{words!r} is neither a verifier key nor a file") from refused
-        return Verifier.from_vkey(path.read_text("utf-8").strip("\n"))
+        return Verifier.from_vkey(read_whole(path).decode("utf-8").strip("\n"))
+
+
+def read_whole(path: Path) -> bytes:
+    """A file that somebody gave; of one that is too large no more than shows it is read."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_GIVEN + 1)
+    if len(raw) > MAX_GIVEN:
+        raise click.ClickException(f"{path} is larger than {MAX_GIVEN:,} bytes")
+    return raw
 
 
 def loaded(raw: bytes) -> Any:
-    """JSON of a stranger, or ValueError."""
+    """JSON of a stranger, or ValueError in words that quote nothing of it."""
     try:
         return json.loads(raw)
     except RecursionError:
         raise ValueError("JSON that goes deeper than anything here") from None
+    except json.JSONDecodeError as refused:
+        where = f"from line {refused.lineno}, column {refused.colno} on"
+        raise ValueError(f"not JSON {where}") from None
+    except ValueError:  # not UTF-8, or a number of thousands of digits
+        raise ValueError("not JSON") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file."""
     try:
-        found = loaded(path.read_bytes())
+        found = loaded(read_whole(path))
     except ValueError:
         found = None
     if not isinstance(found, dict):

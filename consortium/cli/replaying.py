@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from consortium.cli.log_source import actors_of, custodians_of, loaded
+from consortium.cli.log_source import actors_of, custodians_of, loaded, read_whole
 from matching.crypto_errors import StatementRefused
 from matching.lineage import Signed, check_next
 from matching.statement import Statement, check_statement
 from policies import agreement as agreements
 from policies.errors import AgreementRefused
 from provenance.canonical import JSON
-from provenance.errors import StoryRefused
+from provenance.errors import PolicyRefused, StoryRefused
 from provenance.evidence import Checked, Evidence, check, read_file
 from provenance.openings import Closed
 from provenance.people import People, Terms, browsers
@@ -96,8 +96,9 @@ def read_given(
     actors: dict[str, bytes] = {}
     vouched: list[JSON] = []
     for path in _files(openings):
-        raw = path.read_bytes()
-        named = _row(raw, rows, vouched) if is_row_receipt(raw) else _file(path, evidences, vouched)
+        raw = read_whole(path)
+        row = is_row_receipt(raw)
+        named = _row(raw, rows, vouched) if row else _file(path, raw, evidences, vouched)
         for name, public in named.items():
             if actors.setdefault(name, public) != public:
                 raise StoryRefused(f"{path}: {name} has another key here than in another file")
@@ -107,10 +108,12 @@ def read_given(
     return Given(tuple(evidences), tuple(rows), terms, people, known, keys)
 
 
-def _file(path: Path, evidences: list[Evidence], vouched: list[JSON]) -> dict[str, bytes]:
+def _file(
+    path: Path, raw: bytes, evidences: list[Evidence], vouched: list[JSON]
+) -> dict[str, bytes]:
     """Take a receipt in; return who is who in it."""
     try:
-        read = read_file(loaded(path.read_bytes()))
+        read = read_file(loaded(raw))
     except ValueError as refused:
         raise click.ClickException(f"{path} is no receipt: {refused}") from refused
     evidences += read.evidences
@@ -150,9 +153,17 @@ def _people(
         custodians=custodians_of(invite),
         operators=frozenset(_of_role(invite, "operator").values()),
         mailers=frozenset(_of_role(invite, "mailer").values()),
-        threshold=int(invite.get("threshold", 1)),
+        threshold=_threshold(invite),
         browsers=browsers(vouched, partners),
     )
+
+
+def _threshold(invite: Mapping[str, Any]) -> int:
+    """How many custodians open a row, as the invite says it; one where it says nothing."""
+    said = invite.get("threshold", 1)
+    if type(said) is not int:
+        raise PolicyRefused("the invite does not say how many custodians open a row")
+    return said
 
 
 def _of_role(invite: Mapping[str, Any], role: str) -> dict[str, bytes]:
@@ -162,7 +173,7 @@ def _of_role(invite: Mapping[str, Any], role: str) -> dict[str, bytes]:
 
 
 def _terms(path: Path) -> Terms:
-    document = path.read_bytes()
+    document = read_whole(path)
     try:
         read = agreements.parse(document)
     except AgreementRefused as refused:

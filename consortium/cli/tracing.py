@@ -16,6 +16,7 @@ from consortium.cli.log_source import (
     loaded,
     moment,
     read_json,
+    read_whole,
     show_json,
     whose_keys,
 )
@@ -83,7 +84,7 @@ class Told:
 def trace(file: Path, policy: Policy | None, invite: Path | None, as_json: bool) -> None:
     """Tell what a receipt shows, step by step in the order of the log, each with its proof."""
     try:
-        raw = file.read_bytes()
+        raw = read_whole(file)
         trusted = None if invite is None else read_json(invite)
         told = _of_row(raw, policy, trusted) if is_row_receipt(raw) else _of_file(raw, policy)
         names = told.names if trusted is None else _names(trusted)

@@ -44,12 +44,13 @@ def entries(
         newer=min(found.size, end + PAGE) if end < found.size else None,
         root=spoken.fingerprint(found.checkpoint or ""),
         sought=number,
+        most=EXPORT,
     )
 
 
 @router.get("/entries.csv")
 def as_csv(request: Request) -> Response:
-    """The same table, for a spreadsheet."""
+    """The newest entries as a table for a spreadsheet."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(("index", "kind", "hour", "leaf"))
@@ -61,7 +62,7 @@ def as_csv(request: Request) -> Response:
 
 @router.get("/entries.json")
 def as_json(request: Request) -> Response:
-    """The same table, for a program."""
+    """The same for a program."""
     rows = [
         {"index": each.index, "leaf": each.leaf, "entry": each.entry_json} for each in _all(request)
     ]

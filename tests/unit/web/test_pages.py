@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from consortium.service.absence import Absence
 from consortium.web.assets import FOLDER, asset
+from consortium.web.pages import auditor
 from consortium.web.security import LETTER_POLICY, POLICY
 from policies.authorise import Caller
 from provenance.merkle import leaf_hash
@@ -546,6 +547,19 @@ def test_the_page_says_since_when_the_log_waits_and_for_whom(
     assert "3 entries wait for witnesses" in page
     assert "Missing: State University." in page
     assert "ConnectError" not in page  # why, is the operator's to know
+
+
+def test_the_page_says_how_many_entries_its_tables_hold_where_that_is_not_all(
+    desk: FakeDesk, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "EXPORT", len(desk.log_entries))
+    whole = browser.get("/audit").text
+    assert 'aria-label="Entries as CSV"' in whole
+    assert "hold the newest" not in whole
+    monkeypatch.setattr(auditor, "EXPORT", 40)
+    assert "CSV and JSON hold the newest 40 of 47 entries." in browser.get("/audit").text
+    rows = browser.get("/audit/entries.json").json()
+    assert [rows[0]["index"], rows[-1]["index"]] == [7, 46]
 
 
 def test_an_empty_log_has_a_page(desk: FakeDesk, browser: TestClient) -> None:
