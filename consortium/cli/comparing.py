@@ -105,9 +105,10 @@ def _side(stack: ExitStack, name: str, logs: tuple[Verifier, ...]) -> Side:
         note = _note_in(read_whole(path))
     else:
         source = stack.enter_context(opened(name))
-        note = source.read(CHECKPOINT)
-        if note is None:
+        found = source.read(CHECKPOINT)
+        if found is None:
             raise AuditRefused(name, "has no checkpoint")
+        note = found
     here, _ = open_checkpoint(note, logs)
     return Side(name, note, here.size, source)
 

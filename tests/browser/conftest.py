@@ -100,5 +100,5 @@ def site(chromium: Browser) -> Iterator[Site]:
     for context in running.contexts:
         context.close()
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     listener.close()

@@ -97,7 +97,7 @@ class Host:
     def down(self) -> None:
         if self.server and self.thread:
             self.server.should_exit = True
-            self.thread.join(timeout=5)
+            self.thread.join(timeout=60)
             self.server = self.thread = None
 
 

@@ -162,4 +162,4 @@ def serving_log(port: int, made: LogApi | None = None) -> Iterator[LogApi]:
         yield made
     finally:
         server.should_exit = True
-        thread.join(timeout=5)
+        thread.join(timeout=60)

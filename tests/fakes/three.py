@@ -133,7 +133,7 @@ class Seat:
         """Kill it for good."""
         if self.process is not None:
             self.process.kill()
-            self.process.communicate(timeout=10)
+            self.process.communicate(timeout=60)
             self.process = None
 
     def steps(self, command: str) -> list[str]:

@@ -316,7 +316,7 @@ def test_two_posts_at_one_instant_are_one(any_server: Server) -> None:
     offer, together = upload.offer(), threading.Barrier(2)
 
     def post(_: int) -> Any:
-        together.wait(timeout=5)
+        together.wait(timeout=60)
         return any_server.call("union", "POST", f"/contributions/{upload.id}", json=offer)
 
     with ThreadPoolExecutor(2) as pool:

@@ -89,7 +89,7 @@ def taken(handler: Handler) -> Taken:
 @pytest.fixture
 def transport(handler: Handler) -> Iterator[SmtpTransport]:
     with serving(handler) as controller:
-        one = SmtpTransport(Server("127.0.0.1", port_of(controller), timeout=5))
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), timeout=60))
         yield one
         one.close()
 
@@ -114,19 +114,19 @@ def scripted(*scripts: Script) -> Iterator[SmtpTransport]:
             for script in scripts:
                 peer, _ = listener.accept()
                 with peer:
-                    peer.settimeout(5)
+                    peer.settimeout(60)
                     script(peer)
         except BaseException as error:  # shown by the test, below
             died.append(error)
 
     thread = Thread(target=run)
     thread.start()
-    one = SmtpTransport(Server("127.0.0.1", listener.getsockname()[1], timeout=5))
+    one = SmtpTransport(Server("127.0.0.1", listener.getsockname()[1], timeout=60))
     try:
         yield one
     finally:
         one.close()
-        thread.join(5)
+        thread.join(60)
         listener.close()
     assert not died, died
 
@@ -366,7 +366,7 @@ def test_starttls_is_taken_and_checked(
                     port,
                     tls=tls_,  # type: ignore[arg-type]
                     login=Login("ana", password),
-                    timeout=5,
+                    timeout=60,
                     context=trust,
                 )
             )
@@ -386,7 +386,7 @@ def test_starttls_is_taken_and_checked(
 
 def test_where_tls_is_required_and_not_offered_nothing_is_said(handler: Handler) -> None:
     with serving(handler) as controller:
-        one = SmtpTransport(Server("127.0.0.1", port_of(controller), tls="required", timeout=5))
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), tls="required", timeout=60))
         assert isinstance(one.send(BACK, ANA, LETTER), Deferred)
         one.close()
     assert not handler.taken

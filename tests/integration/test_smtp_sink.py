@@ -42,12 +42,12 @@ def process(module: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], i
         yield run, int(run.stdout.readline().rpartition(":")[2])
     finally:
         run.terminate()
-        run.wait(10)
+        run.wait(60)
         run.stdout.close()
 
 
 def wait_for(folder: Path, count: int) -> list[Path]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(found := sorted(folder.glob("*"))) < count and time.monotonic() < deadline:
         time.sleep(0.01)
     return found
@@ -68,7 +68,7 @@ def test_a_signed_letter_arrives_verifies_and_is_logged_without_its_recipient(
     before = datetime.now(UTC)
     log = tmp_path / "log"
     with process("sink", "--maildir", str(tmp_path / "m"), "--log", str(log)) as (_, port):
-        transport = SmtpTransport(Server("127.0.0.1", port, timeout=10))
+        transport = SmtpTransport(Server("127.0.0.1", port, timeout=60))
         claimed = datetime.now(UTC)
         outcome = transport.send(back(1), "reader1@example.net", slice_.write(recipient(1)))
         transport.close()
@@ -94,7 +94,7 @@ def test_what_the_sink_said_250_to_survives_its_death(tmp_path: Path) -> None:
     words = ("--maildir", str(tmp_path / "m"), "--log", str(log))
     outcomes: dict[int, object] = {}
     with process("sink", *words) as (run, port):
-        transport = SmtpTransport(Server("127.0.0.1", port, timeout=10))
+        transport = SmtpTransport(Server("127.0.0.1", port, timeout=60))
         for number in range(40):
             if number == 25:
                 os.kill(run.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ def test_what_the_sink_said_250_to_survives_its_death(tmp_path: Path) -> None:
             assert found is None
     # A new process ends the old one's torn line and goes on with the same log.
     with process("sink", *words) as (_, port):
-        transport = SmtpTransport(Server("127.0.0.1", port, timeout=10))
+        transport = SmtpTransport(Server("127.0.0.1", port, timeout=60))
         outcome = transport.send(back(99), "reader99@example.net", b"Subject: x\r\n\r\nx\r\n")
         transport.close()
     assert isinstance(outcome, Sent)
@@ -131,7 +131,7 @@ def test_a_bounce_comes_back_to_the_spool_and_names_its_letter(tmp_path: Path) -
             *("--return-to", f"127.0.0.1:{returns}", "--bounce", "reader3"),
         ) as (_, port),
     ):
-        transport = SmtpTransport(Server("127.0.0.1", port, timeout=10))
+        transport = SmtpTransport(Server("127.0.0.1", port, timeout=60))
         for number in (2, 3):
             transport.send(
                 back(number), f"reader{number}@example.net", slice_.write(recipient(number))
@@ -145,7 +145,7 @@ def test_a_bounce_comes_back_to_the_spool_and_names_its_letter(tmp_path: Path) -
         came = read(path.read_bytes())
         assert (came.kind, came.verp, came.code) == ("hard", back(3), "5.1.1")
 
-        stranger = SmtpTransport(Server("127.0.0.1", returns, timeout=10))
+        stranger = SmtpTransport(Server("127.0.0.1", returns, timeout=60))
         refused = stranger.send("x@y.example", "postmaster@mail.example", b"x\r\n")
         stranger.close()
     assert isinstance(refused, Failed)

@@ -358,7 +358,7 @@ class TestStore:
         lock.swap("log.example", None, b"zero")
 
         def swap(number: int) -> bool:
-            together.wait(timeout=5)
+            together.wait(timeout=60)
             try:
                 lock.swap("log.example", b"zero", b"%d" % number)
             except LockLost:

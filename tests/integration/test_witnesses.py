@@ -30,7 +30,7 @@ def trellis(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -79,7 +79,7 @@ def serving(invite: dict[str, list[dict[str, str]]]) -> Iterator[list[subprocess
     for one in running:
         one.terminate()
     for one in running:
-        one.wait(timeout=10)
+        one.wait(timeout=60)
 
 
 @pytest.fixture

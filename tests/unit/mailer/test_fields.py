@@ -67,10 +67,10 @@ def test_a_field_that_the_agreement_does_not_allow_is_refused() -> None:
     ],
 )
 def test_template_probes_are_refused_at_once(probe: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     _, problems = parse(probe, line=1, allowed=FIELDS)
     assert problems
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_two_processes_that_publish_at_once_do_it_one_after_the_other(tmp_path: 
     together = Barrier(8)
 
     def publish(number: int) -> bool:
-        together.wait(timeout=5)
+        together.wait(timeout=60)
         try:
             backends[number].publish(b"%d" % number, None)
         except LockLost:

@@ -282,7 +282,7 @@ def test_of_two_histories_at_the_same_instant_one_is_cosigned(tmp_path: Path) ->
     together = Barrier(2)
 
     def post(entries: list[bytes]) -> int:
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         try:
             ledger.add(ask(0, 3, entries), WITNESS, NOON)
         except WitnessRefused as refused:
@@ -303,7 +303,7 @@ class Meeting:
 
     def _sign(self, message: bytes) -> bytes:
         with contextlib.suppress(BrokenBarrierError):
-            self._barrier.wait(timeout=10)
+            self._barrier.wait(timeout=60)
             self.met += 1
         return WITNESS.sign(message)
 

@@ -169,7 +169,7 @@ def nginx(folder: Path, home: Path) -> Iterator[httpx.Client]:
     running = subprocess.Popen(words)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(100):
+            for _ in range(1200):
                 try:
                     client.get("/checkpoint")
                     break
@@ -178,7 +178,7 @@ def nginx(folder: Path, home: Path) -> Iterator[httpx.Client]:
             yield client
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 def test_our_nginx_configuration_serves_a_log(folder: Path, tmp_path: Path) -> None:
