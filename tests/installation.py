@@ -88,8 +88,8 @@ class Installation:
         return self.demo.home("partners", self.demo.world.partners[number].slug)
 
     def upload(self, number: int, file: Path, *more: str) -> Said:
-        """The real command of a partner's staff; waits for the log no longer than a minute."""
-        wait = () if "--wait" in more else ("--wait", "60")
+        """The real command of a partner's staff; waits for the log no longer than four minutes."""
+        wait = () if "--wait" in more else ("--wait", "240")
         home = self.partner(number)
         return trellis("partner", "upload", "--home", home, file, "--yes", *wait, *more, "--json")
 

@@ -34,7 +34,7 @@ class Installation:
     def cli(self, *words: str | Path) -> str:
         """Run one command of somebody's tool; what it printed."""
         done = subprocess.run(
-            [TRELLIS, *map(str, words)], capture_output=True, text=True, timeout=120, check=False
+            [TRELLIS, *map(str, words)], capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -37,7 +37,7 @@ def write(page: Page, base: str, subject: str) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-def until(page: Page, state: str, seconds: float = 90) -> None:
+def until(page: Page, state: str, seconds: float = 240) -> None:
     """Load the page again until it says so, as somebody without script would."""
     end = time.monotonic() + seconds
     while page.locator(f"[data-state={state}]").count() == 0:
@@ -124,7 +124,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     # The others by their tools; every yes stands in the log
     for other in slugs[1:]:
         home = installation.partner(other)
-        installation.cli("partner", "approve", "--home", home, campaign, "--yes", "--wait", "60")
+        installation.cli("partner", "approve", "--home", home, campaign, "--yes", "--wait", "240")
     page.reload()
     until(page, "frozen")
     expect(page.locator(".checks")).not_to_contain_text("Has not answered")
@@ -139,11 +139,11 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
         home = installation.partner(other)
         installation.cli(
             "partner", "attest", "--home", home, campaign, "--digest", said,
-            "--moved", "100000", "--wait", "60",
+            "--moved", "100000", "--wait", "240",
         )  # fmt: skip
 
     # Everybody had a letter this week, or one that came back: it ends well, and tells figures once
-    until(page, "closed", 180)
+    until(page, "closed")
     expect(page.locator("[data-state=closed]")).to_contain_text("that can be everybody")
     page.get_by_role("button", name="Show the 3 figures").click()
     figures = page.locator("[data-figures] dl")

@@ -49,7 +49,7 @@ def workbook() -> bytes:
 def tool(installation: Installation, file: Path, *more: str) -> Said:
     """`trellis partner upload` without a terminal, as it stands in somebody's script."""
     home = installation.partner(2)
-    said = trellis("partner", "upload", "--home", home, file, "--wait", "60", *more)
+    said = trellis("partner", "upload", "--home", home, file, "--wait", "240", *more)
     assert CANARY.casefold() not in said.words.casefold()
     assert "@example.org" not in said.words
     assert "Traceback" not in said.words

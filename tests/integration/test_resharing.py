@@ -118,7 +118,7 @@ def test_during_an_overlap_the_next_epochs_shares_are_dealt_again_by_name(
 
     def command(one: str, epoch: str | None = NEXT) -> Statement | None:
         home = world.hosts[one].settings.home
-        return process.reshare(home, "match", 2, epoch=epoch, step=0.01, patience=60)
+        return process.reshare(home, "match", 2, epoch=epoch, step=0.01, patience=240)
 
     with ThreadPoolExecutor(len(IDS)) as each:
         (made,) = {one.digest: one for one in each.map(command, IDS) if one}.values()
