@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         world = folder / "W"
-        make(world, voters=700, members=SIZES, seed=3, today=date(2026, 11, 21))
+        make(world, voters=700, members=SIZES, seed=3, today=datetime.now(UTC).date())
         self.demo = Demo(load(world), folder / "D", "", "")
         self.cast: Cast = self.demo.cast
         try:
