@@ -213,7 +213,7 @@ def test_a_letter_waits_for_whoever_is_missing_and_then_goes_out_once(
     figures = outcome.summary(
         demo.world, demo.maildir, facts=demo.facts, approved_by=3, seconds=0.0
     )
-    assert figures["match_precision"] >= 0.97  # at most ten of 350 linked wrongly
+    assert figures["match_precision"] > 0.985  # two of 300 linked wrongly at most
     assert figures["match_recall"] > 0.85
     demo.audit()
 
