@@ -30,8 +30,6 @@ agreement is worth there, half where the thresholds stand."""
 NOISE = people.Noise(birth=0.03, given=0.01, digit=0.01)
 LIKELY, CERTAIN = 0.98, 0.996
 """Precision that the two thresholds are set to, on the worst kind of roll."""
-NEAR = 0.99
-"""That of ``likely`` on small rolls, where it costs little: a wrong letter goes to a neighbour."""
 
 WITHOUT: Mapping[str, frozenset[int]] = {
     "birth dates, phones": frozenset(),
@@ -137,8 +135,8 @@ def train_on_generated(
 ) -> tuple[Weights, dict[str, dict[str, object]]]:
     """Train on a large town and on a dozen small ones; set the thresholds on as many others.
 
-    ``likely`` stands where F1 is best, or higher, where links are as precise as `LIKELY`, on small
-    rolls as `NEAR`: on the worst kind of roll.
+    ``likely`` stands where F1 is best, or higher, where links are as precise as `LIKELY`: on the
+    worst kind of roll.
 
     Returns:
         The weights, and what they reach on the second large town by kind of roll.
@@ -152,12 +150,12 @@ def train_on_generated(
     )
     town = _Town.of(weights, seed + 1, voters, members)
     towns = [_Town.of(weights, each + TOWNS, few, few // 3) for each in seeds]
-    likely = max(_bar(town.links[kind], town.true, LIKELY) for kind in ROLLS)
+    likely = max(_bar(town.links[kind], town.true) for kind in ROLLS)
     weights = replace(
         weights,
         threshold=likely,
         certain=max(likely, *(_least(town.links[kind], CERTAIN) for kind in ROLLS)),
-        lift=round(likely - max(_bar(*_pooled(towns, kind), NEAR) for kind in ROLLS), 6),
+        lift=round(likely - max(_bar(*_pooled(towns, kind)) for kind in ROLLS), 6),
     )
     figures = {
         kind: quality.report(links, true=town.true, pairs=town.pairs[kind], weights=weights)
@@ -237,14 +235,14 @@ def _patterns(base: duckdb.DuckDBPyConnection, truth: Mapping[int, int]) -> _Cou
     return {pattern: (yes[pattern], every[pattern] - yes[pattern]) for pattern in every}
 
 
-def _bar(links: _Links, true: int, precision: float) -> float:
-    """Where F1 is best, or higher, where the links are as precise as wanted."""
+def _bar(links: _Links, true: int) -> float:
+    """Where F1 is best, or higher, where the links are as precise as `LIKELY`."""
     right, best, bar = 0, 0.0, 0.0
     for taken, (score, good) in enumerate(links, 1):
         right += good
         if _ends(links, taken) and right / (taken + true) > best:
             best, bar = right / (taken + true), score
-    return max(round(bar - 1e-6, 6), _least(links, precision))
+    return max(round(bar - 1e-6, 6), _least(links, LIKELY))
 
 
 def _least(links: _Links, precision: float) -> float:
