@@ -125,7 +125,7 @@ def city(out: Path, size: str, births: str) -> None:
     voters, members = size.split("x")
     subprocess.run(
         [TRELLIS, "match", "make", "--out", out, "--voters", voters, "--members", members,
-         "--births", births],
+         "--births", births, "--lists", "association", "--seed", "907"],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
 

@@ -159,14 +159,17 @@ def test_county_and_local_districts_are_districts_too(tmp_path: Path, attributes
     assert engine.count_people(asked, attributes, [engine.Source("a", "p", links)]) == 0
 
 
-def test_a_small_town_is_linked_precisely() -> None:
-    town = training.sample(9, voters=2000, members=500)
-    voters = [record for _, record in town.voters()]
-    links = quality.reference_links(dict(town.members()), voters)
-    found = quality.measure(links, town.truth)
-    assert len(set(links.values())) == len(links)
-    assert found.precision >= 0.98
-    assert found.recall >= 0.8
+def test_small_towns_are_linked_precisely() -> None:
+    right = linked = true = 0
+    for seed in (9, 11, 12):
+        town = training.sample(seed, voters=2000, members=500)
+        voters = [record for _, record in town.voters()]
+        links = quality.reference_links(dict(town.members()), voters)
+        assert len(set(links.values())) == len(links)
+        right += sum(town.truth.get(row) == voter for row, voter in links.items())
+        linked, true = linked + len(links), true + len(town.truth)
+    assert right / linked >= 0.98
+    assert right / true >= 0.93
 
 
 def test_decoys_in_sql_are_the_stewards_decoys() -> None:
