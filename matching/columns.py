@@ -27,7 +27,7 @@ from matching.headers import (
     system_of,
 )
 from matching.recipes import Record, make_record
-from matching.systems import FLAGS, LANGUAGES, STATUSES, SYSTEMS, System
+from matching.systems import FLAGS, LANGUAGES, NOES, STATUSES, SYSTEMS, System
 from matching.texts import delimiter_of, encoding_of, records_of
 
 __all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_status", "open_list", "stops_of"]
@@ -150,6 +150,12 @@ class Listing:
                 found[key] = _stricter(found.get(key, "subscribed"), status)
         return found
 
+    def whole(self, cells: list[str]) -> bool:
+        """Whether the cells are a member by themselves: as many as the header, and an address."""
+        width = len(self.header)
+        fits = len(cells) >= width and not any(cell.strip() for cell in cells[width:])
+        return fits and bool(normalise.mailbox(cells[self._places["email"]]))
+
     def _status_columns(self) -> bool:
         return self.has_status
 
@@ -162,31 +168,68 @@ class Listing:
 Chosen = Mapping[str, str] | Callable[[str], Mapping[str, str]]
 
 
-def stops_of(paths: Iterable[Path]) -> dict[bytes, str]:
+def stops_of(
+    paths: Iterable[Path], told: Callable[[RowRefused], object] = lambda _refused: None
+) -> dict[bytes, str]:
     """Read lists of people who said no; nothing but address and status is taken from them.
+
+    Args:
+        told: hears of each row that says no without an address.
 
     Returns:
         By a digest of the address, the status: at least "unsubscribed", unless the file itself
         says "subscribed" of a row.
 
     Raises:
-        ListRefused: a file is no list of addresses.
+        ListRefused: a file is no list of addresses, or a row of it cannot be read: who said no
+            there would be written to.
     """
     found: dict[bytes, str] = {}
     for path in paths:
-        listing = open_list(path)
-        for _, cells in _records(listing, Reading()):
-            address, status = _address_and_status(listing, cells)
-            if status == "subscribed" or not normalise.email(address):
-                continue
-            key = _address_digest(address)
-            found[key] = _stricter(found.get(key, "unsubscribed"), status)
+        try:
+            _take_stops(open_list(path), found, told)
+        except ListRefused as refused:
+            where = f"{path.name}: {refused.reason}"
+            raise ListRefused(where, column=refused.column, todo=refused.todo) from None
     return found
 
 
+def _take_stops(
+    listing: Listing, found: dict[bytes, str], told: Callable[[RowRefused], object]
+) -> None:
+    reading = Reading()
+    for number, cells in _records(listing, reading):
+        address, status = _address_and_status(listing, cells)
+        if status == "subscribed":
+            continue
+        if not normalise.email(address):
+            if any(cell.strip() for cell in cells):
+                why = "is no address: nobody is stopped by this row"
+                told(RowRefused(number, "email", why, file=listing.path.name))
+            continue
+        key = _address_digest(address)
+        found[key] = _stricter(found.get(key, "unsubscribed"), status)
+    if reading.refused_total:
+        first = reading.refused[0]
+        raise ListRefused(
+            f"{reading.refused_total:,} rows cannot be read, the first is row {first.row}, and "
+            "whoever said no there would be written to",
+            todo=f"Mend them or export it again; row {first.row} {first.reason}",
+        )
+
+
 def fold_status(raw: str) -> str:
-    """One of the eight words; an empty cell or a word nobody knows is "unknown"."""
-    return STATUSES.get(fold_header(raw), "unknown")
+    """One of the eight words; an empty cell or a word nobody knows is "unknown".
+
+    A word nobody knows that says no ("Removed", "No longer subscribed") is one of the no's: a
+    partner may vouch for who is unknown, and for nobody who declined.
+    """
+    folded = fold_header(raw)
+    known = STATUSES.get(folded)
+    if known is None:
+        return next((word for pattern, word in NOES if pattern.search(folded)), "unknown")
+    # Folding takes a minus away: -1 is not 1.
+    return "unknown" if raw.strip().startswith(("-", "\u2212")) else known
 
 
 def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
@@ -209,6 +252,8 @@ def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
         for cells in records_of(text, delimiter):
             if isinstance(cells, list) and any(cell.strip() for cell in cells):
                 header = tuple(cell.strip("\ufeff").strip() for cell in cells)
+                while not header[-1]:
+                    header = header[:-1]
                 break
     if not header:
         raise ListRefused("the file is empty", todo="Export the list again, with its header row")
@@ -240,7 +285,7 @@ def _records(listing: Listing, reading: Reading) -> Iterator[tuple[int, list[str
     """Number the records and hold back those that do not fit the header."""
     number, width, header_seen = 0, len(listing.header), False
     with listing.path.open("r", encoding=listing.encoding, newline="") as text:
-        for cells in records_of(text, listing.delimiter):
+        for cells in records_of(text, listing.delimiter, listing.whole):
             number += 1
             if cells is not None and not any(cell.strip() for cell in cells):
                 reading.blank += header_seen
@@ -250,7 +295,7 @@ def _records(listing: Listing, reading: Reading) -> Iterator[tuple[int, list[str
                 number, header_seen = 1, True
                 continue
             if cells is None:
-                why = "a quotation mark is not closed or stands inside a cell: export again"
+                why = "has a quotation mark that is not closed or stands inside a cell, or a far too long cell: export again"  # noqa: E501
                 reading.refuse(RowRefused(number, "the whole row", why))
                 continue
             while len(cells) > width and not cells[-1].strip():

@@ -5,10 +5,11 @@ Headers here are folded as ``headers.fold_header`` does it: lower case, "_" and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["FIELDS", "FLAGS", "LANGUAGES", "STATUSES", "SYNONYMS", "SYSTEMS", "System"]
+__all__ = ["FIELDS", "FLAGS", "LANGUAGES", "NOES", "STATUSES", "SYNONYMS", "SYSTEMS", "System"]
 
 FIELDS = (
     "first", "middle", "last", "suffix", "full", "email", "phone", "birth", "address", "unit",
@@ -166,7 +167,7 @@ STATUSES: Mapping[str, str] = {
     "opt in": "subscribed", "email opt in": "subscribed",
     "unsubscribed": "unsubscribed", "no": "unsubscribed", "false": "unsubscribed",
     "0": "unsubscribed", "n": "unsubscribed", "f": "unsubscribed", "opted out": "unsubscribed",
-    "opt out": "unsubscribed", "unsub": "unsubscribed",
+    "opt out": "unsubscribed", "unsub": "unsubscribed", "u": "unsubscribed",
     "bounced": "bounced", "bouncing": "bounced", "hard bounce": "bounced", "bad": "bounced",
     "previous bounce": "bounced",
     "invalid": "bounced",
@@ -179,6 +180,20 @@ STATUSES: Mapping[str, str] = {
     "previous spam complaint": "spam complaint",
     "complained": "spam complaint", "abuse": "spam complaint",
 }  # fmt: skip
+
+NOES: Sequence[tuple[re.Pattern[str], str]] = tuple(
+    # what a word that is not among them says no by, the strictest first
+    (re.compile(rf"(?<![a-z])(?:{stems})"), word)
+    for stems, word in (
+        ("spam|complain|abuse", "spam complaint"),
+        ("block|suppress|black ?list|bann?ed|do not|don t|dnc|dne|dead|deceas|died", "blocked"),
+        ("bounc|invalid|undeliver", "bounced"),
+        ("clean", "cleaned"),
+        ("unsub|optout|out(?![a-z])|no(?![a-z])|not(?![a-z])|remov|delet|eras|"
+         "declin|refus|reject|revok|withdr|archiv|stop|forget|forgotten", "unsubscribed"),
+        ("never|non(?![a-z])|pending|unconfirm|transactional", "never"),
+    )
+)  # fmt: skip
 
 LANGUAGES: Mapping[str, str] = {
     "english": "en", "spanish": "es", "espanol": "es", "espa ol": "es", "french": "fr",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -86,13 +87,58 @@ def delimiter_of(sample: str) -> str:
     return max((",", ";", "\t", "|"), key=lambda mark: (bare.count(mark), mark == ","))
 
 
-def records_of(text: TextIO, delimiter: str) -> Iterator[list[str] | None]:
-    """The records of a file; None for one whose quotation marks are broken. Then it goes on."""
-    records = csv.reader(text, delimiter=delimiter, strict=True)
+def records_of(
+    text: TextIO, delimiter: str, whole: Callable[[list[str]], bool] = lambda _cells: False
+) -> Iterator[list[str] | None]:
+    """The records of a file; None for one whose quotation marks are broken. Then it goes on.
+
+    A broken record is its first line alone: the lines that an unclosed quotation mark would take
+    along are read each by itself, so that one slip costs one row.
+
+    Args:
+        whole: whether cells are a row by themselves; a record that swallowed one is broken.
+    """
+    feed = _Feed(text)
+    records = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
+        feed.taken.clear()
         try:
-            yield next(records)
+            cells = next(records)
         except StopIteration:
             return
         except csv.Error:
+            feed.back_to_first()
             yield None
+            continue
+        if any(whole(_alone(line, delimiter)) for line in feed.taken[1:]):
+            feed.back_to_first()
+            yield None
+            continue
+        yield cells
+
+
+class _Feed:
+    """Lines for a CSV reader; takes back those that a broken record took in vain."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text, self._again = text, deque[str]()
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._text)
+        self.taken.append(line)
+        return line
+
+    def back_to_first(self) -> None:
+        self._again.extendleft(reversed(self.taken[1:]))
+
+
+def _alone(line: str, delimiter: str) -> list[str]:
+    """One line's cells, none where it is no record by itself."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from consortium.cli.errors import ListRefused
@@ -39,6 +39,10 @@ class Ready:
     """How many such rows there are."""
     fullness: Fullness
     """Which fields the members have."""
+    stopped: int = 0
+    """How many addresses the lists of who said no hold; 0 where none was given."""
+    unstopped: tuple[RowRefused, ...] = ()
+    """Their rows that say no without an address."""
 
     def quality(self) -> Json:
         """The list's own quality, as figures: of this file alone, told on this computer alone."""
@@ -76,11 +80,13 @@ def read_list(
     Raises:
         matching.errors.ListRefused: the file as a whole cannot be read; says what to do.
     """
-    listing, no = open_list(path, chosen), stops_of(stops)
+    unstopped: list[RowRefused] = []
+    listing, no = open_list(path, chosen), stops_of(stops, unstopped.append)
     with part_of(private / REFUSED) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("row", "field", "reason"))
-        return _read(listing, fields, attested, no, Members(private), writer.writerow)
+        ready = _read(listing, fields, attested, no, Members(private), writer.writerow)
+    return replace(ready, stopped=len(no), unstopped=tuple(unstopped))
 
 
 def _read(
@@ -194,6 +200,11 @@ def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) 
         lines.append(
             f"  By status: {counts}. Only 'subscribed' is written to, unless you vouch for 'unknown'."  # noqa: E501
         )
+    if ready.stopped or ready.unstopped:
+        lines.append(
+            f"  {ready.stopped:,} addresses are not written to, by your lists of who said no."
+        )
+        lines += _unstopped(ready.unstopped, every=every)
     if ready.twice:
         lines.append(
             f"{ready.repeated:,} rows repeat an address that stands above; the first one is kept:"
@@ -213,6 +224,15 @@ def report(ready: Ready, *, every: bool = False, confirmed: bool | None = None) 
         lines.append(
             f"Every row that stays, with its reason and no value: state/{REFUSED} in your folder"
         )
+    return lines
+
+
+def _unstopped(rows: Sequence[RowRefused], *, every: bool) -> list[str]:
+    """Rows of a list of who said no that stop nobody: somebody may have meant one of them."""
+    shown = rows if every else rows[:SHOWN]
+    lines = [f"  {one.file}, row {one.row}, {one.field}: {one.reason}" for one in shown]
+    if len(rows) > len(shown):
+        lines.append(f"  ... and {len(rows) - len(shown):,} more (--all-rows)")
     return lines
 
 

@@ -92,6 +92,46 @@ def test_an_unclosed_quotation_mark_is_said(tmp_path: Path) -> None:
     assert listing.check().usable == 1
 
 
+def test_an_unclosed_quotation_mark_takes_no_other_member_with_it(tmp_path: Path) -> None:
+    many = "".join(f"A,B,a{n}@example.org,80202,subscribed\n" for n in range(4_000))
+    listing = _open(tmp_path, GENERIC + '"Bo,Li,bo@example.org,80202,subscribed\n' + many)
+    reading = listing.check()
+    assert (reading.usable, [one.row for one in reading.refused]) == (4_001, [3])
+
+
+def test_a_quotation_mark_that_closes_rows_later_swallows_none_of_them(tmp_path: Path) -> None:
+    rows = (
+        'Bo,"Li,bo@example.org,80202,subscribed\nCy,Li,cy@example.org,80202,subscribed\n'
+        'Di,Li",di@example.org,80202,subscribed\n'
+        'Ed,"Li\nOak, 2, x, y",ed@example.org,80202,subscribed\n'
+    )
+    found = [row.first_name for row in _open(tmp_path, GENERIC + rows).rows()]
+    assert found[1:] == ["Cy", "Di", "Ed"]
+
+
+def test_a_header_with_empty_names_at_its_end_asks_nothing_of_the_rows(tmp_path: Path) -> None:
+    listing = _open(tmp_path, "email,status,,\na@example.org,subscribed\nb@example.org,no,,\n")
+    assert (listing.check().usable, listing.header) == (2, ("email", "status"))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["U", "Removed", "No longer subscribed", "Hard Bounced", "Opted Out of Email", "Deceased",
+     "Spam Report", "Pending", "Declined", "Undeliverable", "GDPR erased", "DNC", "bounced/unsub"],
+)  # fmt: skip
+def test_a_word_that_says_no_in_its_own_way_is_not_overridden_by_an_attestation(
+    word: str, tmp_path: Path
+) -> None:
+    listing = _open(tmp_path, f"email,status\na@example.org,{word}\n")
+    assert listing.check(attested=True).mailable == 0
+
+
+@pytest.mark.parametrize("word", ["-1", "Active", "Neutral", "2", ""])
+def test_a_word_that_says_neither_is_unknown(word: str, tmp_path: Path) -> None:
+    listing = _open(tmp_path, f"email,status\na@example.org,{word}\n")
+    assert next(listing.rows()).status == "unknown"
+
+
 def test_no_status_is_unknown_until_the_partner_attests(tmp_path: Path) -> None:
     listing = _open(tmp_path, "email\na@example.org\n")
     assert not listing.has_status

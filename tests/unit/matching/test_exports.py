@@ -7,7 +7,7 @@ import pytest
 
 from matching import normalise
 from matching.columns import Listing, MemberRow, Reading, open_list, stops_of
-from matching.errors import ListRefused
+from matching.errors import ListRefused, RowRefused
 from matching.headers import header_key
 
 FOLDER = Path(__file__).parents[2] / "golden" / "exports"
@@ -167,3 +167,31 @@ def test_a_list_of_stops_needs_no_status_and_its_subscribed_rows_stop_nobody(
     assert sorted(stops_of([mixed]).values()) == ["bounced"]
     assert sorted(stops_of([bare, mixed]).values()) == ["bounced", "unsubscribed"]
     assert "anary" not in repr(stops_of([bare]))
+
+
+def test_a_list_of_stops_of_which_a_row_cannot_be_read_is_refused_by_file_and_row(
+    tmp_path: Path,
+) -> None:
+    broken = tmp_path / "no.csv"
+    broken.write_text(
+        'email,name\nana@example.org,Ana\nbo@example.org,Canary, Bo\n"cy@example.org,Cy\n'
+        "di@example.org,Di\n"
+    )
+    with pytest.raises(ListRefused) as refused:
+        stops_of([broken])
+    assert "no.csv: 2 rows cannot be read, the first is row 3" in str(refused.value)
+    assert "anary" not in str(refused.value)
+    empty = tmp_path / "none.csv"
+    empty.write_text("")
+    with pytest.raises(ListRefused, match=r"none\.csv: the file is empty"):
+        stops_of([empty])
+
+
+def test_a_row_of_a_list_of_stops_without_an_address_is_told_by_file_and_row(
+    tmp_path: Path,
+) -> None:
+    no = tmp_path / "no.csv"
+    no.write_text("email,name\nana@example.org,Ana\nana at example,Ana\n")
+    told: list[RowRefused] = []
+    assert len(stops_of([no], told.append)) == 1
+    assert [(one.file, one.row, one.field) for one in told] == [("no.csv", 3, "email")]
