@@ -93,7 +93,8 @@ def coarsen(
     Args:
         voters: as the roll's reader yields them.
         on: the election's date; ages are counted in its year.
-        generals: dates of general elections; the last four before ``on`` are counted.
+        generals: dates of general elections; the last four before ``on`` are counted. None: the
+            file does not tell, and neither does the slice.
         name: 63-bit integers from a keyed function of a label, so that a voter's row and a
             household keep their ids in every later slice: stops, caps and ghosts hang on them.
         k: every whole row but its ids is shared by at least so many voters, if there are so many.
@@ -167,8 +168,10 @@ def _age_band(year: int | None, on: date) -> str:
 
 
 def _votes_band(voter: Voter, counted: frozenset[date]) -> str:
+    if not counted:
+        return ""
     count = len(voter.votes & counted)
-    if count == 0 and counted and voter.registered and voter.registered > max(counted):
+    if count == 0 and voter.registered and voter.registered > max(counted):
         return VOTES_BANDS[3]
     return VOTES_BANDS[0 if count == 0 else 1 if count < 3 else 2]
 

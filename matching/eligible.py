@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,7 +116,7 @@ def read_voted(
     """
     voted: set[str] = set()
     for place in places:
-        found = _listed(place, key) if place.is_file() else None
+        found = _listed(place, key, told) if place.is_file() else None
         if found is None:
             returns, bad = open_returns(place, election)
             for one in bad:
@@ -128,10 +128,25 @@ def read_voted(
     return frozenset(voted)
 
 
-def _listed(path: Path, key: str) -> set[str] | None:
+def _listed(path: Path, key: str, told: Callable[[RowRefused], object]) -> set[str] | None:
     """The ids of a one-column CSV under the voter file's own word; None where it is not that."""
     with path.open(encoding="latin-1", newline="") as text:
-        first = text.readline().strip("\ufeff ï»¿\r\n").strip('"').strip()
-        if first.casefold() != key.casefold():
+        if _bare(text.readline(_LONGEST)).casefold() != key.casefold():
             return None
-        return {row[0].strip() for row in csv.reader(text) if row} - {""}
+        found: set[str] = set()
+        # Line by line: a quotation mark that never closes must not swallow who has voted.
+        for number, line in enumerate(text, 2):
+            typed = _bare(line)
+            if re.search(r"[\s\",;|]", typed) or len(typed) > _LONGEST:
+                told(RowRefused(number, key, "is not one voter id", file=path.name))
+            elif typed:
+                found.add(typed)
+        return found
+
+
+_LONGEST = 100
+"""Characters of a line with one voter id."""
+
+
+def _bare(line: str) -> str:
+    return line.strip("\ufeff ï»¿\r\n").strip('"').strip()

@@ -14,7 +14,7 @@ from consortium.cli.desk import json_option, last_line, say
 from consortium.cli.vault import part_of, private_folder
 from matching.errors import RollRefused, RowRefused
 from matching.roll.layout import fingerprint
-from matching.roll.reader import LAST, Roll, Voter, open_returns, open_roll
+from matching.roll.reader import LAST, Roll, Voter, listed, open_returns, open_roll
 from matching.roll.returns import Returns
 
 Only = tuple[tuple[str, str], ...]
@@ -43,6 +43,7 @@ class Look:
             "layout": roll.layout.since,
             "columns": len(roll.parts[0].known.columns),
             "fingerprint": fingerprint(roll.parts[0].known.columns),
+            "not_read": list(roll.passed),
             "voters": self.voters,
             "precincts": self.precincts,
             "quarantined": len(roll.quarantined),
@@ -52,6 +53,8 @@ class Look:
             "not_votes": roll.not_votes,
             "history_words": roll.tokens,
             "history_words_unread": roll.unread.total(),
+            "history_words_vague": roll.vague,
+            "history_untied": roll.untied,
             "primaries": sorted(roll.primaries),
             "generals": sorted(day.isoformat() for day in roll.generals),
         }
@@ -94,7 +97,7 @@ def none_at_all(roll: Roll) -> RollRefused:
 def report(roll: Roll, voters: int, only: Only = (), *, every: bool = False) -> list[str]:
     """Say what was read, who was left out and what was set aside: line and field, never a value."""
     where = " in " + ", ".join(f"{kind} {code}" for kind, code in only) if only else ""
-    lines = [f"{roll.says()}; {voters:,} voters{where}"]
+    lines = [f"{roll.says()}; {voters:,} voters{where}", *not_read(roll.passed)]
     lines += [
         f"{count:,} voters are left out: {why}." for why, count in sorted(roll.left_out.items())
     ]
@@ -110,9 +113,26 @@ def report(roll: Roll, voters: int, only: Only = (), *, every: bool = False) -> 
             f"{unread:,} of {roll.tokens:,} words of the history are not understood and count as "
             f"no vote; by county code: {most}."
         )
+    if roll.vague:
+        lines.append(
+            f"{roll.vague:,} words of the history tell a year and no kind of election: they count "
+            "in no band."
+        )
+    if roll.untied:
+        lines.append(f"{roll.untied:,} voters of the history are not in the voter file.")
     for kind, bad in (("voter", roll.quarantined), ("history", roll.history_quarantined)):
         lines += set_aside(kind, bad, several=len(roll.parts) + len(roll.history) > 1, every=every)
     return lines
+
+
+def not_read(names: Sequence[str]) -> list[str]:
+    """Say what else lies there: a part of the state's file may be among it."""
+    if not names:
+        return []
+    return [
+        f"Not read: {listed(names)}. Text files, also in .gz or .zip, are read; if a part of the "
+        "state's file is among these, unpack it or name it .txt, and put it into the folder."
+    ]
 
 
 def set_aside(kind: str, bad: Sequence[RowRefused], *, several: bool, every: bool) -> list[str]:
@@ -148,7 +168,8 @@ def returns_report(
     counts = returns.counts()
     lines = [
         f"Ballots of {returns.election}: {counts['voted']:,} have voted, {counts['out']:,} are "
-        f"out, {counts['cure']:,} must be cured, {counts['none']:,} have none in force."
+        f"out, {counts['cure']:,} must be cured, {counts['none']:,} have none in force.",
+        *not_read(returns.passed),
     ]
     if returns.doubted:
         lines.append(f"{returns.doubted:,} came back on an absurd day; they came back.")

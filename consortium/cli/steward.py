@@ -104,6 +104,8 @@ def enrol(
     key, held = read.roll.layout.reads["voter_id"], agreement.race.election_date
     ballots = read_voted(voted, key, held, bad.append)
     say(*rolls.set_aside("ballot", bad, several=True, every=all_lines))
+    if strangers := len(ballots - {voter.voter_id for voter in read.voters}):
+        say(f"{strangers:,} of {len(ballots):,} accepted ballots are of nobody enrolled here.")
     rule = Electorate(frozenset(party), frozenset(in_district), ballots)
     slices = [
         (

@@ -49,6 +49,11 @@ class Ballot:
     party: str = ""
 
 
+_GAPS = re.compile(r"[^A-Z0-9]+")
+_NO_VOTE = re.compile(r"DID NOT VOTE|NOT COUNTED|REJECTED")
+"""In whatever words a file puts it."""
+
+
 class Words:
     """A state's words for elections and ways of voting, from its file."""
 
@@ -58,6 +63,8 @@ class Words:
         self._kinds = [(_word(word), kind) for word, kind in words["kinds"]]
         self._methods = [(_word(word), method) for word, method in words["methods"]]
         self._none = frozenset(words["not_votes"])
+        codes = {str(word) for word, _ in words["methods"]} if "exact_methods" in words else None
+        self._codes = codes and codes | self._none
         self._always = str(words.get("always", "unknown"))
         self._by_calendar = "calendar" in words
         self._november = "november" in words
@@ -75,7 +82,12 @@ class Words:
 
     def is_vote(self, said: str) -> bool:
         """Whether a row with this way of voting is a vote that counted."""
-        return said.strip().upper() not in self._none
+        word = said.strip().upper()
+        return word not in self._none and not _NO_VOTE.search(_GAPS.sub(" ", word))
+
+    def knows(self, said: str) -> bool:
+        """Whether a way of voting may stand there: where ways are codes, one of them."""
+        return self._codes is None or said.strip().upper() in self._codes
 
     def election(self, held: date, said: str) -> Election:
         kind = by_calendar(held) if self._by_calendar else self.kind(said)
@@ -92,6 +104,14 @@ def _word(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Z]){re.escape(word)}(?![A-Z])")
 
 
+@dataclass(frozen=True, slots=True)
+class _Not:
+    """Which part of a row cannot be read, and why."""
+
+    what: str
+    why: str
+
+
 class Table:
     """The histories of a state that keeps them in tables of their own, one row a vote."""
 
@@ -100,7 +120,7 @@ class Table:
         self._last = last
         self._votes = Votes()
         self._ballots: list[Ballot] = []
-        self._numbers: dict[tuple[str, ...], int | str] = {}
+        self._numbers: dict[tuple[str, ...], int | _Not] = {}
         self.not_votes = 0
 
     def read(self, rows: Iterable[tuple[int, list[str]]], known: Known, told: Told) -> None:
@@ -116,8 +136,8 @@ class Table:
                 *(cells[at].strip() if at >= 0 else "" for at in ways),
             )
             found, voter = self._number(said), cells[id_at].strip()
-            if isinstance(found, str):
-                told(line, str(reads["date"]), found)
+            if isinstance(found, _Not):
+                told(line, str(reads[found.what]), found.why)
             elif not voter:
                 told(line, str(reads["voter_id"]), "is empty")
             elif found < 0:
@@ -133,7 +153,12 @@ class Table:
     def elections(self) -> frozenset[Election]:
         return frozenset(ballot.election for ballot in self._ballots)
 
-    def _number(self, said: tuple[str, ...]) -> int | str:
+    @property
+    def people(self) -> tuple[int, int]:
+        """How many voters the table tells of, and how many of them nobody asked for."""
+        return self._votes.asked
+
+    def _number(self, said: tuple[str, ...]) -> int | _Not:
         """The number of a ballot, -1 for what is no vote, or why the row cannot be read."""
         found = self._numbers.get(said)
         if found is None:
@@ -142,10 +167,12 @@ class Table:
                 self._numbers[said] = found
         return found
 
-    def _new(self, typed: str, kind: str, method: str, party: str) -> int | str:
+    def _new(self, typed: str, kind: str, method: str, party: str) -> int | _Not:
         held = day(typed, FIRST_ELECTION, self._last)
         if held is None:
-            return "is not a date of this age"
+            return _Not("date", "is not a date of this age")
+        if not self._words.knows(method):
+            return _Not("method", "is a code this layout does not know")
         if not self._words.is_vote(method):
             return -1
         election = self._words.election(held, kind)
@@ -153,7 +180,7 @@ class Table:
         if made in self._ballots:
             return self._ballots.index(made)
         if len(self._ballots) > 0xFFFF:
-            return "is one kind of vote more than this reader can tell apart"
+            return _Not("date", "is one kind of vote more than this reader can tell apart")
         self._ballots.append(made)
         return len(self._ballots) - 1
 
@@ -182,6 +209,8 @@ class Field:
         self.tokens = 0
         self.unread: Counter[str] = Counter()
         """Tokens that nobody can read, by county: the states' dictionaries differ by county."""
+        self.vague = 0
+        """Tokens that tell a year alone: such a vote counts in no band."""
 
     def of(self, said: str, county: str) -> tuple[Ballot, ...]:
         """The ballots of one voter's field."""
@@ -197,6 +226,7 @@ class Field:
             if ballot is None:
                 self.unread[county] += 1
             else:
+                self.vague += ballot.election.kind == "unknown"
                 found.append(ballot)
         return _sorted(found)
 
@@ -214,6 +244,8 @@ class Field:
         return ballot
 
     def _new(self, token: str, county: str) -> Ballot | None:
+        if not self._words.is_vote(token):
+            return None
         method = self._words.method(token)
         if typed := self._DAY.search(token):
             held = day(typed[1], FIRST_ELECTION, self._last)
@@ -235,11 +267,17 @@ class Wide:
         words = Words(of)
         self._cells: Mapping[str, str] = of.words["cells"]
         self._columns: list[tuple[int, Election]] = []
+        self.strange: list[str] = []
+        """Columns of elections on a day that none was held: they are not read."""
         for at, name in enumerate(known.columns):
             kind, mark, typed = name.strip().partition("-")
             held = day(typed, FIRST_ELECTION, last) if mark else None
-            if at >= len(known.layout.columns) and held:
+            if at < len(known.layout.columns):
+                continue
+            if held:
                 self._columns.append((at, words.election(held, kind)))
+            else:
+                self.strange.append(name.strip())
         self._known: dict[tuple[int, str], Ballot | None] = {}
         self.tokens = 0
         self.unread: Counter[str] = Counter()

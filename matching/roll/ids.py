@@ -85,18 +85,20 @@ class Ids(Seen):
 
 
 class Votes:
-    """Small numbers (which election, how) per id: six bytes a vote beside the ids."""
+    """Small numbers (which election, how) per id: six bytes a vote, one an id, and the ids."""
 
     def __init__(self) -> None:
         self._ids = Ids()
         self._last = array("I")
         self._what = array("H")
         self._before = array("I")
+        self._asked = bytearray()
 
     def add(self, id: str, what: int) -> None:
         number = self._ids.number(id)
         if number == len(self._last):
             self._last.append(0)
+            self._asked.append(0)
         self._what.append(what)
         self._before.append(self._last[number])
         self._last[number] = len(self._what)  # one more than its place: 0 is "none before"
@@ -104,7 +106,14 @@ class Votes:
     def of(self, id: str) -> Iterator[int]:
         """What was added under the id, the last first."""
         number = self._ids.find(id)
-        at = self._last[number] if number >= 0 else 0
+        at = 0
+        if number >= 0:
+            at, self._asked[number] = self._last[number], 1
         while at:
             yield self._what[at - 1]
             at = self._before[at - 1]
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """How many ids there are, and how many of them nobody asked for."""
+        return len(self._asked), self._asked.count(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from matching.roll.sources import Source, sources
 from matching.roll.text import head, records
 from matching.roll.voters import LeftOut, Plan, Voter
 
-__all__ = ["LAST", "Part", "Roll", "Voter", "open_returns", "open_roll"]
+__all__ = ["LAST", "Part", "Roll", "Voter", "listed", "open_returns", "open_roll"]
 
 LAST = date(2100, 1, 1)
 """Without a day that the caller knows, later dates than this are absurd."""
@@ -50,6 +50,8 @@ class Roll:
     parts: tuple[Part, ...]
     history: tuple[Part, ...]
     last: date = LAST
+    passed: tuple[str, ...] = ()
+    """What else lies there and was not read, by name."""
     quarantined: list[RowRefused] = field(default_factory=list)
     history_quarantined: list[RowRefused] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -61,6 +63,10 @@ class Roll:
     tokens: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     """History tokens nobody can read, by the county's code."""
+    vague: int = 0
+    """History tokens that tell a year alone, and no kind of election."""
+    untied: int = 0
+    """Voters of the histories' tables who stand in no line of the voter file."""
 
     @property
     def layout(self) -> Layout:
@@ -80,7 +86,7 @@ class Roll:
         A voter id that came before is set aside: two rows would be two people in every count.
 
         Raises:
-            RollRefused: most lines of a file are bad.
+            RollRefused: most lines of a file are bad, or the histories are of nobody in it.
         """
         self._forget()
         table = self._table()
@@ -91,6 +97,8 @@ class Roll:
             plan = Plan(part.known, self.last)
             reads = part.known.layout.reads
             history = _own_history(part.known, self.last)
+            if isinstance(history, Wide):
+                self.history_quarantined += _strange(history, part.source.name)
             id_at = part.known.at(reads["voter_id"])
             field_at = part.known.at(reads["history"]) if "history" in reads else -1
             aside = _Aside(part.source.name, self.quarantined)
@@ -120,8 +128,11 @@ class Roll:
                 primaries |= _primaries(history)
                 self.tokens += history.tokens
                 self.unread.update(history.unread)
+                self.vague += history.vague if isinstance(history, Field) else 0
             self.generals, self.primaries = frozenset(generals), frozenset(primaries)
         self.generals, self.primaries = frozenset(generals), frozenset(primaries)
+        if table:
+            self._tie(table, seen.count)
 
     def source_digest(self) -> str:
         """SHA-256 over the raw files in the order of their names, as hex: what was enrolled."""
@@ -136,7 +147,16 @@ class Roll:
         self.history_quarantined.clear()
         for counter in (self.left_out, self.doubted, self.unread):
             counter.clear()
-        self.not_votes = self.tokens = 0
+        self.not_votes = self.tokens = self.vague = self.untied = 0
+
+    def _tie(self, table: Table, voters: int) -> None:
+        """Count whom the histories tell of and the file does not; raises RollRefused if all."""
+        people, self.untied = table.people
+        if people and voters and self.untied == people:
+            raise RollRefused(
+                f"none of the {people:,} voters of the history is in the voter file: are the two "
+                "of one county and vintage, and are the ids written alike?"
+            )
 
     def _table(self) -> Table | None:
         if not self.history:
@@ -177,6 +197,12 @@ def _own_history(known: Known, last: date) -> Field | Wide | None:
     return Wide(known, last) if known.layout.tail else None
 
 
+def _strange(history: Wide, file: str) -> list[RowRefused]:
+    """Columns that name no day of an election, as what was set aside of the header's line."""
+    why = "is on no day of this age: the column is not read"
+    return [RowRefused(1, name, why, file=file) for name in history.strange]
+
+
 def _generals(history: Table | Field | Wide) -> set[date]:
     return {one.day for one in history.elections if one.kind == "general" and one.day}
 
@@ -194,7 +220,7 @@ def open_roll(place: Path, *, last: date = LAST) -> Roll:
     Raises:
         RollRefused: no voter file is there, a file is of no known layout, or of another state.
     """
-    parts = _parts(place)
+    parts, passed = _parts(place)
     by_what: Mapping[str, list[Part]] = {"voters": [], "history": [], "ballots": []}
     for part in parts:
         by_what[part.known.layout.what].append(part)
@@ -202,39 +228,55 @@ def open_roll(place: Path, *, last: date = LAST) -> Roll:
         raise RollRefused(
             "no voter file is there: expected the text files that a state gives, such as "
             "Colorado's EX-003, New York's AllNYSVoters or Ohio's SWVF, also in a zip"
+            + (f"; not read: {listed(passed)}" if passed else "")
         )
     if len({part.known.layout for part in by_what["voters"]}) > 1:
         raise RollRefused("the parts of the voter file are of different layouts")
-    return Roll(tuple(by_what["voters"]), tuple(by_what["history"]), last=last)
+    return Roll(tuple(by_what["voters"]), tuple(by_what["history"]), last=last, passed=passed)
 
 
 def open_returns(place: Path, election: date) -> tuple[Returns, list[RowRefused]]:
     """Read a state's early and mail ballots of one election; the second is what was set aside.
 
     Raises:
-        RollRefused: no file of ballots is there, or one of no known layout.
+        RollRefused: no file of ballots is there, one of no known layout, or of another election.
     """
-    parts = [part for part in _parts(place) if part.known.layout.what == "ballots"]
+    every, passed = _parts(place)
+    parts = [part for part in every if part.known.layout.what == "ballots"]
     if not parts:
         raise RollRefused(
             "no file of ballots is there: Colorado's CE-068, North Carolina's absentee file and "
             "Florida's vote-by-mail requests are known"
+            + (f"; not read: {listed(passed)}" if passed else "")
         )
     returns, bad = Returns(parts[0].known.layout.state, election), list[RowRefused]()
+    returns.passed = passed
     for part in parts:
         aside = _Aside(part.source.name, bad)
         returns.read(_lines(part, aside), part.known, aside.told)
+    returns.check_days()
     return returns, bad
 
 
-def _parts(place: Path) -> list[Part]:
-    """Every text file there with its layout, all of one state; raises RollRefused."""
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names in a line; of many the first."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _parts(place: Path) -> tuple[list[Part], tuple[str, ...]]:
+    """Every text file there with its layout, all of one state, and what else lies there.
+
+    Raises:
+        RollRefused: a file is of no known layout, or they are of several states.
+    """
     ignore = [name for code in STATES for name in state(code).words.get("ignore", ())]
     layouts = [layout for code in STATES for layout in state(code).layouts]
-    parts = [_part(source, layouts) for source in sources(place, ignore)]
+    found, passed = sources(place, ignore)
+    parts = [_part(source, layouts) for source in found]
     if len({part.known.layout.state for part in parts}) > 1:
         raise RollRefused("these are files of more than one state: read each by itself")
-    return parts
+    return parts, passed
 
 
 def _part(source: Source, layouts: list[Layout]) -> Part:

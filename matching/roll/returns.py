@@ -6,11 +6,13 @@ voter are usual: the latest counts, but who has once voted has voted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from matching.errors import RollRefused
 from matching.roll.dates import FIRST_ELECTION, day
 from matching.roll.history import Told, Words
 from matching.roll.layout import Known, state
@@ -21,6 +23,9 @@ STATES_OF_BALLOT = ("voted", "out", "cure", "none")
 """Has voted; has a ballot and has not sent it; must mend it to count; has none in force."""
 _BEFORE, _AFTER = timedelta(days=150), timedelta(days=30)
 """When, around its day, an election's ballots are sent and come back."""
+
+_SLIPS = 20
+"""Absurd dates that are usual in a file of the right election."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,15 +44,18 @@ class Return:
 class Returns:
     """The ballots of one election; filled by ``read``.
 
-    ``doubted`` counts absurd dates: a ballot received on one has been received. ``other`` counts
-    rows of other elections.
+    ``doubted`` counts absurd dates among the ``dated`` ballots that came back: a ballot received
+    on one has been received. ``other`` counts
+    rows of other elections; ``passed`` names what lay there and was not read.
     """
 
     code: str
     election: date
     by_voter: dict[str, Return] = field(default_factory=dict, repr=False)
     doubted: int = 0
+    dated: int = 0
     other: int = 0
+    passed: tuple[str, ...] = ()
     _when: dict[str, date] = field(default_factory=dict, repr=False)
 
     def read(self, rows: Iterable[tuple[int, list[str]]], known: Known, told: Told) -> None:
@@ -55,10 +63,12 @@ class Returns:
         row_of = _Columns(known)
         words, ballots = Words(state(self.code)), state(self.code).words["ballots"]
         states = {word: where for where, listed in ballots.items() for word in listed}
+        id_is = re.compile(state(self.code).words["reads"]["voters"]["id"])
         for line, cells in rows:
             voter = cells[row_of.voter].strip()
-            if not voter:
-                told(line, row_of.names["voter_id"], "is empty")
+            if not id_is.fullmatch(voter):
+                why = "is no voter id of this state" if voter else "is empty"
+                told(line, row_of.names["voter_id"], why)
                 continue
             if not self._same(row_of, cells):
                 self.other += 1
@@ -85,9 +95,12 @@ class Returns:
         method = words.method(cells[row_of.method]) if row_of.method >= 0 else "mail"
         back = self._day(cells, row_of.voted)
         if said in states:
-            return Return(states[said], back or self._changed(row_of, cells), method)
+            when = back or self._changed(row_of, cells)
+            if states[said] == "voted" and any(cells[at].strip() for at in row_of.changed):
+                self._count(when)
+            return Return(states[said], when, method)
         if any(cells[at].strip() for at in row_of.voted):
-            self.doubted += back is None
+            self._count(back)
             return Return("voted", back, method)
         if row_of.always_out or any(cells[at].strip() for at in row_of.out):
             # A status nobody knows beside a return's date could be anything: it is set aside.
@@ -95,6 +108,22 @@ class Returns:
                 return None
             return Return("out", self._day(cells, row_of.out), method)
         return None if said and row_of.strict else Return("none", None, method)
+
+    def _count(self, back: date | None) -> None:
+        self.dated += 1
+        self.doubted += back is None
+
+    def check_days(self) -> None:
+        """Refuse a file of another election: who voted in that one has not voted in this.
+
+        Raises:
+            RollRefused: most ballots came back far from the election's day.
+        """
+        if self.doubted > _SLIPS and 2 * self.doubted > self.dated:
+            raise RollRefused(
+                f"{self.doubted:,} of {self.dated:,} ballots came back on days far from "
+                f"{self.election}: is this the file of another election?"
+            )
 
     def _day(self, cells: Sequence[str], ats: Iterable[int]) -> date | None:
         found = (day(cells[at], self.election - _BEFORE, self.election + _AFTER) for at in ats)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, cast
 
 from matching.errors import RollRefused
@@ -21,7 +22,11 @@ _HEADS = {
     b"\xfe\xff": "UTF-16",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
+    b"\x1f\x8b": "a gzip file with another name",
 }
+_HEAD = 1 << 16
+"""Bytes looked at to tell text; the longest lines of real files have some thousands."""
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,18 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Its bytes, unpacked on the way."""
+        """Its bytes, unpacked on the way; raises RollRefused where they do not unpack."""
+        try:
+            with self._raw() as raw:
+                yield raw
+        except _DAMAGED:
+            raise RollRefused(f"{self.name} is cut off or damaged: get it again") from None
+
+    @contextmanager
+    def _raw(self) -> Iterator[BinaryIO]:
         if self.member:
-            with zipfile.ZipFile(self.path) as packed, packed.open(self.member) as raw:
-                yield cast(BinaryIO, raw)
+            with zipfile.ZipFile(self.path) as packed, self._member(packed) as raw:
+                yield raw
         elif self.path.suffix.lower() == ".gz":
             with gzip.open(self.path, "rb") as raw:
                 yield cast(BinaryIO, raw)
@@ -48,45 +61,78 @@ class Source:
             with self.path.open("rb") as raw:
                 yield raw
 
+    def _member(self, packed: zipfile.ZipFile) -> BinaryIO:
+        try:
+            return cast(BinaryIO, packed.open(self.member))
+        except (RuntimeError, NotImplementedError):
+            # A password, or Deflate64, as Windows packs what is larger than 2 GB.
+            why = "cannot be unpacked here: unpack it by hand, and give the folder"
+            raise RollRefused(f"{self.path.name} {why}") from None
+
     def check_text(self) -> None:
-        """Refuse what is no text in single bytes, whatever its name says."""
+        """Refuse what is no text in single bytes and lines, whatever its name says."""
         with self.opened() as raw:
-            head = raw.read(4)
-        for start, kind in _HEADS.items():
-            if head.startswith(start):
-                raise RollRefused(f"{self.name} is {kind}, not a text file as the state gives it")
+            head = raw.read(_HEAD)
+        kind = next((kind for start, kind in _HEADS.items() if head.startswith(start)), "")
+        if not kind and head.count(0) * 3 > len(head):
+            kind = "UTF-16 without its mark"
+        elif not kind and b"\r" in head and b"\n" not in head:
+            kind = "in lines that end as on old Macs"
+        if kind:
+            raise RollRefused(f"{self.name} is {kind}, not a text file as the state gives it")
 
 
-def sources(place: Path, ignore: Sequence[str] = ()) -> tuple[Source, ...]:
+def sources(place: Path, ignore: Sequence[str] = ()) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Find the text files of a folder, or take one file, in the order of their names.
 
     Args:
         ignore: folders within a zip that hold no rolls.
+
+    Returns:
+        The text files, and the names of all else that lies there: a part of a roll may be among
+        it, under another name or packed once more.
+
+    Raises:
+        RollRefused: a file does not unpack, or is no text.
     """
-    paths = [place] if place.is_file() else sorted(place.iterdir())
     found: list[Source] = []
-    for path in paths:
-        kind = path.suffix.lower()
-        if kind == ".gz":
-            kind = Path(path.stem).suffix.lower()
-        if kind == ".zip":
-            found += _members(path, ignore)
-        elif kind in _TEXT and path.is_file():
+    passed: list[str] = []
+    for path in [place] if place.is_file() else sorted(place.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() == ".zip":
+            inside, others = _members(path, ignore)
+            found += inside
+            passed += others
+        elif path.is_file() and (path == place or _is_text(path)):
             found.append(Source(path))
+        else:
+            passed.append(f"{path.name}/" if path.is_dir() else path.name)
     for source in found:
         source.check_text()
-    return tuple(found)
+    return tuple(found), tuple(passed)
 
 
-def _members(path: Path, ignore: Sequence[str]) -> list[Source]:
+def _is_text(path: PurePath) -> bool:
+    """By the name; a packed one may have none of its own but its mark ("SWVF_1_22.gz")."""
+    if path.suffix.lower() == ".gz":
+        return Path(path.stem).suffix.lower() in (*_TEXT, "")
+    return path.suffix.lower() in _TEXT
+
+
+def _members(path: Path, ignore: Sequence[str]) -> tuple[list[Source], list[str]]:
     try:
         with zipfile.ZipFile(path) as packed:
-            names = sorted(packed.namelist())
+            names = sorted(one for one in packed.namelist() if not one.endswith("/"))
     except zipfile.BadZipFile:
         raise RollRefused(f"{path.name} is no whole zip file: get it again") from None
-    inside = [PurePosixPath(name) for name in names]
-    return [
-        Source(path, str(one))
-        for one in inside
-        if one.suffix.lower() in _TEXT and not set(one.parts[:-1]) & set(ignore)
-    ]
+    found: list[Source] = []
+    passed: list[str] = []
+    for one in map(PurePosixPath, names):
+        if {"__MACOSX", *ignore} & set(one.parts[:-1]) or one.name.startswith("."):
+            continue
+        if one.suffix.lower() in _TEXT:
+            found.append(Source(path, str(one)))
+        else:
+            passed.append(f"{path.name}/{one}")
+    return found, passed

@@ -34,11 +34,13 @@ def decoded(line: bytes) -> str:
 
 
 def _lines(raw: BinaryIO) -> Iterator[bytes]:
-    """Whole lines, an over-long one cut in pieces; without a UTF-8 mark at the beginning."""
-    first = raw.readline(_LONGEST)
-    yield first.removeprefix(codecs.BOM_UTF8)
+    """Whole lines, of an over-long one the beginning; without a UTF-8 mark at the beginning."""
+    mark = codecs.BOM_UTF8
     while line := raw.readline(_LONGEST):
-        yield line
+        whole, mark = line.removeprefix(mark), b""
+        while len(line) == _LONGEST and not line.endswith(b"\n"):
+            line = raw.readline(_LONGEST)
+        yield whole
 
 
 def head(raw: BinaryIO, count: int = 50) -> list[str]:
@@ -136,6 +138,8 @@ def _why(taken: list[str], cells: list[str] | None, width: int) -> str:
     """Why a record cannot be used."""
     if "\x00" in taken[0]:
         return "a null byte"
+    if cells is None and len(taken[0]) > csv.field_size_limit():
+        return "a line far longer than any of a voter file"
     if cells is None:
         return "a quotation mark that stands inside a cell or is not closed"
     if len(cells) != width:

@@ -116,12 +116,13 @@ class Plan:
             raise self._refused(line, "voter_id", "is no voter id of this state")
         if self._hidden >= 0 and cells[self._hidden].strip().upper() in self._hides:
             raise LeftOut("confidential")
-        precinct, county = self._where(line, cells)
+        # Before the place: of the removed, states blank precinct and address.
         status = self._statuses.get(self._cell(cells, "status").upper())
         if status is None:
             raise self._refused(line, "status", self._status_why)
         if status == "left out":
             raise LeftOut("not registered in force")
+        precinct, county = self._where(line, cells)
         record = self._record(cells)
         congressional, senate, house = (self._district(cells, name) for name in _DISTRICTS)
         return Voter(
@@ -160,10 +161,11 @@ class Plan:
         """Precinct in readable words, and the county's FIPS code."""
         code = self.county_code(cells)
         found = self._counties.get(code) or self._counties_folded.get(code.casefold())
-        if found is None and code:
+        parts = self._precinct_there if code in self._elsewhere else self._precinct
+        # Without its county, a precinct's number is that of one in each other county.
+        if found is None and (code or any(at < 0 for _, at in parts)):
             raise self._refused(line, "county", "is no county of this state")
         fips, name = found or ("", "")
-        parts = self._precinct_there if code in self._elsewhere else self._precinct
         said = []
         told = False
         for label, at in parts:
@@ -211,7 +213,7 @@ class Plan:
     def _district(self, cells: Sequence[str], name: str) -> str:
         """A district in words that tell it from the same number of another house."""
         code = self._cell(cells, name)
-        return f"{self._phrases[name]} {int(code)}" if code.isdigit() else code
+        return f"{self._phrases[name]} {int(code)}" if code.isdecimal() else code
 
     def _registered(self, cells: Sequence[str]) -> date | None:
         typed = self._cell(cells, "registered")

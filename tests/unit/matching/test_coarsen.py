@@ -202,3 +202,9 @@ def test_a_voter_and_a_household_keep_their_ids_in_the_next_slice() -> None:
     both = before.keys() & after.keys()
     assert len(both) >= 35
     assert {v: before[v][0] for v in both} == {v: after[v][0] for v in both}
+
+
+def test_a_file_without_histories_tells_nobodys_votes() -> None:
+    voters = voters_of(random.Random(3), {"1": 60})
+    made = coarsen(voters, on=date(2026, 11, 3), generals=[], name=named("3"))
+    assert {row.votes for row in made.rows} == {""}

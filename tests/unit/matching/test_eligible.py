@@ -102,6 +102,17 @@ def test_of_a_states_own_ballots_only_the_accepted_are_votes(tmp_path: Path) -> 
     assert [one.field for one in heard] == ["the whole line"]
 
 
+def test_a_list_of_who_has_voted_is_read_line_by_line_and_an_odd_one_is_told(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "voted.csv"
+    path.write_text('VOTER_ID\n17\n"18\n19\n20,21\n\n' + "9" * 400_000 + "\n22\n")
+    heard: list[RowRefused] = []
+    found = read_voted([path], "VOTER_ID", date(2026, 11, 3), heard.append)
+    assert found == {"17", "18", "19", "22"}
+    assert [(one.file, one.row) for one in heard] == [("voted.csv", 5), ("voted.csv", 7)]
+
+
 def test_ballots_of_nobody_on_the_file_are_of_another_state() -> None:
     with pytest.raises(RollRefused, match="of this state"):
         withheld(voters(), Electorate(voted=frozenset({"NC1"})))

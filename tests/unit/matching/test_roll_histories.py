@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from matching.errors import RollRefused
 from matching.roll.history import Ballot, Election, Field, Wide, Words
 from matching.roll.ids import Ids, Seen, Votes
 from matching.roll.layout import Known, state
@@ -176,3 +177,57 @@ def test_ids_grow_and_know_whom_they_saw() -> None:
         votes.add("a", what)
     votes.add("b", 9)
     assert (list(votes.of("a")), list(votes.of("b")), list(votes.of("c"))) == ([2, 1, 3], [9], [])
+    assert votes.asked == (2, 0)
+    votes.add("d", 1)
+    assert votes.asked == (3, 1)
+
+
+def test_a_code_that_florida_does_not_have_is_no_vote_and_is_told_by_line(tmp_path: Path) -> None:
+    rows = list(rolls.histories("FL", 20))
+    voted = [n for n, row in enumerate(rows) if row["History_Code"] in "YAEFZ"][:2]
+    rows[voted[0]]["History_Code"], rows[voted[1]]["History_Code"] = "X", ""
+    rolls.write(tmp_path / "voters.txt", rolls.newest("FL"), rolls.voters("FL", 20))
+    rolls.write(tmp_path / "history.txt", rolls.newest("FL", "history"), rows)
+    read = open_roll(tmp_path, last=LAST)
+    votes = sum(len(voter.ballots) for voter in read.voters())
+    assert votes == sum(sum(who.voted) for who in rolls.people(20)) - 2
+    assert [(one.row, one.field) for one in read.history_quarantined] == [
+        (n + 1, "History_Code") for n in voted
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", ["ELIGIBLE, DID NOT VOTE", "Eligible - did not vote ", "PROVISIONAL NOT COUNTED",
+             "BALLOT REJECTED"]
+)  # fmt: skip
+def test_no_vote_in_other_words_is_none_either(said: str) -> None:
+    assert not Words(state("NC")).is_vote(said)
+
+
+def test_voters_of_a_history_who_are_not_in_the_file_are_counted_and_all_of_them_refused(
+    tmp_path: Path,
+) -> None:
+    read = written(tmp_path, "WA", 20)
+    with (tmp_path / "history.txt").open("a") as text:
+        text.write("9\tKI\tKI\tWA990000\t11/05/2024\r\n")
+    list(read.voters())
+    assert read.untied == 1
+    bare = (tmp_path / "history.txt").read_text().replace("WA", "")
+    (tmp_path / "history.txt").write_text(bare)
+    with pytest.raises(RollRefused, match=r"none of the .* voters of the history"):
+        list(open_roll(tmp_path, last=LAST).voters())
+
+
+def test_a_column_of_ohios_on_no_day_is_named_and_not_lost(tmp_path: Path) -> None:
+    written(tmp_path, "OH", 4)
+    path = tmp_path / "voters.txt"
+    path.write_bytes(path.read_bytes().replace(b"GENERAL-11/08/2022", b"GENERAL-11/31/2022"))
+    read = open_roll(tmp_path, last=LAST)
+    assert all(DAYS[2] not in voter.votes for voter in read.voters())
+    assert [(one.row, one.field) for one in read.history_quarantined] == [(1, "GENERAL-11/31/2022")]
+
+
+def test_words_that_tell_a_year_alone_are_counted() -> None:
+    field = Field("NY", LAST)
+    field.of("2012;GENERAL ELECTION 2024;2008", "3")
+    assert (field.tokens, field.vague, field.unread) == (3, 2, {})

@@ -114,6 +114,31 @@ def test_floridas_requests_are_read_in_both_widths(width: int, tmp_path: Path) -
     assert (returns.other, bad) == (1, [])
 
 
+@pytest.mark.parametrize("state", ["NC", "CO"])
+def test_a_file_of_another_election_is_refused_and_slips_are_not(
+    state: str, tmp_path: Path
+) -> None:
+    def ballots(right: int, wrong: int) -> list[dict[str, str]]:
+        days = ["10/20/2026"] * right + ["10/20/2024"] * wrong
+        if state == "NC":
+            return [_nc(f"AA{n}", day, "ACCEPTED", sent=day) for n, day in enumerate(days)]
+        return [{"VOTER ID": f"{n}", CO[2]: day, CO[4]: "Mail"} for n, day in enumerate(days)]
+
+    columns = NC if state == "NC" else CO
+    returns, _ = open_returns(table(tmp_path, columns, ballots(30, 12)), ELECTION)
+    assert (returns.doubted, returns.dated, returns.counts()["voted"]) == (12, 42, 42)
+    with pytest.raises(RollRefused, match="another election"):
+        open_returns(table(tmp_path, columns, ballots(12, 30)), ELECTION)
+
+
+def test_a_ballot_under_no_voters_id_is_told_by_line(tmp_path: Path) -> None:
+    rows = [_nc("NOBODY", "10/10/2026", "ACCEPTED"), _nc("AA1", "10/10/2026", "ACCEPTED")]
+    returns, bad = open_returns(table(tmp_path, NC, rows), ELECTION)
+    assert (set(returns.by_voter), [(one.row, one.field) for one in bad]) == (
+        {"AA1"}, [(2, "ncid")]
+    )  # fmt: skip
+
+
 def test_a_voter_file_is_no_file_of_ballots(tmp_path: Path) -> None:
     rolls.write(tmp_path / "voters.txt", rolls.newest("NY"), rolls.voters("NY", 5))
     with pytest.raises(RollRefused, match="no file of ballots"):

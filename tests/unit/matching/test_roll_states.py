@@ -166,6 +166,28 @@ def test_who_is_not_to_be_enrolled_is_left_out_and_counted(
     assert (read.left_out, read.quarantined) == ({why: 1}, [])
 
 
+def test_of_the_removed_the_state_blanks_the_place_and_no_line_is_bad(tmp_path: Path) -> None:
+    def change(number: int, row: dict[str, str]) -> None:
+        if number > 6:
+            row |= {"status_cd": "R", "precinct_abbrv": "", "res_street_address": "REMOVED"}
+
+    read = roll(tmp_path, rolls.newest("NC"), change)
+    assert len(list(read.voters())) == 6
+    assert (read.left_out, read.quarantined) == ({"not registered in force": 6}, [])
+
+
+@pytest.mark.parametrize(("code", "typed"), [("NC", ""), ("NC", "0"), ("OH", " "), ("FL", "")])
+def test_without_its_county_a_precinct_is_not_told_from_anothers(
+    code: str, typed: str, tmp_path: Path
+) -> None:
+    def change(number: int, row: dict[str, str]) -> None:
+        row |= {rolls.newest(code).reads["county"]: typed} if number == 4 else {}
+
+    read = roll(tmp_path, rolls.newest(code), change)
+    assert len(list(read.voters())) == 11
+    assert [one.field for one in read.quarantined] == [rolls.newest(code).reads["county"]]
+
+
 @pytest.mark.parametrize(
     ("code", "column", "word"),
     [("NY", "STATUS", "ZZ"), ("OH", "VOTER_STATUS", "NEW"), ("NC", "status_cd", "X")],
@@ -306,6 +328,110 @@ def test_what_is_no_text_file_is_said(head: bytes, tmp_path: Path) -> None:
     (tmp_path / "voters.txt").write_bytes(head)
     with pytest.raises(RollRefused, match=r"voters\.txt is .*, not a text file"):
         open_roll(tmp_path)
+
+
+def test_a_part_under_another_name_packed_twice_or_deeper_is_named_as_not_read(
+    tmp_path: Path,
+) -> None:
+    roll(tmp_path, rolls.newest("OH"))
+    whole = (tmp_path / "file.txt").read_bytes()
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "SWVF_67_88").write_bytes(whole)
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as packed:
+        packed.writestr("inner.zip", b"PK")
+        packed.writestr("__MACOSX/._SWVF.txt", b"\x00\x05\x16\x07")
+    (tmp_path / ".DS_Store").write_bytes(b"\x00")
+    found = open_roll(tmp_path)
+    assert found.passed == ("SWVF_67_88", "deeper/", "more.zip/inner.zip")
+    assert len(list(found.voters())) == 12
+    assert len(list(open_roll(tmp_path / "SWVF_67_88").voters())) == 12
+
+
+def test_a_packed_part_that_has_no_other_mark_is_read(tmp_path: Path) -> None:
+    roll(tmp_path, rolls.newest("OH"))
+    plain = tmp_path / "file.txt"
+    (tmp_path / "SWVF_1_22.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert len(list(open_roll(tmp_path).voters())) == 12
+
+
+def _cut(packed: bytes) -> bytes:
+    return packed[: len(packed) // 2]
+
+
+def _bent(packed: bytes) -> bytes:
+    middle = len(packed) // 3
+    return (
+        packed[:middle]
+        + bytes(b ^ 0x5A for b in packed[middle : middle + 40])
+        + packed[middle + 40 :]
+    )
+
+
+@pytest.mark.parametrize("kind", ["cut gz", "no gz", "cut zip", "bent zip", "locked zip"])
+def test_a_file_that_does_not_unpack_to_its_end_is_refused_and_not_half_enrolled(
+    kind: str, tmp_path: Path
+) -> None:
+    layout = rolls.newest("NY")
+    rolls.write(tmp_path / "file.txt", layout, rolls.voters("NY", 400))
+    plain = (tmp_path / "file.txt").read_bytes()
+    (tmp_path / "file.txt").unlink()
+    if kind.endswith("gz"):
+        written = _cut(gzip.compress(plain)) if kind == "cut gz" else plain
+        (tmp_path / "file.txt.gz").write_bytes(written)
+    else:
+        path = tmp_path / "file.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("AllNYSVoters.txt", plain)
+        whole = bytearray(path.read_bytes())
+        if kind == "locked zip":
+            whole[whole.find(b"PK\x03\x04") + 6] |= 1
+            whole[whole.find(b"PK\x01\x02") + 8] |= 1
+        path.write_bytes({"cut zip": _cut, "bent zip": _bent, "locked zip": bytes}[kind](whole))
+    with pytest.raises(RollRefused, match=r"get it again|unpack it by hand") as refused:
+        list(open_roll(tmp_path).voters())
+    assert not {"ANA", "SMITH"} & set(str(refused.value).split())
+
+
+@pytest.mark.parametrize(
+    ("bent", "word"),
+    [
+        (lambda text: text.encode("utf-16-le"), "UTF-16 without its mark"),
+        (lambda text: text.replace("\r\n", "\r").encode(), "old Macs"),
+    ],
+)
+def test_text_of_another_kind_is_named(
+    bent: Callable[[str], bytes], word: str, tmp_path: Path
+) -> None:
+    roll(tmp_path, rolls.newest("OH"))
+    plain = (tmp_path / "file.txt").read_bytes().decode("latin-1")
+    (tmp_path / "file.txt").write_bytes(bent(plain))
+    with pytest.raises(RollRefused, match=word):
+        open_roll(tmp_path)
+
+
+def test_a_line_of_megabytes_is_one_line_and_those_behind_it_keep_their_numbers(
+    tmp_path: Path,
+) -> None:
+    roll(tmp_path, rolls.newest("OH"))
+    lines = (tmp_path / "file.txt").read_bytes().splitlines(keepends=True)
+    huge = b'"OH' + b"x" * 3_000_000 + b'"\r\n'
+    (tmp_path / "file.txt").write_bytes(
+        b"".join([*lines[:3], huge, *lines[3:6], b"no\r\n", *lines[6:]])
+    )
+    found = open_roll(tmp_path)
+    assert len(list(found.voters())) == 12
+    assert [(one.row, one.reason) for one in found.quarantined] == [
+        (4, "a line far longer than any of a voter file"), (8, "1 columns, not 50")
+    ]  # fmt: skip
+
+
+def test_a_raised_digit_in_a_districts_place_stops_nobody(tmp_path: Path) -> None:
+    def raised(number: int, row: dict[str, str]) -> None:
+        row["SD"] = "\u00b2" if number == 2 else row["SD"]
+
+    found = list(roll(tmp_path, rolls.newest("NY"), raised).voters())
+    assert (len(found), found[1].senate) == (12, "\u00b2")
 
 
 def test_the_four_parts_of_ohio_are_one_roll_and_a_bad_line_names_its_part(tmp_path: Path) -> None:
