@@ -33,8 +33,18 @@ def read_points(path: Path) -> dict[str, Point]:
     """Read one point per ZIP: CSV or tab-separated, with a header of ``_HEADERS``.
 
     Raises:
-        GeographyRefused: another header, no row, or a row whose ZIP or degrees are not such.
+        GeographyRefused: no such text, another header, no row, a row whose ZIP or degrees are not
+            such, or a ZIP with two points.
     """
+    try:
+        return _read_points(path)
+    except (UnicodeDecodeError, csv.Error):
+        raise GeographyRefused(
+            f"{path.name}: is not CSV in UTF-8: save it as 'CSV UTF-8'"
+        ) from None
+
+
+def _read_points(path: Path) -> dict[str, Point]:
     found: dict[str, Point] = {}
     with path.open(encoding="utf-8-sig", newline="") as text:
         first = text.readline()
@@ -48,7 +58,11 @@ def read_points(path: Path) -> dict[str, Point]:
             code, lat, lon = ((row[names[word]] or "").strip() for word in header)
             if len(code) != 5 or not (code.isascii() and code.isdigit()):
                 raise GeographyRefused(f"{path.name}, row {number}: the ZIP is not five digits")
-            found[code] = _point(lat, lon, f"{path.name}, row {number}")
+            point = _point(lat, lon, f"{path.name}, row {number}")
+            if found.setdefault(code, point) != point:
+                raise GeographyRefused(
+                    f"{path.name}, row {number}: the ZIP has another point above"
+                )
     if not found:
         raise GeographyRefused(f"{path.name}: holds no ZIP")
     return found
@@ -72,11 +86,21 @@ def read_area(path: Path) -> list[list[list[Point]]]:
     """
     try:
         drawn = json.loads(path.read_bytes())
-    except ValueError as refused:
+    except (ValueError, RecursionError) as refused:
         raise GeographyRefused(f"{path.name}: is not JSON") from refused
-    found = [[ring(one, path.name) for one in polygon] for polygon in polygons(drawn)]
+    found = [[_drawn(one, path.name) for one in polygon] for polygon in polygons(drawn)]
     if not found or not all(found):
         raise GeographyRefused(f"{path.name}: holds no Polygon or MultiPolygon of GeoJSON")
+    return found
+
+
+def _drawn(one: Any, where: str) -> list[Point]:
+    """A ring as somebody drew it: with an area, and on one side of the date line."""
+    found = ring(one, where)
+    if len(set(found)) < 3:
+        raise GeographyRefused(f"{where}: a ring has no area")
+    if any(abs(a[1] - b[1]) > 180 for a, b in pairwise(found)):
+        raise GeographyRefused(f"{where}: a ring crosses the date line: draw it in two")
     return found
 
 

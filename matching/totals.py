@@ -40,14 +40,22 @@ def differences(expected: Mapping[str, int], found: Mapping[str, int]) -> tuple[
 
 
 def read_totals(path: Path) -> tuple[str, dict[str, int]]:
-    """Read official totals: CSV whose header has ``precinct`` and one of ``COUNTED``.
+    """Read official totals: CSV in UTF-8 whose header has ``precinct`` and one of ``COUNTED``.
 
     Returns:
         What is counted, and how many by precinct.
 
     Raises:
-        RollRefused: the header, or the first row that is no code and whole number, or repeats one.
+        RollRefused: the text, the header, or the first row that is no code and whole number, or
+            repeats one.
     """
+    try:
+        return _read(path)
+    except (UnicodeDecodeError, csv.Error):
+        raise RollRefused(f"{path.name}: is not CSV in UTF-8: save it as 'CSV UTF-8'") from None
+
+
+def _read(path: Path) -> tuple[str, dict[str, int]]:
     with path.open(encoding="utf-8-sig", newline="") as text:
         rows = csv.DictReader(text)
         names = {name.strip().casefold(): name for name in rows.fieldnames or () if name}

@@ -24,12 +24,21 @@ _LONGEST = 1 << 20
 """Bytes of one line; the longest real ones (New York's histories) have some thousands."""
 
 
+_WINDOWS = tuple(
+    bytes([code]).decode("cp1252" if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else "latin-1")
+    for code in range(256)
+)
+
+
 def decoded(line: bytes) -> str:
-    """One line as text: UTF-8 if it is that, else latin-1; NFC."""
+    """One line as text: UTF-8 if it is that, else latin-1; NFC.
+
+    Latin-1 as Windows means it, where curly apostrophes stand in the place of control characters.
+    """
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
-        text = line.decode("latin-1")
+        text = "".join(map(_WINDOWS.__getitem__, line))
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 

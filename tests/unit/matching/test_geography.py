@@ -51,11 +51,14 @@ def test_an_installations_own_table_and_the_gazetteer_are_read(tmp_path: Path) -
         ("zip,lat,lon\n80202,1,2\n80203,91,2\n", "row 3"),
         ("zip,lat,lon\n80202,north,2\n", "row 2"),
         ("zip,lat,lon\n80202,nan,2\n", "row 2"),
+        ("zip,lat,lon\n80202,1,2\n80202,1,2\n80202,1,3\n", "row 4: the ZIP has another point"),
+        ("zip,lat,lon,name\n80202,1,2,Do\xf1a\n", "CSV UTF-8"),
+        (f'zip,lat,lon,name\n80202,1,2,"{"x" * 200_000}\n', "CSV UTF-8"),
     ],
 )
 def test_a_broken_table_says_where(tmp_path: Path, written: str, where: str) -> None:
     path = tmp_path / "points.csv"
-    path.write_text(written)
+    path.write_text(written, encoding="latin-1")
     with pytest.raises(GeographyRefused, match=where):
         read_points(path)
 
@@ -70,6 +73,9 @@ def test_a_broken_table_says_where(tmp_path: Path, written: str, where: str) -> 
         '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1]]]}',
         '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}',
         '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 99], [0, 0]]]}',
+        '{"type": "Polygon", "coordinates": [[[0, 0], [0, 0], [0, 0], [0, 0]]]}',
+        '{"type": "Polygon", "coordinates": [[[170, 0], [-170, 1], [-170, 2], [170, 0]]]}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_drawn_area_is_refused(tmp_path: Path, drawn: str) -> None:

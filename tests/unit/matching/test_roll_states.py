@@ -487,3 +487,6 @@ def test_north_carolinas_new_columns_may_stand_anywhere(tmp_path: Path) -> None:
 
 def test_text_is_brought_to_one_form() -> None:
     assert decoded("JOSE\u0301".encode()) == decoded("JOSÉ".encode("latin-1")) == "JOSÉ"
+    assert decoded("D\u2019ANDRÉ".encode("cp1252")) == "D\u2019ANDRÉ"
+    assert decoded(bytes(range(128, 256))).isprintable() is False
+    assert len(decoded(bytes(range(128, 256)))) == 128

@@ -35,11 +35,13 @@ def test_official_totals_are_read_with_other_columns_beside_them(tmp_path: Path)
         ("precinct,registered\n,2\n", "row 2, precinct"),
         ("precinct,registered\n1,some\n", "row 2, registered"),
         ("precinct,registered\n1\n", "row 2, registered"),
+        ("precinct,registered\nDo\xf1a,some\n", "CSV UTF-8"),
+        (f'precinct,registered\n"{"x" * 200_000}\n', "CSV UTF-8"),
     ],
 )
 def test_totals_that_cannot_be_read_say_where(tmp_path: Path, written: str, where: str) -> None:
     path = tmp_path / "totals.csv"
-    path.write_text(written)
+    path.write_text(written, encoding="latin-1")
     with pytest.raises(RollRefused) as refused:
         read_totals(path)
     assert where in str(refused.value)
