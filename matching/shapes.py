@@ -171,7 +171,7 @@ def _side(a: Point, b: Point, c: Point) -> float:
 def _json(raw: bytes, name: str) -> dict[str, Any]:
     try:
         found = json.loads(raw)
-    except ValueError as refused:
+    except (ValueError, RecursionError) as refused:
         raise GeographyRefused(f"{name}: is not JSON") from refused
     if not isinstance(found, dict) or found.get("type") != "FeatureCollection":
         raise GeographyRefused(f"{name}: is no FeatureCollection of GeoJSON")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 from matching.errors import RollRefused, RowRefused
 from matching.roll.history import PRIMARIES, Field, Table, Wide
@@ -28,6 +29,9 @@ LAST = date(2100, 1, 1)
 """Without a day that the caller knows, later dates than this are absurd."""
 _SAMPLED = 2_000
 """Bad lines after which a file in which most are bad is not of the layout it seemed to be."""
+_MANY = 100_000
+"""Rows that cannot be used after which a file in which most are such is not gone on with: it is
+the same file twice, say, or its counties are written anew. Each is remembered."""
 _WHOLE = "the whole line"
 
 
@@ -119,7 +123,7 @@ class Roll:
                     self.left_out[out.why] += 1
                     continue
                 except RowRefused as refused:
-                    aside.told(refused.row, refused.field, refused.reason)
+                    aside.refused(refused.row, refused.field, refused.reason)
                     continue
                 yield voter
             self.doubted.update(plan.doubted)
@@ -164,7 +168,7 @@ class Roll:
         table = Table(self.layout.state, self.last)
         for part in self.history:
             aside = _Aside(part.source.name, self.history_quarantined)
-            table.read(_lines(part, aside), part.known, aside.told)
+            table.read(_lines(part, aside), part.known, aside.refused)
         self.not_votes = table.not_votes
         return table
 
@@ -173,15 +177,30 @@ class _Aside:
     """The lines of one file that are set aside; stops where they are most of it."""
 
     def __init__(self, name: str, bad: list[RowRefused]) -> None:
-        self._name, self._bad, self._count = name, bad, 0
+        self._name, self._bad, self._began = name, bad, len(bad)
+        self._broken = 0
         self.good = 0
 
     def told(self, line: int, what: str, why: str) -> None:
+        """Set aside a line that is no row of the layout."""
+        self._add(line, what, why)
+        self._broken += 1
+        if self._broken > max(_SAMPLED, self.good):
+            self._stop("are not as its layout says", why)
+
+    def refused(self, line: int, what: str, why: str) -> None:
+        """Set aside a row that was taken for a good one."""
+        self._add(line, what, why)
+        self.good -= 1
+        if len(self._bad) - self._began > max(_MANY, self.good):
+            self._stop("cannot be used", f"{what} {why}")
+
+    def _add(self, line: int, what: str, why: str) -> None:
         self._bad.append(RowRefused(line, what, why, file=self._name))
-        self._count += 1
-        if self._count > max(_SAMPLED, self.good):
-            raise RollRefused(f"{self._name}: most lines are not as its layout says, from line "
-                              f"{self._bad[-self._count].row} on: {why}")  # fmt: skip
+
+    def _stop(self, how: str, why: str) -> NoReturn:
+        first = self._bad[self._began].row
+        raise RollRefused(f"{self._name}: most lines {how}, from line {first} on: {why}")
 
 
 def _lines(part: Part, aside: _Aside) -> Iterator[tuple[int, list[str]]]:
@@ -232,6 +251,7 @@ def open_roll(place: Path, *, last: date = LAST) -> Roll:
         )
     if len({part.known.layout for part in by_what["voters"]}) > 1:
         raise RollRefused("the parts of the voter file are of different layouts")
+    passed += tuple(f"{one.source.name} ({one.known.says()})" for one in by_what["ballots"])
     return Roll(tuple(by_what["voters"]), tuple(by_what["history"]), last=last, passed=passed)
 
 
@@ -253,7 +273,7 @@ def open_returns(place: Path, election: date) -> tuple[Returns, list[RowRefused]
     returns.passed = passed
     for part in parts:
         aside = _Aside(part.source.name, bad)
-        returns.read(_lines(part, aside), part.known, aside.told)
+        returns.read(_lines(part, aside), part.known, aside.refused)
     returns.check_days()
     return returns, bad
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from matching.errors import RollRefused
+from matching.roll import reader
 from matching.roll.layout import STATES, Layout, state
 from matching.roll.reader import Roll, open_roll
 from matching.roll.text import decoded
@@ -307,6 +308,33 @@ def test_a_file_that_is_mostly_bad_stops_and_is_not_half_enrolled(tmp_path: Path
     (tmp_path / "file.txt").write_text("\r\n".join(good + bad), encoding="latin-1")
     with pytest.raises(RollRefused, match="most lines are not as its layout says, from line 61"):
         list(open_roll(tmp_path).voters())
+
+
+def test_a_file_that_lies_there_twice_stops_with_that_and_a_few_doubles_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MANY", 20)
+    roll(tmp_path, rolls.newest("NY"), count=15)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as packed:
+        packed.write(tmp_path / "file.txt", "AllNYSVoters.txt")
+    twice = open_roll(tmp_path)
+    assert (len(list(twice.voters())), len(twice.quarantined)) == (15, 15)
+    roll(tmp_path, rolls.newest("NY"), count=30)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as packed:
+        packed.write(tmp_path / "file.txt", "AllNYSVoters.txt")
+    with pytest.raises(RollRefused, match="most lines cannot be used, from line 1 on: SBOEID"):
+        list(open_roll(tmp_path).voters())
+
+
+def test_a_file_of_ballots_beside_the_roll_is_named_and_not_taken_for_a_part(
+    tmp_path: Path,
+) -> None:
+    roll(tmp_path, rolls.newest("CO"))
+    (tmp_path / "CE-068.txt").write_text(
+        "VOTER_ID|VOTE_METHOD|MAIL_BALLOT_RECEIVE_DATE|IN_PERSON_VOTE_DATE\n1|Mail|10/20/2026|\n"
+    )
+    (named,) = open_roll(tmp_path).passed
+    assert named.startswith("CE-068.txt (Colorado, CE-068")
 
 
 def test_a_zip_and_a_gz_are_read_as_they_are(tmp_path: Path) -> None:
