@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matching import normalise
+from matching.consent import address_and_status, file_status, flags_of, fold_status, stricter
 from matching.errors import ListRefused, RowRefused
 from matching.headers import (
     check_email,
@@ -27,15 +28,11 @@ from matching.headers import (
     system_of,
 )
 from matching.recipes import Record, make_record
-from matching.systems import FLAGS, LANGUAGES, NOES, STATUSES, SYSTEMS, System
+from matching.systems import LANGUAGES
 from matching.texts import delimiter_of, encoding_of, records_of
 
 __all__ = ["Chosen", "Listing", "MemberRow", "Reading", "fold_status", "open_list", "stops_of"]
 
-_STRICTNESS = (
-    "subscribed", "unknown", "never", "unsubscribed", "cleaned", "bounced", "blocked",
-    "spam complaint",
-)  # fmt: skip
 _KEPT_REFUSALS = 1000
 
 
@@ -86,7 +83,9 @@ class Listing:
         mapping: field to the header it is read from, as it stands in the file.
         unknown_columns: headers that are not read at all; their cells never leave this file.
         notes: what the partner should look at, such as an encoding that had to be supposed.
-        has_status: whether the file itself says who may be written to.
+        flags: the columns beside the status that can only say no, and what they mean.
+        has_status: whether the file itself says who may be written to; a column that can only
+            say no does not.
     """
 
     path: Path
@@ -98,6 +97,7 @@ class Listing:
     unknown_columns: tuple[str, ...]
     notes: tuple[str, ...]
     has_status: bool
+    flags: tuple[tuple[str, str], ...]
     _places: Mapping[str, int]
 
     def rows(
@@ -119,7 +119,7 @@ class Listing:
         seen = reading if reading is not None else Reading()
         strictest = self._strictest()
         for key, status in (stops or {}).items():
-            strictest[key] = _stricter(strictest.get(key, "subscribed"), status)
+            strictest[key] = stricter(strictest.get(key, "subscribed"), status)
         for number, cells in _records(self, seen):
             try:
                 row = _member(self, number, cells, strictest, attested)
@@ -144,10 +144,10 @@ class Listing:
         if not self._status_columns():
             return found
         for _, cells in _records(self, Reading()):
-            address, status = _address_and_status(self, cells)
+            address, status = address_and_status(self, cells)
             if address and status != "subscribed":
                 key = _address_digest(address)
-                found[key] = _stricter(found.get(key, "subscribed"), status)
+                found[key] = stricter(found.get(key, "subscribed"), status)
         return found
 
     def whole(self, cells: list[str]) -> bool:
@@ -157,7 +157,7 @@ class Listing:
         return fits and bool(normalise.mailbox(cells[self._places["email"]]))
 
     def _status_columns(self) -> bool:
-        return self.has_status
+        return self.has_status or any(key.startswith("~") for key in self._places)
 
     def cell(self, cells: list[str], field: str) -> str:
         """The cell of one field, trimmed; empty when the file has no such column."""
@@ -199,7 +199,7 @@ def _take_stops(
 ) -> None:
     reading = Reading()
     for number, cells in _records(listing, reading):
-        address, status = _address_and_status(listing, cells)
+        address, status = address_and_status(listing, cells)
         if status == "subscribed":
             continue
         if not normalise.email(address):
@@ -208,7 +208,7 @@ def _take_stops(
                 told(RowRefused(number, "email", why, file=listing.path.name))
             continue
         key = _address_digest(address)
-        found[key] = _stricter(found.get(key, "unsubscribed"), status)
+        found[key] = stricter(found.get(key, "unsubscribed"), status)
     if reading.refused_total:
         first = reading.refused[0]
         raise ListRefused(
@@ -216,20 +216,6 @@ def _take_stops(
             "whoever said no there would be written to",
             todo=f"Mend them or export it again; row {first.row} {first.reason}",
         )
-
-
-def fold_status(raw: str) -> str:
-    """One of the eight words; an empty cell or a word nobody knows is "unknown".
-
-    A word nobody knows that says no ("Removed", "No longer subscribed") is one of the no's: a
-    partner may vouch for who is unknown, and for nobody who declined.
-    """
-    folded = fold_header(raw)
-    known = STATUSES.get(folded)
-    if known is None:
-        return next((word for pattern, word in NOES if pattern.search(folded)), "unknown")
-    # Folding takes a minus away: -1 is not 1.
-    return "unknown" if raw.strip().startswith(("-", "\u2212")) else known
 
 
 def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
@@ -273,7 +259,8 @@ def open_list(path: Path, chosen: Chosen | None = None) -> Listing:
         mapping={field: header[at] for field, at in places.items() if not field.startswith("~")},
         unknown_columns=tuple(h for at, h in enumerate(header) if at not in used and h),
         notes=tuple(notes),
-        has_status="status" in places or bool(extra) or bool(_file_status(system, path)),
+        flags=flags_of(extra),
+        has_status="status" in places or bool(file_status(system.slug, path)),
         _places={**places, **extra},
     )
 
@@ -317,13 +304,13 @@ def _member(
     strictest: Mapping[bytes, str],
     attested: bool,
 ) -> MemberRow:
-    typed, status = _address_and_status(listing, cells)
+    typed, status = address_and_status(listing, cells)
     if not typed:
         raise RowRefused(number, "email", "is empty: add an address or remove the row")
     address = normalise.mailbox(typed)
     if not address:
         raise RowRefused(number, "email", "is not one email address: correct it or remove the row")
-    status = _stricter(status, strictest.get(_address_digest(typed), "subscribed"))
+    status = stricter(status, strictest.get(_address_digest(typed), "subscribed"))
     first, last = listing.cell(cells, "first"), listing.cell(cells, "last")
     if not (first and last) and (full := listing.cell(cells, "full")):
         first, last = normalise.parted(full)
@@ -371,69 +358,6 @@ def _language(typed: str) -> str:
     return code if re.fullmatch(r"[a-z]{2}", code) else "en"
 
 
-def _stricter(one: str, other: str) -> str:
-    return max(one, other, key=_STRICTNESS.index)
-
-
 def _address_digest(typed: str) -> bytes:
     # Digests in memory only, so that a long list of stops stays small.
     return hashlib.blake2b(normalise.email(typed).encode(), digest_size=12).digest()
-
-
-def _address_and_status(listing: Listing, cells: list[str]) -> tuple[str, str]:
-    """The address one row names, and the strictest of all it says about writing to it."""
-    status = (
-        fold_status(listing.cell(cells, "status")) if "status" in listing.mapping else "unknown"
-    )
-    address = listing.cell(cells, "email")
-    if any(_ticked(listing.cell(cells, f"~{flag}")) for flag in FLAGS["blocked"]):
-        status = _stricter(status, "blocked")
-    if listing.system == "nationbuilder":
-        address, bad = _nationbuilder_address(listing, cells, address)
-        status = _stricter(status, "bounced") if bad else status
-    elif listing.system == "mailchimp":
-        said = _file_status(SYSTEMS_BY_SLUG["mailchimp"], listing.path)
-        # The file's name says it of all its rows, and only what no column denies.
-        status = said if status == "unknown" and said else _stricter(status, said or status)
-        if listing.cell(cells, "~unsub time"):
-            status = _stricter(status, "unsubscribed")
-        if listing.cell(cells, "~clean time"):
-            status = _stricter(status, "cleaned")
-    elif listing.system == "salesforce":
-        # "Not opted out" is not "opted in": without a status column it stays unknown.
-        if any(_ticked(listing.cell(cells, f"~{flag}")) for flag in FLAGS["unsubscribed"]):
-            status = _stricter(status, "unsubscribed")
-        if any(listing.cell(cells, f"~{flag}") for flag in FLAGS["bounced"]):
-            status = _stricter(status, "bounced")
-    return address, status
-
-
-SYSTEMS_BY_SLUG = {system.slug: system for system in SYSTEMS}
-
-
-def _file_status(system: System, path: Path) -> str:
-    """Mailchimp exports one file per status and says which in the file's name alone."""
-    if system.slug != "mailchimp":
-        return ""
-    found = re.match(r"(un|non)?(subscribed|cleaned)", path.name.casefold().replace("-", ""))
-    words = {"subscribed": "subscribed", "unsubscribed": "unsubscribed", "cleaned": "cleaned"}
-    return words.get(found[0], "never") if found else ""
-
-
-def _ticked(cell: str) -> bool:
-    return cell.strip().casefold() in {"true", "yes", "y", "1", "t", "x", "checked"}
-
-
-def _nationbuilder_address(listing: Listing, cells: list[str], main: str) -> tuple[str, bool]:
-    """The first address that is not marked bad; the main one, and True, when all are."""
-    numbered = [listing.cell(cells, f"~email{n}") for n in range(1, 5)]
-    bad = {
-        normalise.email(address)
-        for n, address in enumerate(numbered, 1)
-        if _ticked(listing.cell(cells, f"~email{n} is bad"))
-    }
-    if _ticked(listing.cell(cells, "~email1 is bad")) and not numbered[0]:
-        bad.add(normalise.email(main))
-    offered = [address for address in (main, *numbered) if address]
-    good = [address for address in offered if normalise.email(address) not in bad]
-    return (good[0], False) if good else (offered[0] if offered else "", bool(offered))

@@ -101,12 +101,10 @@ def check_email(header: Sequence[str], folded: Sequence[str], places: Mapping[st
 
 def status_places(system: System, folded: Sequence[str]) -> dict[str, int]:
     """The columns beside the status that can only take consent away; keyed "~header"."""
-    wanted = FLAGS["blocked"]
+    wanted = sum(FLAGS.values(), ())
     if system.slug == "nationbuilder":
         for n in range(1, 5):
             wanted += (f"email{n}", f"email{n} is bad")
     if system.slug == "mailchimp":
         wanted += ("unsub time", "clean time")
-    if system.slug == "salesforce":
-        wanted += FLAGS["unsubscribed"] + FLAGS["bounced"]
     return {f"~{name}": folded.index(name) for name in wanted if name in folded}

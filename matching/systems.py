@@ -152,11 +152,18 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 FLAGS: Mapping[str, tuple[str, ...]] = {
-    # columns that, ticked or filled, say no in any system ("blocked") or in Salesforce
+    # columns that say no in any system, by anything in them but a word for "no"
     "blocked": ("do not email", "donotemail", "do not contact", "donotcontact", "is deceased",
                 "isdeceased", "deceased", "npsp do not contact c", "npsp deceased c"),
-    "unsubscribed": ("hasoptedoutofemail", "has opted out of email", "email opt out"),
-    "bounced": ("emailbouncedreason", "emailbounceddate", "email bounced reason",
+    "unsubscribed": ("hasoptedoutofemail", "has opted out of email", "email opt out",
+                     "emailoptout", "email optout", "email opted out", "opt out", "optout",
+                     "opted out", "unsubscribed", "unsubscribe", "is unsubscribed",
+                     "email unsubscribed", "unsubscribed at", "unsubscribed on", "unsubscribe date",
+                     "unsubscribed date", "date unsubscribed", "opt out date", "no email",
+                     "noemail"),
+    "bounced": ("bounced", "email bounced", "hard bounced", "hard bounce", "is bounced",
+                "bounced at", "invalid email", "bad email",
+                "emailbouncedreason", "emailbounceddate", "email bounced reason",
                 "email bounced date"),
 }  # fmt: skip
 

@@ -241,3 +241,18 @@ def test_two_hundred_thousand_rows(tmp_path: Path) -> None:
         text.write("email,status\n")
         text.writelines(f"a{n}@example.org,subscribed\n" for n in range(200_000))
     assert open_list(path).check().mailable == 200_000
+
+
+@pytest.mark.parametrize(
+    "column", ["Unsubscribed", "Opt-Out", "Email Opt Out", "Unsubscribed At", "Bounced", "No Email"]
+)
+@pytest.mark.parametrize("cell", ["yes", "TRUE", "1", "x", "2024-05-01", "asked by phone"])
+def test_a_column_that_says_no_is_heard_beside_a_status_and_as_the_status(
+    column: str, cell: str, tmp_path: Path
+) -> None:
+    text = f"email,status,{column}\na@example.org,subscribed,{cell}\nb@example.org,subscribed,no\n"
+    beside = _open(tmp_path, text)
+    assert [row.mailable for row in beside.rows(attested=True)] == [False, True]
+    instead = open_list(beside.path, {"status": column})
+    assert [row.status for row in instead.rows()][1] == "unknown"
+    assert [row.mailable for row in instead.rows(attested=True)] == [False, True]
