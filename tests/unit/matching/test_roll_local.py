@@ -1,5 +1,6 @@
 """In every state's newest layout each voter's county and local districts become codes of places."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -35,6 +36,22 @@ def test_each_voter_lives_in_one_county_by_name_and_no_code_is_a_bare_number(
         assert not any(one.isdigit() for one in found)
         local = found - {voter.congressional, voter.senate, voter.house}
         assert all(one in names or one.endswith("County)") for one in local)
+
+
+@pytest.mark.parametrize(
+    ("code", "named_so"),
+    [("NC", r"\w+_dist_abbrv|dist_1_abbrv|(ward|township|municipality|county_commiss)_abbrv"),
+     ("OH", r"\w+_DISTRICT|COURT_OF_APPEALS|EDU_SERVICE_CENTER_DISTRICT|CAREER_CENTER|LIBRARY"
+            r"|STATE_BOARD_OF_EDUCATION|CITY|TOWNSHIP|VILLAGE|WARD"),
+     ("FL", r"\w+_District"), ("WA", r"\w+District"), ("NY", r"LD|WARD|TOWNCITY|CD|SD|AD")],
+)  # fmt: skip
+def test_every_district_that_a_line_carries_is_read(code: str, named_so: str) -> None:
+    layout = rolls.newest(code)
+    carried = {name for name in layout.columns if re.fullmatch(named_so, name)}
+    read = {layout.reads[one] for one in ("congressional", "senate", "house")}
+    for columns in layout.reads["places"].values():
+        read |= {columns} if isinstance(columns, str) else set(columns)
+    assert carried - read == set()
 
 
 @pytest.mark.parametrize("code", ["FL", "NC", "OH"])
