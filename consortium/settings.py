@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     match_memory: str = Field(
         "",
         pattern=r"^([1-9][0-9]{0,5}[MG]B)?$",
-        description="What linking may hold before it works on the disk, such as 4GB; empty: four"
-        " fifths of the machine's or container's memory, 4 GB for Spark.",
+        description="What a step of matching may hold before it works on the disk, such as 4GB;"
+        " empty: four fifths of the machine's or container's memory, 4 GB for Spark.",
     )
     smtp: str = Field("127.0.0.1:2525", description="host:port that takes the letters.")
     smtp_tls: Literal["required", "offered", "wrapped", "off"] = Field(

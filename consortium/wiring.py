@@ -206,6 +206,7 @@ class Process:
             self.operator_pen,
             self.clock,
             *self._linking(),
+            memory=self.settings.match_memory or None,
         )
 
     def _linking(self) -> tuple[Callable[[], AbstractContextManager[Link]], str]:

@@ -21,13 +21,15 @@ from matching.parquet import write_table
 from matching.scratch import scratch
 
 __all__ = [
-    "BundleRow", "OutputRow", "Sealing", "check_outputs", "check_rows", "open_file", "read_links",
-    "read_outputs", "read_rows", "row_of_tag", "rows_of_tags", "seal_file", "seal_outputs",
-    "size_class", "without_rows", "write_links", "write_outputs", "write_rows",
+    "SHARED", "BundleRow", "OutputRow", "Sealing", "check_outputs", "check_rows", "count_rows",
+    "open_file", "read_links", "read_outputs", "read_rows", "row_of_tag", "rows_of_tags",
+    "seal_file", "seal_outputs", "size_class", "without_rows", "write_links", "write_outputs",
+    "write_rows",
 ]  # fmt: skip
 
 FRAME = 4 << 20
 """Plaintext bytes in every frame but the last."""
+SHARED = "outputs: a token is shared by two rows; decoys are missing"
 _BATCH = 50_000
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _OVERHEAD = 32 + 16
@@ -114,6 +116,11 @@ def check_rows(path: Path, *, rows: int | None = None, sealed_bytes: int | None 
     return int(n)
 
 
+def count_rows(path: Path) -> int:
+    """How many rows a part has, by its foot alone."""
+    return _one(path, "SELECT count(*) FROM read_parquet(?)")[0]
+
+
 def write_outputs(path: Path, outputs: Iterable[tuple[int, int, bytes]]) -> None:
     """Write the outputs part: (row, recipe, 64 bytes) triples; a missing token has none."""
     _write(path, _OUTPUTS, outputs)
@@ -183,38 +190,54 @@ def read_outputs(path: Path) -> Iterator[OutputRow]:
         yield OutputRow(*cells)
 
 
-def check_outputs(path: Path, *, recipes: int, address: bool, unique: bool = False) -> int:
+def check_outputs(
+    path: Path, *, recipes: int, address: bool, unique: bool = False, rows: int | None = None
+) -> int:
     """Check an outputs part: columns, lengths, recipes in range, none twice for one row.
 
     Args:
-        recipes: how many recipes there are.
+        recipes: how many recipes there are, fewer than 63.
         address: whether recipe 255 must be there once for every row (a bundle) or not at all
             (a roll).
         unique: whether no output may be shared by two rows, as in a roll with its decoys.
+        rows: of the rows part beside it; then each of its rows, 0 to n-1, must be here.
 
     Returns:
         The number of distinct rows.
     """
     _check_schema(path, _OUTPUTS, "outputs")
-    total, rows, pairs, lengths, unknown, addresses = _one(
+    lengths, unknown = _one(
         path,
-        "SELECT count(*), count(DISTINCT row), count(DISTINCT (row, recipe)),"
-        " count(*) FILTER (coalesce(octet_length(output), 0) <> 64),"
+        "SELECT count(*) FILTER (coalesce(octet_length(output), 0) <> 64),"
         " count(*) FILTER (recipe >= ? AND recipe <> 255 OR recipe IS NULL"
-        " OR row IS NULL), count(*) FILTER (recipe = 255) FROM read_parquet(?)",
+        " OR row IS NULL) FROM read_parquet(?)",
         recipes,
     )
     if lengths or unknown:
         raise BundleRefused("outputs: an output is not 64 bytes, or its recipe is not known")
-    if pairs != total:
+    # A group for each row, not for each token: a roll of millions has fifteen times as many.
+    found, low, high, twice, addresses = _one(
+        path,
+        "SELECT count(*), min(row), max(row), count(*) FILTER (tokens <> bit_count(bits)),"
+        " coalesce(sum(addresses), 0)::BIGINT + count(*) FILTER (addresses > 1) FROM (SELECT row,"
+        " count(*) FILTER (recipe <> 255) AS tokens,"
+        " count(*) FILTER (recipe = 255) AS addresses,"
+        " coalesce(bit_or(1::BIGINT << (recipe % 63)::INTEGER) FILTER (recipe <> 255), 0) AS bits"
+        " FROM read_parquet(?) GROUP BY row)",
+    )
+    if twice:
         raise BundleRefused("outputs: one row has one recipe twice")
-    if addresses != (rows if address else 0):
+    if addresses != (found if address else 0):
         raise BundleRefused("outputs: the address token must be there once per row, or never")
+    if rows is not None and (found != rows or (rows and (low, high) != (0, rows - 1))):
+        raise BundleRefused("outputs: their rows are not those of the rows part")
     if unique:
-        (distinct,) = _one(path, "SELECT count(DISTINCT (recipe, output)) FROM read_parquet(?)")
+        total, distinct = _one(
+            path, "SELECT count(*), count(DISTINCT (recipe, output)) FROM read_parquet(?)"
+        )
         if distinct != total:
-            raise BundleRefused("outputs: a token is shared by two rows; decoys are missing")
-    return int(rows)
+            raise BundleRefused(SHARED)
+    return int(found)
 
 
 def _write(

@@ -19,8 +19,8 @@ from typing import Any
 import duckdb
 
 from matching.atrest import lock_file, unlocked
-from matching.bundle import read_outputs, without_rows
-from matching.errors import DefinitionRefused
+from matching.bundle import SHARED, read_outputs, without_rows
+from matching.errors import BundleRefused, DefinitionRefused
 from matching.linking import BLOCK_CAP, Duck, compare, sql, tie
 from matching.recipes import ADDRESS_RECIPE, RECIPES
 from matching.score import Weights
@@ -71,7 +71,16 @@ def store_token(pepper: bytes, epoch: str, recipe: int, output: bytes) -> tuple[
     )
 
 
-def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: bytes) -> None:
+def pepper_outputs(
+    plain: Path,
+    out: Path,
+    *,
+    pepper: bytes,
+    epoch: str,
+    key: bytes,
+    unique: bool = False,
+    memory: str | None = None,
+) -> None:
     """Turn an outputs part into the tokens artefact, encrypted at rest.
 
     Args:
@@ -81,8 +90,13 @@ def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: by
             a roll with its decoys every block is 1.
         pepper: 32 bytes that only the pepper process has.
         key: 32 bytes of the matcher.
+        unique: whether no token may be shared by two rows, as on a roll with its decoys.
+        memory: as `scratch` takes it.
+
+    Raises:
+        BundleRefused: two rows share a token that must be unique.
     """
-    with TemporaryDirectory(prefix="matching-") as folder, scratch() as base:
+    with TemporaryDirectory(prefix="matching-") as folder, scratch(memory) as base:
         base.execute("CREATE TABLE tokens (row BIGINT, recipe UTINYINT, hi BIGINT, lo BIGINT)")
         outputs = read_outputs(plain)
         while batch := list(islice(outputs, _BATCH)):
@@ -97,12 +111,14 @@ def pepper_outputs(plain: Path, out: Path, *, pepper: bytes, epoch: str, key: by
                     [lo for _, lo in halves],
                 ],
             )
+        base.execute(sql("counted"))
+        if unique and base.execute("SELECT 1 FROM counted WHERE block > 1 LIMIT 1").fetchone():
+            raise BundleRefused(SHARED)
         _write_counted(base, Path(folder) / "tokens.parquet", out, key)
 
 
 def _write_counted(base: duckdb.DuckDBPyConnection, plain: Path, out: Path, key: bytes) -> None:
-    """From ``tokens`` in ``base`` to the artefact, the same bytes for the same tokens."""
-    base.execute(sql("counted"))
+    """From ``counted`` in ``base`` to the artefact, the same bytes for the same tokens."""
     base.table("counted").order("recipe, hi, lo, row").write_parquet(str(plain), compression="zstd")
     lock_file(plain, out, key=key)
 
@@ -169,6 +185,7 @@ def without_tokens(members: Path, out: Path, rows: Sequence[int], *, key: bytes)
         base.execute(
             "CREATE TABLE tokens AS SELECT row, recipe, hi, lo FROM read_parquet(?)", [str(kept)]
         )
+        base.execute(sql("counted"))
         _write_counted(base, Path(folder) / "tokens.parquet", out, key)
     return left
 
@@ -224,9 +241,15 @@ def count_people(definition: Mapping[str, Any], attributes: Path, sources: Seque
     return int(found[0])
 
 
-def agreements(members: Path, roll: Path, links: Path, *, key: bytes) -> dict[int, int]:
+def agreements(
+    members: Path, roll: Path, links: Path, *, key: bytes, memory: str | None = None
+) -> dict[int, int]:
     """How many links agree in each recipe, by its number: exact, and never to be shown as it is."""
-    with unlocked(members, key=key) as mine, unlocked(roll, key=key) as theirs, scratch() as base:
+    with (
+        unlocked(members, key=key) as mine,
+        unlocked(roll, key=key) as theirs,
+        scratch(memory) as base,
+    ):
         base.read_parquet(str(mine)).create_view("members")
         base.read_parquet(str(theirs)).create_view("roll")
         found = base.execute(sql("agreements"), {"links": str(links)}).fetchall()

@@ -24,12 +24,13 @@ class Update:
         before, after: tokens artefacts of two snapshots of one epoch.
         folder: private, and gone when the matching is done.
         key: of the artefacts.
+        memory: as `scratch` takes it.
     """
 
     def __init__(
         self, before: Path, after: Path, folder: Path, *, key: bytes, memory: str | None = None
     ) -> None:
-        self._changed, self._key = folder / "changed.parquet", key
+        self._changed, self._key, self._memory = folder / "changed.parquet", key, memory
         with (
             unlocked(before, key=key) as old,
             unlocked(after, key=key) as new,
@@ -49,7 +50,7 @@ class Update:
         """Whether linking a list anew could give other links."""
         if self._resized:
             return True
-        with unlocked(members, key=self._key) as mine, scratch() as base:
+        with unlocked(members, key=self._key) as mine, scratch(self._memory) as base:
             base.read_parquet(str(mine)).create_view("members")
             base.read_parquet(str(self._changed)).create_view("changed")
             return bool(Duck(base).ask(sql("touched"))[0][0])

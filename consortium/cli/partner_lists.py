@@ -238,7 +238,9 @@ def lists_(home: Path) -> None:
     answer = api.get("/contributions")
     said = [one for one in answer if isinstance(one, dict)]
     there = {
-        str(one.get("id")): str(one.get("state")) + (", frozen" if one.get("frozen") else "")
+        str(one.get("id")): str(one.get("state"))
+        + (", frozen" if one.get("frozen") else "")
+        + (", cannot be matched" if one.get("unusable") else "")
         for one in said
     }
     rows = []
@@ -257,6 +259,10 @@ def lists_(home: Path) -> None:
             " leaves from it, and those stops count for their addresses alone, until the operator"
             " has looked into it with you and says, by name, that it goes on."
         )
+    for one in said:
+        if one.get("unusable"):
+            say(f"{one.get('id')} cannot be matched: {one['unusable']}. Upload the list again, and "
+                "withdraw this one.")  # fmt: skip
     for id, _, _, here, server in rows:
         if server.startswith("withdrawn") and here not in ("withdrawn", _ELSEWHERE):
             say(

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from consortium.service import halted, show, thaw
+from consortium.service import halted, show, thaw, unusable
 from consortium.store import campaigns, log, races, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process
@@ -33,6 +33,7 @@ class Standing:
     uncosigned: int = 0
     missing: list[str] = field(default_factory=list)
     halted: str = ""
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """For a person: what stands, who is missing, what that stops."""
@@ -50,6 +51,7 @@ class Standing:
             _roll("custodians", self.custodians, self.threshold, "no list goes in, no row opens"),
             *(f"campaign {id} waits for {why}" for id, why in self.campaigns.items()),
             *(f"the list of {partner} is frozen: {thaw.WHY}" for partner in self.frozen),
+            *(f"{id} cannot be matched: {why}" for id, why in self.unusable.items()),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +71,9 @@ def _roll(name: str, answering: dict[str, bool], needed: int, else_: str) -> str
 def standing(process: Process) -> Standing:
     """Look at the log, ask who is there, and say what waits."""
 
-    def read(unit: Unit) -> tuple[Any, show.LogView, int, dict[str, str], list[str], str]:
+    def read(
+        unit: Unit,
+    ) -> tuple[Any, show.LogView, int, dict[str, str], list[str], str, dict[str, str]]:
         waiting = {
             one.id: one.waiting_for or f"nothing, it is {one.state}"
             for one in campaigns.listed(unit, states=OPEN)
@@ -78,9 +82,10 @@ def standing(process: Process) -> Standing:
         invite = json.loads(texts.get(unit, "invite"))
         cold = thaw.frozen(unit, races.first(unit).id)
         why = halted.halted(unit)
-        return invite, head, len(log.pending(unit, MOST)), waiting, cold, why
+        promised = len(log.pending(unit, MOST))
+        return invite, head, promised, waiting, cold, why, unusable.listed(unit)
 
-    invite, head, promised, waiting, cold, why = process.units.run("status", read)
+    invite, head, promised, waiting, cold, why, bad = process.units.run("status", read)
     return Standing(
         log_size=head.size,
         published=head.published,
@@ -94,6 +99,7 @@ def standing(process: Process) -> Standing:
         uncosigned=head.waits.entries if head.waits else 0,
         missing=list(head.waits.missing) if head.waits else [],
         halted=why,
+        unusable=bad,
     )
 
 

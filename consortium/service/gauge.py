@@ -87,7 +87,8 @@ def draw(bench: Bench, bundle: str) -> None:
         bench.artefacts.open(roll.tokens_digest) as voters,
         bench.artefacts.open(one.links_digest) as links,
     ):
-        counted = engine.agreements(members, voters, links, key=bench.keys(one.epoch).tokens)
+        key = bench.keys(one.epoch).tokens
+        counted = engine.agreements(members, voters, links, key=key, memory=bench.memory)
         linked, certain = engine.linked(links, score.load().certain)
     simple = {
         name: disclosure.noisy(count, OWN_ROWS.sigma)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from consortium.service import agree, choose, show, thaw
+from consortium.service import agree, choose, show, thaw, unusable
 from consortium.service.errors import NotReady
 from consortium.store import (
     actors,
@@ -115,6 +115,8 @@ class ContributionView:
     """Whether the race stands in this bundle's epoch (now), will (next), or has left it (past)."""
     twins: tuple[str, ...] = ()
     """The same list's live bundles in other epochs: who takes back one takes back all."""
+    unusable: str = ""
+    """Why the list cannot be matched as it was uploaded; empty when nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,7 @@ def contribution_list(unit: Unit, caller: Caller) -> list[ContributionView]:
             cold and one.state not in ("withdrawn", "ended"),
             _stands(one.epoch, race.epoch, live),
             tuple(twin.id for twin in contributions.twins(one, found)),
+            unusable.why(unit, one.id) if one.state == "received" else "",
         )
         for one in found
     ]

@@ -9,14 +9,16 @@ import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from consortium.service import agree, enter, ghosts, meet
-from consortium.service.workbench import Bench, MatchKeys, delete, forget
-from consortium.store import campaigns, contributions, epochs, frames, log, races, roster
+from consortium.service import agree, enter, ghosts, meet, unusable
+from consortium.service.workbench import Bench, MatchKeys, forget
+from consortium.store import campaigns, contributions, doomed, epochs, frames, log, races, roster
 from consortium.store.unit import Unit
 from matching import bundle, engine, locks
 from matching.group import reduce
+from matching.recipes import RECIPES
 from provenance.merkle import tree_root
 
 __all__ = ["Bench", "MatchKeys", "run"]
@@ -43,13 +45,26 @@ def _published(unit: Unit, leaf: str) -> bool:
     return log.find(unit, leaf).index is not None
 
 
-def _peppered(bench: Bench, digest: str, epoch: str, about: str) -> str:
-    """Open sealed outputs, pepper them, keep only the result. Returns its digest."""
+def _peppered(bench: Bench, digest: str, epoch: str, about: str, rows: int | None) -> str:
+    """Open sealed outputs, check and pepper them, keep only the result. Returns its digest.
+
+    Args:
+        rows: of a list; None for a roll slice, whose tokens must be unique and tell no address.
+
+    Raises:
+        ArtefactRefused: they do not open.
+        BundleRefused: they are not what a list's, or a roll's, must be.
+    """
     keys = bench.keys(epoch)
     with tempfile.TemporaryDirectory() as folder, bench.artefacts.open(digest) as sealed:
         plain, out = Path(folder) / "outputs.parquet", Path(folder) / "tokens"
         bundle.open_file(sealed, plain, keys.outputs, about.encode())
-        engine.pepper_outputs(plain, out, pepper=keys.pepper, epoch=epoch, key=keys.tokens)
+        listed = rows is not None
+        bundle.check_outputs(plain, recipes=len(RECIPES), address=listed, rows=rows)
+        engine.pepper_outputs(
+            plain, out, pepper=keys.pepper, epoch=epoch, key=keys.tokens, unique=not listed,
+            memory=bench.memory,
+        )  # fmt: skip
         return bench.artefacts.put(out)
 
 
@@ -63,10 +78,16 @@ def _ready_rolls(bench: Bench, epoch: str) -> None:
         ],
     )
     for roll in due:
-        assert roll.outputs_digest is not None
-        tokens = _peppered(bench, roll.outputs_digest, roll.epoch, roll.id)
+        tokens = unusable.sift(bench.units, roll.id, partial(_roll_tokens, bench, roll))
+        if tokens is None:
+            continue
         _make_ready(bench, roll, tokens)
         _forget_roll(bench, roll.id, tokens)
+
+
+def _roll_tokens(bench: Bench, roll: contributions.Roll) -> str:
+    assert roll.outputs_digest is not None
+    return _peppered(bench, roll.outputs_digest, roll.epoch, roll.id, None)
 
 
 def _make_ready(bench: Bench, roll: contributions.Roll, tokens: str) -> None:
@@ -138,14 +159,14 @@ def _forget_links(bench: Bench, drawn: roster.Ghosts, digests: set[str | None]) 
         return [roster.ghosts(unit, race, epoch), roster.ghosts_elsewhere(unit, race, epoch)]
 
     named = {one.links_digest for one in bench.units.run("ghosts-named", look) if one is not None}
-    delete(bench, digests - named)
+    forget(bench, digests - named)
 
 
 def _forget_roll(bench: Bench, id: str, tokens: str) -> None:
     """Delete a roll's new tokens if its epoch ended while they were made."""
     now = bench.units.run("forget-roll", lambda unit: contributions.find_roll(unit, id))
     if now is not None and now.state == "ended":
-        delete(bench, {tokens})
+        forget(bench, {tokens})
 
 
 def _pepper_bundles(bench: Bench, epoch: str) -> None:
@@ -158,41 +179,44 @@ def _pepper_bundles(bench: Bench, epoch: str) -> None:
         ],
     )
     for one in due:
-        assert one.outputs_digest is not None
-        tokens = _peppered(bench, one.outputs_digest, one.epoch, one.id)
+        tokens = unusable.sift(bench.units, one.id, partial(_list_tokens, bench, one))
+        if tokens is None:
+            continue
 
         def record(unit: Unit, id: str = one.id, tokens: str = tokens) -> None:
             if contributions.get(unit, id).state == "received":
                 contributions.change(unit, id, state="logged", tokens_digest=tokens)
 
         bench.units.run("bundle-logged", record)
-        forget(bench, one.id, {tokens})
+        forget(bench, {tokens})
+
+
+def _list_tokens(bench: Bench, one: contributions.Contribution) -> str:
+    assert one.outputs_digest is not None
+    with bench.artefacts.open(one.rows_digest) as path:
+        rows = bundle.count_rows(path)
+    return _peppered(bench, one.outputs_digest, one.epoch, one.id, rows)
 
 
 def _shred_outputs(bench: Bench) -> None:
     """Delete the sealed outputs of all that has been peppered.
 
-    The row names the file until it is gone, so a crash anywhere leaves the same work due again.
+    Their names are let go, and doomed, in one transaction: a crash leaves the deletion due.
     """
 
-    def due(unit: Unit) -> tuple[list[contributions.Contribution], list[contributions.Roll]]:
+    def let_go(unit: Unit) -> list[str | None]:
         bundles = [c for c in contributions.listed(unit) if c.outputs_digest and c.tokens_digest]
         rolls = [r for r in contributions.rolls(unit) if r.outputs_digest and r.tokens_digest]
-        return bundles, rolls
-
-    bundles, rolls = bench.units.run("outputs-due", due)
-    for digest in [c.outputs_digest for c in bundles] + [r.outputs_digest for r in rolls]:
-        if digest is not None and bench.artefacts.exists(digest):
-            bench.artefacts.delete(digest)
-
-    def note(unit: Unit) -> None:
         for list_ in bundles:
             contributions.change(unit, list_.id, outputs_digest=None)
         for roll in rolls:
             contributions.change_roll(unit, roll.id, outputs_digest=None)
+        gone = [c.outputs_digest for c in bundles] + [r.outputs_digest for r in rolls]
+        doomed.doom(unit, gone)
+        return gone
 
-    if bundles or rolls:
-        bench.units.run("outputs-gone", note)
+    if bench.units.run("outputs-gone", let_go):
+        doomed.sweep(bench.units, bench.artefacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +337,7 @@ def _extend_roster(bench: Bench, epoch: str) -> None:
         return True
 
     if not bench.units.run("roster", record):
-        delete(bench, {digest})
+        forget(bench, {digest})
 
 
 def _nobody(epoch: str) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.service import enter
-from consortium.service.workbench import Bench, Link, forget
-from consortium.store import contributions, log
+from consortium.service.workbench import Bench, Link
+from consortium.store import contributions, doomed, log
 from consortium.store.unit import Unit
 from matching import engine, recipes, score
 from matching.updates import Update
@@ -113,7 +113,7 @@ class _Updates:
             self._bench.artefacts.open(before.tokens_digest) as old,
             self._bench.artefacts.open(self._due.roll.tokens_digest) as new,
         ):
-            return Update(old, new, folder, key=self._key)
+            return Update(old, new, folder, key=self._key, memory=self._bench.memory)
 
 
 def _links(
@@ -146,9 +146,19 @@ def _record_links(
     def record(unit: Unit) -> None:
         now_is = contributions.get(unit, one.id)
         over = now_is.state in ("withdrawn", "ended")
-        if over or now_is.tokens_digest != one.tokens_digest:
-            return  # withdrawn meanwhile, or some of its rows: those are linked without them
+        ready = contributions.rolls(unit, state="ready", epoch=one.epoch)
+        if (
+            over  # withdrawn meanwhile,
+            or now_is.tokens_digest != one.tokens_digest  # or some rows: linked without them
+            # or another worker was faster, or a newer roll is ready, which it may have met already
+            or (now_is.linked_roll, now_is.links_digest) != (one.linked_roll, one.links_digest)
+            or not ready
+            or ready[0].id != roll.id
+        ):
+            doomed.doom(unit, {links} - {now_is.links_digest})
+            return
         contributions.change(unit, one.id, state="matched", links_digest=links, linked_roll=roll.id)
+        doomed.doom(unit, {one.links_digest} - {links})
         facts = {
             "kind": "run",
             "bundle": one.id,
@@ -162,7 +172,7 @@ def _record_links(
         enter.write(unit, bench.pen, "match", facts, now=bench.clock())
 
     bench.units.run("linked", record)
-    forget(bench, one.id, {links, one.links_digest})
+    doomed.sweep(bench.units, bench.artefacts)
 
 
 def _parameters(bench: Bench, weights: score.Weights) -> dict[str, str]:

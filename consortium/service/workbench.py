@@ -1,17 +1,17 @@
 """Where matching works: its stores, keys and engine, and how files leave that nothing names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from consortium.service import enter
-from consortium.store import contributions
+from consortium.store import doomed
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Units
 from matching import engine
 
-__all__ = ["Bench", "Link", "MatchKeys", "delete", "forget"]
+__all__ = ["Bench", "Link", "MatchKeys", "forget"]
 
 Link = Callable[..., None]
 """Links two artefacts, as `engine.link` does without ``memory``."""
@@ -32,7 +32,8 @@ class Bench:
 
     ``keys`` reads an epoch's keys each time it is asked, so that a process that runs on has none
     of an epoch that has ended. ``linking`` is asked once for all lists that wait, and gives what
-    links as `engine.link` does; ``engine`` is its name and version.
+    links as `engine.link` does; ``engine`` is its name and version. ``memory`` is what every other
+    step may hold before it works on the disk, as `scratch` takes it.
     """
 
     units: Units
@@ -42,16 +43,14 @@ class Bench:
     clock: Callable[[], datetime]
     linking: Callable[[], AbstractContextManager[Link]] = engine.linking
     engine: str = "duckdb"
+    memory: str | None = None
 
 
-def delete(bench: Bench, digests: set[str | None]) -> None:
-    """Delete those of the artefacts that are still there."""
-    for digest in digests:
-        if digest is not None and bench.artefacts.exists(digest):
-            bench.artefacts.delete(digest)
+def forget(bench: Bench, digests: Collection[str | None]) -> None:
+    """Delete those of the artefacts that nothing names: superseded, or withdrawn meanwhile.
 
-
-def forget(bench: Bench, id: str, digests: set[str | None]) -> None:
-    """Delete artefacts that a bundle no longer names: superseded, or withdrawn meanwhile."""
-    now = bench.units.run("forget", lambda unit: contributions.get(unit, id))
-    delete(bench, digests - {now.tokens_digest, now.links_digest})
+    A file is named by its bytes, so another list may name the same one: a list that was uploaded
+    twice has the same tokens, and every list that nobody is found of has the same links.
+    """
+    bench.units.run("forget", lambda unit: doomed.doom(unit, digests))
+    doomed.sweep(bench.units, bench.artefacts)

@@ -38,6 +38,7 @@ from mailer.seal import DEK_BYTES, Payload, new_wrapped_key, seal
 from matching import bundle, group, locks, oprf
 from matching.attributes import cells
 from matching.bundle import BundleRow, size_class, write_outputs, write_rows
+from matching.coarsen import decoys
 from matching.countersigning import named
 from matching.recipes import ADDRESS_RECIPE, Record, address_input, make_record, token_inputs
 from matching.statement import Statement, signed_bytes
@@ -189,6 +190,12 @@ class Season:
     def _outputs_part(self, epoch: str, id: str, wanted: Sequence[tuple[int, int, bytes]]) -> bytes:
         found = self.outputs(epoch, [one for _, _, one in wanted])
         triples = [(row, at, out) for (row, at, _), out in zip(wanted, found, strict=True)]
+        return self.sealed_outputs(epoch, id, triples)
+
+    def sealed_outputs(
+        self, epoch: str, id: str, triples: Sequence[tuple[int, int, bytes]]
+    ) -> bytes:
+        """An outputs part as it is sent."""
         plain, sealed = self.folder / f"{uuid4()}.plain", self.folder / f"{uuid4()}.sealed"
         write_outputs(plain, triples)
         bundle.seal_file(plain, sealed, make_epoch_keys(self.home, epoch), id.encode())
@@ -201,17 +208,22 @@ class Season:
         """The steward's slice, as its tool sends it; the answer's status is checked."""
         id = str(uuid4())
         people = people or {n: voter(n) for n in range(VOTERS)}
-        wanted = [
-            (row_id(n), recipe, one)
-            for n, record in people.items()
-            for recipe, one in enumerate(token_inputs(record))
-            if one is not None
-        ]
+        inputs = {row_id(n): token_inputs(record) for n, record in people.items()}
+        wanted = [one for each in inputs.values() for one in each if one is not None]
+        found = dict(zip(wanted, self.outputs(epoch, wanted), strict=True))
+        safe = decoys(
+            {row: [found[one] if one else None for one in each] for row, each in inputs.items()},
+            steward_key=epoch.encode().ljust(32),
+        )
+        triples = [(row, at, out) for row in safe for at, out in enumerate(safe[row]) if out]
         path = self.folder / f"{uuid4()}.parquet"
         rows = [(row_id(n), f"44-{n % 2}", "State House 44", "43601", "18-34", "0")
                 for n in people]  # fmt: skip
         write_attributes(path, sorted(rows))
-        parts = {"attributes": path.read_bytes(), "outputs": self._outputs_part(epoch, id, wanted)}
+        parts = {
+            "attributes": path.read_bytes(),
+            "outputs": self.sealed_outputs(epoch, id, triples),
+        }
         root = tree_root(cells(path).leaves).hex()
         path.unlink()
         digests = self._put("stella", f"/rolls/{id}", parts)

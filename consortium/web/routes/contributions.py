@@ -161,6 +161,7 @@ def listed(caller: Bearer, all_units: AllUnits) -> list[dict[str, Any]]:
             "at": one.at.isoformat(),
             "leaf": one.leaf,
             "frozen": one.frozen,
+            "unusable": one.unusable,
         }
         for one in found
     ]

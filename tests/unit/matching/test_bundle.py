@@ -59,21 +59,31 @@ def test_another_column_or_no_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_outputs_are_checked(tmp_path: Path) -> None:
-    def check(triples: list[tuple[int, int, bytes]], **more: bool) -> int:
+    def check(
+        triples: list[tuple[int, int, bytes]],
+        address: bool = True,
+        unique: bool = False,
+        rows: int | None = None,
+    ) -> int:
         path = tmp_path / "outputs"
         bundle.write_outputs(path, triples)
-        return bundle.check_outputs(path, recipes=12, **{"address": True, **more})
+        return bundle.check_outputs(path, recipes=12, address=address, unique=unique, rows=rows)
 
     a, b = b"a" * 64, b"b" * 64
     assert check([(0, 0, a), (0, 255, b), (1, 255, a)]) == 2
     assert check([(0, 0, a), (1, 0, b)], address=False, unique=True) == 2
     for wrong in (
         [(0, 0, a)], [(0, 12, a), (0, 255, a)], [(0, 255, b"x")], [(0, 255, a), (0, 255, b)],
+        [(0, 255, a), (0, 255, b), (1, 0, a)], [(0, 3, a), (0, 3, b), (0, 255, a)],
     ):  # fmt: skip
         with pytest.raises(BundleRefused):
             check(wrong)
     with pytest.raises(BundleRefused, match="decoys"):
         check([(0, 0, a), (1, 0, a)], address=False, unique=True)
+    assert check([(0, 255, a), (1, 255, b)], rows=2) == 2
+    for other in ([(0, 255, a)], [(0, 255, a), (2, 255, b)], [(-1, 255, a), (1, 255, b)], []):
+        with pytest.raises(BundleRefused, match="rows part"):
+            check(other, rows=2)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 2000, 2001])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from consortium.service import choose
+from consortium.service import choose, meet
 from consortium.store import contributions, log
 from matching import bundle, engine, recipes, score
 from matching.recipes import Record
@@ -164,3 +164,39 @@ def test_a_run_is_logged_with_all_that_it_hung_on(season: Season, asked: list[st
             "recipes": recipes.VERSION,
         }
     assert len(asked) == 2
+
+
+def test_links_that_two_lists_share_stay_while_one_of_them_counts_on_them(
+    season: Season, asked: list[str]
+) -> None:
+    renew(season, {n: voter(n) for n in range(300, 450)})  # nobody of either list
+    empty = {one.links_digest for one in lists(season).values()}
+    assert len(empty) == 1
+    renew(season, {n: voter(n) for n in (*range(100, 150), *range(300, 400))})
+    assert asked[-1:] == ["parks"]
+    union = lists(season)["union"]
+    assert {union.links_digest} == empty
+    with season.artefacts.open(str(union.links_digest)) as path:
+        assert list(bundle.read_links(path)) == []
+    # The control: what nobody counts on goes.
+    renew(season, moved(20))
+    assert not season.artefacts.exists(str(union.links_digest))
+
+
+def test_a_run_that_ends_late_puts_no_list_back_on_an_older_roll(
+    season: Season, asked: list[str]
+) -> None:
+    late = lists(season)["union"]
+    rolls = season.units.run("rolls", lambda unit: contributions.rolls(unit, epoch=EPOCH))
+    renew(season, moved(20))
+    now, said = lists(season)["union"], runs(season)
+    links = season.artefacts.put(b"links to the older roll")
+    meet._record_links(season.bench, late, rolls[0], links, score.load())
+    assert lists(season)["union"] == now
+    assert not season.artefacts.exists(links)
+    # As late with the newest one: another worker has said it already.
+    newest = season.units.run("rolls", lambda unit: contributions.rolls(unit, epoch=EPOCH))[0]
+    meet._record_links(season.bench, late, newest, str(now.links_digest), score.load())
+    assert season.artefacts.exists(str(now.links_digest))
+    assert runs(season) == said
+    assert asked
