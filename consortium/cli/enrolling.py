@@ -17,6 +17,7 @@ import httpx
 from consortium.cli import rolls
 from consortium.cli.api import Api, entry_json, same_leaf
 from consortium.cli.drafts import drafted_once, keep_receipt
+from consortium.cli.errors import CheckRefused
 from consortium.cli.handing_in import digest_of, put_part
 from consortium.cli.home import Home, Json
 from consortium.cli.lists import FACTS, OwnList
@@ -41,7 +42,7 @@ from matching.statement import Statement
 from matching.totals import check_slice
 from provenance.merkle import tree_root
 
-FORMAT = "slice/v3"
+FORMAT = "slice/v4"
 """The form of a slice: files enrolled in an earlier one are enrolled once more."""
 K = 10
 """Voters that share every combination of attributes in a precinct."""
@@ -285,10 +286,17 @@ def sizes(own: OwnList) -> list[tuple[str, int, str]]:
 
 
 def terms(path: Path | None, agreed: Any) -> Json:
-    """The roll's terms of use: a JSON file, or else those of the agreement."""
+    """The roll's terms of use: a JSON file, or else those of the agreement.
+
+    Raises:
+        CheckRefused: the file is no JSON object.
+    """
     if path is None:
         return dict(agreed)
-    read = json.loads(path.read_bytes())
+    try:
+        read = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        read = None
     if not isinstance(read, dict):
-        raise ValueError("the terms of use are not a JSON object")
+        raise CheckRefused(f"{path.name}: the terms of use are not a JSON object")
     return read

@@ -15,7 +15,7 @@ from consortium.cli.vault import part_of, private_folder
 from matching.errors import RollRefused, RowRefused
 from matching.roll.layout import fingerprint
 from matching.roll.reader import LAST, Roll, Voter, listed, open_returns, open_roll
-from matching.roll.returns import Returns
+from matching.roll.returns import STATES_OF_BALLOT, Returns
 
 Only = tuple[tuple[str, str], ...]
 SLICED_BY = ("congressional", "senate", "house", "county", "zip", "precinct")
@@ -223,5 +223,9 @@ def returns_command(place: Path, election: Any, all_lines: bool) -> None:
     """Read a state's early and mail ballots: how many voted, are out, must be cured."""
     returns, bad = open_returns(place, election.date())
     say(*returns_report(returns, bad, every=all_lines))
-    last_line({"state": returns.code, "election": str(returns.election), **returns.counts(),
-               "doubted": returns.doubted, "quarantined": len(bad)})  # fmt: skip
+    counts = returns.counts()
+    last_line({
+        "state": returns.code, "election": str(returns.election),
+        **{where: counts[where] for where in STATES_OF_BALLOT}, "doubted": returns.doubted,
+        "other": returns.other, "not_read": list(returns.passed), "quarantined": len(bad),
+    })  # fmt: skip

@@ -93,6 +93,7 @@ def enrol(
     group.available()
     api = line(home)
     agreement = parse(api.get_bytes(f"/races/{who.invite['race']}/agreement"))
+    use = enrolling.terms(use_terms, agreement.use_terms)
     read = enrolling.read_roll(rollfolder, last=agreement.race.election_date, only=only)
     say(*enrolling.report(read, every=all_lines))
     if read.roll.quarantined or read.roll.history_quarantined:
@@ -125,6 +126,7 @@ def enrol(
     say(*roll_reports.told(who, own, read, merged, Wanted(totals, accept_totals, accept_vanished)))
     result = {
         "voters": len(read.voters),
+        "not_read": list(read.roll.passed),
         "quarantined": len(read.roll.quarantined),
         "history_quarantined": len(read.roll.history_quarantined),
         "merged": sum(one.voters for one in merged),
@@ -142,7 +144,7 @@ def enrol(
     later = []
     for here, own in unfinished:
         try:
-            _enrol(here, own, read, enrolling.terms(use_terms, agreement.use_terms), wait, workers)
+            _enrol(here, own, read, use, wait, workers)
         except KeysNotYet as missing:
             if here is slices[0][0]:
                 raise

@@ -249,8 +249,9 @@ def _header_difference(names: Sequence[str], nearest: Layout) -> RollRefused:
         if fold not in names and fold not in nearest.optional
     )
     tail = re.compile(nearest.tail) if nearest.tail else None
+    sure = 2 * len(set(names) & set(folded)) > len(folded)
     new = tuple(
-        _printable(name)
+        _printable(name, sure=sure)
         for name in names
         if name not in folded and not (tail and tail.fullmatch(name))
     )
@@ -301,6 +302,12 @@ def _fold(name: str) -> str:
     return re.sub(r"\s+", "_", name.strip("\ufeff ï»¿\t").strip()).upper()
 
 
-def _printable(name: str) -> str:
-    """A header as it may be shown. A file without one begins with a voter: that is not shown."""
-    return name if name.replace("_", "").isalpha() and len(name) <= 32 else "(not a column name)"
+def _printable(name: str, *, sure: bool) -> str:
+    """A header as it may be shown. A file without one begins with a voter: that is not shown.
+
+    Where more than half of a layout's columns are named, the line is a header for sure.
+    """
+    plain = re.fullmatch(r"[A-Z0-9_/() .-]{1,40}", name) if sure else None
+    if plain or (name.replace("_", "").isalpha() and len(name) <= 32):
+        return name
+    return "(not a column name)"

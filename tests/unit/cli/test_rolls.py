@@ -73,8 +73,8 @@ def test_returns_are_counted(tmp_path: Path) -> None:
     words = ["returns", str(path), "--election", "2026-11-03", "--json"]
     ran = CliRunner().invoke(steward.command, words)
     assert json.loads(ran.stdout.splitlines()[-1]) == {
-        "state": "CO", "election": "2026-11-03", "voted": 1, "out": 1, "doubted": 0,
-        "quarantined": 1,
+        "state": "CO", "election": "2026-11-03", "voted": 1, "out": 1, "cure": 0, "none": 0,
+        "doubted": 0, "other": 0, "not_read": [], "quarantined": 1,
     }  # fmt: skip
     assert "1 have voted, 1 are out" in ran.output
 

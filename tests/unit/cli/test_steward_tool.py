@@ -133,6 +133,26 @@ def test_a_folder_without_a_voter_file_is_refused(
     assert "EX-003" in done.output
 
 
+@pytest.mark.parametrize("written", [b"", b"[1]", b"{", b"\xff", b"[" * 100_000])
+def test_terms_of_use_that_are_none_are_refused_before_the_roll_is_read(
+    written: bytes, seat: Callable[[str], Desk], roll: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "terms.json").write_bytes(written)
+    done = seat("steward").run("enrol", roll, "--use-terms", tmp_path / "terms.json", "--yes")
+    assert isinstance(done.exception, SystemExit)
+    assert (done.exit_code, "terms.json" in done.output) == (1, True)
+    assert "voters" not in done.output
+
+
+def test_a_part_that_was_not_read_is_named_before_anything_leaves(
+    seat: Callable[[str], Desk], roll: Path
+) -> None:
+    (roll / "EX-003_Part2").write_text("a part under another name")
+    (roll / "Part3").mkdir()
+    shown = seat("steward").run("enrol", roll, "--yes")
+    assert "Not read: EX-003_Part2, Part3/." in shown.output
+
+
 def test_what_was_merged_is_said_and_kept_with_k_and_numbers_before_and_after(
     seat: Callable[[str], Desk], roll: Path
 ) -> None:

@@ -259,6 +259,17 @@ def test_a_changed_layout_stops_with_its_difference_and_no_cell(
     assert not words & {*rolls.FIRST, *(f"{last}{n}" for last in rolls.LAST for n in "ABCDEFGHIJ")}
 
 
+def test_a_new_columns_name_is_shown_whole_where_the_line_is_a_header_for_sure(
+    tmp_path: Path,
+) -> None:
+    roll(tmp_path, rolls.newest("OH"), count=2)
+    path = tmp_path / "file.txt"
+    path.write_bytes(path.read_bytes().replace(b"GENERAL-11/08/2022", b"RECALL-11/08/2022"))
+    with pytest.raises(RollRefused) as refused:
+        open_roll(tmp_path)
+    assert refused.value.new == ("RECALL-11/08/2022",)
+
+
 def test_a_file_of_the_right_width_with_other_contents_is_not_taken(tmp_path: Path) -> None:
     layout = rolls.newest("NY")
     rows = [dict.fromkeys(layout.columns, "SOMETHING")] * 20
