@@ -19,8 +19,8 @@ FIELDS = (
     "street", "ZIP",
 )  # fmt: skip
 """A birth date counts as a year, too."""
-FEW = 3
-"""A row with fewer recipes than this is seldom found: one slip in a name, and it meets nobody."""
+FEW = 2
+"""A row with fewer recipes than this is seldom found: a name alone is not enough in a city."""
 
 Pattern = tuple[bool, ...]
 """Which of ``FIELDS`` a row has."""

@@ -193,13 +193,13 @@ def test_how_full_a_list_is_is_said_here_and_to_nobody_else(union: Desk, tmp_pat
     shown = union.run("upload", path, "--dry-run")
     assert "Of them have: first name 100%, last name 100%, middle name 0%, phone 0%" in shown.output
     assert "ZIP 75%." in shown.output
-    said = "30 (25%) can be met by fewer than 3 kinds of code and are seldom found; a"
+    said = "30 (25%) can be met by fewer than 2 kinds of code and are seldom found; a"
     assert said in " ".join(shown.output.split())
     done = union.json("upload", path, "--yes")
     quality = done["quality"]
     assert (quality["rows"], quality["refused"], quality["members"]) == (121, 1, 120)
     assert (quality["with"]["ZIP"], quality["few"]) == (90, 30)
-    assert quality["recipes"]["first root, last, ZIP"] == 90
+    assert quality["recipes"]["both names in either order, ZIP"] == 90
     header = union.world.contributions[done["id"]]["header"]
     assert not {"quality", "with", "few"} & set(header)
     assert b"quality" not in everything_sent(union.world)

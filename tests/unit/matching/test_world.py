@@ -77,7 +77,7 @@ def test_the_truth_names_rows_and_voters_and_links_agree_with_it(folder: Path) -
         }
         members = {r.row: r.record for r in open_list(world.members(partner.slug)).rows()}
         links = quality.reference_links(members, [voter.record for voter in voters])
-        assert quality.measure(links, real).precision >= 0.98
+        assert quality.measure(links, real).precision >= 0.95
         assert len(links) > 0.6 * len(members)
 
 
