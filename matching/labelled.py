@@ -2,13 +2,14 @@
 
 People are CSV with a header of ``COLUMNS`` in any order, of which only ``id`` must be there; the
 truth is CSV with ``member_id, voter_id``. UTF-8, a comma between cells. A cell that cannot be read
-(a birth date of no known form) is missing, as on the real path; a file that is not in this layout
-is refused with the row and the column, never with what stood there.
+(a birth date of no known form) is missing, as on the real path, and counted in ``unread``; a file
+that is not in this layout is refused with the row and the column, never with what stood there.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,31 @@ from pathlib import Path
 from matching.errors import LabelsRefused
 from matching.recipes import Record, make_record
 
-__all__ = ["COLUMNS", "TRUTH", "People", "open_people", "read_truth", "write_people", "write_truth"]
+__all__ = [
+    "COLUMNS",
+    "TRUTH",
+    "People",
+    "Unread",
+    "open_people",
+    "read_truth",
+    "write_people",
+    "write_truth",
+]
 
 COLUMNS = ("id", "first", "middle", "last", "suffix", "dob", "house_number", "street", "unit",
            "city", "state", "zip", "phone", "email")  # fmt: skip
+_STAND_IN = re.compile("[\udc80-\udcff]")
 TRUTH = ("member_id", "voter_id")
+READ = {"dob": "birth", "zip": "zip", "phone": "phone"}
+"""Columns whose cells have a form, and the field of a record that one becomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Cells of one column that hold something and could not be read; they count as missing."""
+
+    cells: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,8 @@ class People:
     path: Path
     header: tuple[str, ...]
     ignored: tuple[str, ...]
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """By column, of the rows that ``records`` has given; no column whose cells could all be read."""
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
     def records(self) -> Iterator[Record]:
@@ -39,6 +62,7 @@ class People:
             LabelsRefused: a row of another width, or one whose id is empty or was there before.
         """
         self._numbers.clear()
+        self.unread.clear()
         for row, cells in _rows(self.path, self.header):
             cell = dict(zip(self.header, cells, strict=True))
             name = cell["id"]
@@ -49,7 +73,12 @@ class People:
                 raise LabelsRefused(self.path.name, "was in an earlier row: give each row its own",
                                     row=row, column="id")  # fmt: skip
             self._numbers[name] = len(self._numbers)
-            yield _record(cell)
+            record = _record(cell)
+            for column in READ:
+                if cell.get(column) and not getattr(record, READ[column]):
+                    seen = self.unread.get(column, Unread(0, row))
+                    self.unread[column] = Unread(seen.cells + 1, seen.first)
+            yield record
 
     def numbers(self) -> Mapping[str, int]:
         """From id to position in the file, of the rows that ``records`` has given."""
@@ -137,38 +166,44 @@ def write_truth(path: Path, pairs: Iterator[tuple[str, str]]) -> None:
 
 
 def _header(path: Path) -> tuple[str, ...]:
-    try:
-        with path.open("r", encoding="utf-8-sig", newline="") as text:
-            first = next(csv.reader(text), None)
-    except UnicodeDecodeError:
-        raise LabelsRefused(path.name, "is not UTF-8: save it so", row=1) from None
-    except csv.Error:
-        raise LabelsRefused(path.name, "is not CSV", row=1) from None
-    header = tuple(name.strip().casefold() for name in first or ())
+    first = next(_records(path), (1, []))[1]
+    header = tuple(name.casefold() for name in first)
     if not any(header):
         raise LabelsRefused(path.name, "is empty: a header is the first row", row=1)
     for at, name in enumerate(header):
-        if name in header[:at]:
+        if name in header[:at] and name in (*COLUMNS, *TRUTH):
             raise LabelsRefused(path.name, "is in the header twice", row=1, column=name)
     return header
 
 
 def _rows(path: Path, header: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Row number, the header being 1, and the cells, trimmed; blank rows are passed over."""
-    row = 1
+    for row, cells in _records(path):
+        if row == 1 or not any(cells):
+            continue
+        if len(cells) != len(header):
+            why = f"has {len(cells)} cells where the header has {len(header)}"
+            raise LabelsRefused(path.name, why, row=row)
+        yield row, cells
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every record of a file, its cells trimmed.
+
+    Bytes that are no UTF-8 pass as stand-ins, which no UTF-8 becomes: a decoder that stops at them
+    has read ahead, and could not say in which row they stand.
+    """
+    row = 0
     try:
-        with path.open("r", encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            next(reader)
-            for row, cells in enumerate(reader, 2):
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    why = f"has {len(cells)} cells where the header has {len(header)}"
-                    raise LabelsRefused(path.name, why, row=row)
+        with path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            for row, cells in enumerate(csv.reader(text, strict=True), 1):
+                if any(map(_STAND_IN.search, cells)):
+                    raise LabelsRefused(path.name, "is not UTF-8: save it so", row=row)
                 yield row, [cell.strip() for cell in cells]
-    except UnicodeDecodeError:
-        raise LabelsRefused(path.name, "is not UTF-8: save it so", row=row + 1) from None
-    except csv.Error:
-        why = "has a quotation mark that is not closed, or one inside a cell"
+    except csv.Error as error:
+        if "limit" in str(error):
+            most = csv.field_size_limit()
+            why = f"has a cell longer than {most:,} letters: is a quotation mark not closed?"
+        else:
+            why = "has a quotation mark that is not closed, or one inside a cell"
         raise LabelsRefused(path.name, why, row=row + 1) from None

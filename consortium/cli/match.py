@@ -14,7 +14,7 @@ import click
 from consortium.cli import explaining
 from consortium.cli.normalising import normalise_command
 from matching import labelled, marginal, people, quality, score, training
-from matching.errors import LabelsRefused, RecipeRefused, WeightsRefused
+from matching.errors import LabelsRefused, RecipeRefused, RowUnknown, WeightsRefused
 from matching.explaining import Explained, explain_tables
 from matching.people import Noise
 from matching.recipes import Record
@@ -146,11 +146,14 @@ def _files(
     try:
         mine, theirs = labelled.open_people(members), labelled.open_people(roll)
         for people in (mine, theirs):
-            if people.ignored:
-                click.echo(f"{people.path.name}: not used: {', '.join(people.ignored)}", err=True)
+            if any(people.ignored):
+                unused = ", ".join(filter(None, people.ignored))
+                click.echo(f"{people.path.name}: not used: {unused}", err=True)
         names = (members.name, roll.name)
 
         def known() -> Mapping[int, int]:
+            for people in (mine, theirs):
+                _tell_unread(people)
             return labelled.read_truth(truth, mine.numbers(), theirs.numbers(), files=names)
 
         return _reports(
@@ -159,6 +162,16 @@ def _files(
         )  # fmt: skip
     except LabelsRefused as refused:
         raise click.ClickException(str(refused)) from refused
+
+
+def _tell_unread(people: labelled.People) -> None:
+    """What counted as missing although something stood there: a wrong form would pass unseen."""
+    for column, unread in people.unread.items():
+        click.echo(
+            f"{people.path.name}, column {column}: {unread.cells:,} cells cannot be read and count "
+            f"as missing, the first in row {unread.first}",
+            err=True,
+        )
 
 
 def _town(
@@ -267,7 +280,10 @@ def _in_files(members: Path, roll: Path, link: str) -> Explained | None:
             raise click.UsageError(f"LINK: {members.name} has no such id")
         with quality.tables(rows, enumerate(theirs.records())) as base:
             quality.hide(base)
-            return explain_tables(base, mine.numbers()[link], score.load())
+            try:
+                return explain_tables(base, mine.numbers()[link], score.load())
+            except RowUnknown:  # no recipe has its fields
+                return None
     except LabelsRefused as refused:
         raise click.ClickException(str(refused)) from refused
 
@@ -345,6 +361,6 @@ def _shipped() -> bytes:
 
 def _read(path: Path) -> score.Weights:
     try:
-        return score.Weights.from_json(path.read_text("utf-8"))
+        return score.Weights.from_json(path.read_text("utf-8", "replace"))
     except WeightsRefused as refused:
         raise click.ClickException(str(refused)) from refused

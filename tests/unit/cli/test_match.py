@@ -96,6 +96,22 @@ def test_a_bad_file_is_refused_by_file_row_and_column_and_never_by_what_it_says(
     assert lines[2].split(",")[1] not in ran.stderr
 
 
+def test_dates_of_no_known_form_are_told_by_file_and_column(town: Path, tmp_path: Path) -> None:
+    other = tmp_path / "members.csv"
+    rows = list(csv.DictReader((town / "members.csv").read_text().splitlines()))
+    with other.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "dob": "born in May"} for row in rows)
+    words = (f"--members={other}", *files(town)[1:], "--keyed-hash", "--json")
+    ran = run("evaluate", *words)
+    assert json.loads(ran.stdout)["recall"] > 0.5
+    said = f"members.csv, column dob: {len(rows)} cells cannot be read and count as missing, the"
+    assert said in ran.stderr
+    assert "May" not in ran.output
+    assert "dob" not in run("evaluate", *files(town), "--keyed-hash", "--json").stderr
+
+
 def test_labelled_files_are_three(town: Path) -> None:
     for words in (files(town)[:2], files(town)[:1], [f"--truth={town / 'truth.csv'}"]):
         assert run("evaluate", *words).exit_code == 2
@@ -109,9 +125,11 @@ def test_the_people_of_the_training_are_not_evaluated_on() -> None:
 
 def test_weights_of_other_recipes_are_refused_in_a_sentence(tmp_path: Path) -> None:
     other = tmp_path / "weights.json"
-    other.write_text('{"recipes": "of another version"}')
-    refused = run("evaluate", "--weights", str(other))
-    assert refused.exit_code == 1
+    for text in (b'{"recipes": "of another version"}', b"\xff\xfe no text"):
+        other.write_bytes(text)
+        refused = run("evaluate", "--weights", str(other))
+        assert refused.exit_code == 1
+        assert not refused.exception or isinstance(refused.exception, SystemExit)
     assert "Traceback" not in refused.output
     assert "weights" in refused.stderr
 
@@ -152,9 +170,15 @@ def test_a_link_is_explained_by_recipes_that_add_up_and_not_by_who_it_is(town: P
     assert not [value for value in row.values() if len(value) > 2 and value in told]
 
 
-def test_what_cannot_be_explained_says_why(town: Path) -> None:
+def test_what_cannot_be_explained_says_why(town: Path, tmp_path: Path) -> None:
     assert run("explain", "nobody", *files(town)[:2]).exit_code == 2
     assert run("explain", "m1").exit_code == 2
+    # Somebody of whom only an id is known has no token at all.
+    bare = tmp_path / "bare.csv"
+    bare.write_text("id\nx\n")
+    refused = run("explain", "x", f"--members={bare}", f"--roll={town / 'roll.csv'}")
+    assert refused.exit_code == 1
+    assert "no voter shares a token" in refused.stderr
 
 
 def test_each_recipe_is_shown_with_what_it_adds_and_a_common_one_is_refused() -> None:

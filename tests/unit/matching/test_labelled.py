@@ -28,9 +28,16 @@ def test_any_column_but_the_id_may_be_missing_or_stand_anywhere(tmp_path: Path) 
     assert people.numbers() == {"a": 0, "b": 1}
 
 
-def test_what_cannot_be_read_in_a_cell_is_missing(tmp_path: Path) -> None:
-    people = labelled.open_people(put(tmp_path, "p.csv", "id,dob,zip,phone\n1,13/32,?,none\n"))
-    assert list(people.records()) == [Record()]
+def test_what_cannot_be_read_in_a_cell_is_missing_and_counted(tmp_path: Path) -> None:
+    text = "id,dob,zip,phone\n1,,,\n2,13/32,?,none\n3,1970,80202,\n4,someday,,\n"
+    people = labelled.open_people(put(tmp_path, "p.csv", text))
+    for _ in range(2):  # read again, nothing is counted twice
+        read = list(people.records())
+        assert read == [Record(), Record(), make_record(birth="1970", zip="80202"), Record()]
+        assert people.unread == {
+            "dob": labelled.Unread(2, 3), "zip": labelled.Unread(1, 3),
+            "phone": labelled.Unread(1, 3),
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -39,10 +46,12 @@ def test_what_cannot_be_read_in_a_cell_is_missing(tmp_path: Path) -> None:
         ("", "p.csv, row 1: is empty"),
         ("first,last\nA,B\n", "p.csv, row 1, column id: is not in the header"),
         ("id,zip,Zip\n", "p.csv, row 1, column zip: is in the header twice"),
+        ("m1,Ann,Ann\n", "p.csv, row 1, column id: is not in the header"),
         ("id,first\na,b\nc\n", "p.csv, row 3: has 1 cells where the header has 2"),
         ("id,first\na,b\n,b\n", "p.csv, row 3, column id: is empty"),
         ("id,first\na,b\na,c\n", "p.csv, row 3, column id: was in an earlier row"),
         ('id,first\na,"b\n', "p.csv, row 2: has a quotation mark"),
+        (f"id,first\na,b\nc,{'x' * 140_000}\n", "p.csv, row 3: has a cell longer than 131,072"),
     ],
 )
 def test_a_file_of_people_that_is_none_is_refused_where_it_goes_wrong(
@@ -53,10 +62,19 @@ def test_a_file_of_people_that_is_none_is_refused_where_it_goes_wrong(
     assert str(refused.value).startswith(says)
 
 
-def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_bytes("id,first\na,José\n".encode("latin-1"))
-    with pytest.raises(LabelsRefused, match="not UTF-8"):
+@pytest.mark.parametrize("row", [1, 2, 3, 2500])
+def test_a_file_that_is_not_utf_8_is_refused_where_it_is_not(tmp_path: Path, row: int) -> None:
+    lines = ["id,first", *(f"{n},b" for n in range(3000))]
+    lines[row - 1] += "\xe9"
+    (tmp_path / "p.csv").write_bytes("\n".join(lines).encode("latin-1"))
+    with pytest.raises(LabelsRefused) as refused:
         list(labelled.open_people(tmp_path / "p.csv").records())
+    assert str(refused.value) == f"p.csv, row {row}: is not UTF-8: save it so"
+
+
+def test_columns_without_a_name_are_not_used_however_many(tmp_path: Path) -> None:
+    people = labelled.open_people(put(tmp_path, "p.csv", "id,zip,,\na,80202,,x\n"))
+    assert list(people.records()) == [make_record(zip="80202")]
 
 
 @pytest.mark.parametrize(
