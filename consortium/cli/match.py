@@ -313,10 +313,13 @@ def make(out: Path, voters: int, members: int, seed: int, births: str, lists: st
 @click.option("--voters", default=20_000, show_default=True, type=click.IntRange(min=500))
 @click.option("--members", default=4_000, show_default=True, type=click.IntRange(min=30))
 @click.option("--seed", default=HELD_OUT, show_default=True)
+@_lists
 @_json
-def recipes(voters: int, members: int, seed: int, as_json: bool) -> None:
+def recipes(voters: int, members: int, seed: int, lists: str, as_json: bool) -> None:
     """Show what each recipe adds and costs, on a made-up town; refuse one that is too common."""
-    town = training.sample(seed, voters=voters, members=members, dated=True, noise=ELSEWHERE)
+    town = training.sample(
+        seed, voters=voters, members=members, dated=True, noise=ELSEWHERE, habits=LISTS[lists]
+    )
     found = marginal.rows(town.members(), town.voters(), town.truth, score.load())
     if as_json:
         click.echo(json.dumps([row.to_json() for row in found]))
