@@ -1,6 +1,6 @@
 """How often one person may be written to, and at which hours."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,20 +30,28 @@ def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
         raise CapReached("letters_per_week", recent[-caps.letters_per_week] + WEEK)
 
 
-def may_send_at(agreement: Agreement, now: datetime) -> None:
+def may_send_at(agreement: Agreement, now: datetime, kept: Collection[date] = ()) -> None:
     """Check that a letter may leave now: inside the dates, on no blackout day, in no quiet hour.
 
     Days and hours are those of the race's time zone.
 
+    Args:
+        kept: further days without letters, on which a partner writes to its own members.
+
     Raises:
         NotNow: why, and the next moment (UTC) at which it could leave, None if there is none.
     """
-    reason = _hindrance(agreement, now)
+    reason = _hindrance(agreement, now, kept)
     if reason:
-        raise NotNow(reason, _next(agreement, now))
+        raise NotNow(reason, _next(agreement, now, kept))
 
 
-def _hindrance(agreement: Agreement, now: datetime) -> str | None:
+def local_day(agreement: Agreement, at: datetime) -> date:
+    """The day on which something happens, in the race's time zone."""
+    return at.astimezone(ZoneInfo(agreement.race.time_zone)).date()
+
+
+def _hindrance(agreement: Agreement, now: datetime, kept: Collection[date]) -> str | None:
     local = now.astimezone(ZoneInfo(agreement.race.time_zone))
     if now < agreement.opens:
         return "the agreement has not opened"
@@ -51,6 +59,8 @@ def _hindrance(agreement: Agreement, now: datetime) -> str | None:
         return "the agreement has closed"
     if local.date() in agreement.blackout:
         return "today is a day without letters"
+    if local.date() in kept:
+        return "a partner writes to its own members today"
     if _quiet(local.time(), *agreement.quiet_hours):
         return "it is a quiet hour"
     return None
@@ -62,7 +72,7 @@ def _quiet(here: time, start: time, end: time) -> bool:
     return here >= start or here < end
 
 
-def _next(agreement: Agreement, now: datetime) -> datetime | None:
+def _next(agreement: Agreement, now: datetime, kept: Collection[date]) -> datetime | None:
     """Try the only moments at which a hindrance can end: opening, midnight, end of quiet."""
     zone = ZoneInfo(agreement.race.time_zone)
     first = max(now, agreement.opens)
@@ -71,7 +81,7 @@ def _next(agreement: Agreement, now: datetime) -> datetime | None:
     while (midnight := _utc(day, time(0), zone)) < agreement.closes:
         moments += [midnight, _utc(day, agreement.quiet_hours[1], zone)]
         day += timedelta(days=1)
-    free = (m for m in sorted(moments) if m >= first and not _hindrance(agreement, m))
+    free = (m for m in sorted(moments) if m >= first and not _hindrance(agreement, m, kept))
     return next(free, None)
 
 

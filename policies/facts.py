@@ -27,6 +27,7 @@ ACTIONS = frozenset(
         "count",
         "draft",
         "enrol_roll",
+        "keep_day",
         "match",
         "pause",
         "publish",

@@ -9,6 +9,7 @@ import click
 
 from consortium.cli.api import Api
 from consortium.cli.area import area, shapes
+from consortium.cli.days import calendar
 from consortium.cli.desk import Desk, json_option, last_line, say, table, waiting
 from consortium.cli.errors import CheckRefused, ToolError, Unreachable
 from consortium.cli.home import Json
@@ -42,6 +43,7 @@ command.add_command(init_command("coordinator", "Your"))
 command.add_command(join_command)
 command.add_command(area)
 command.add_command(shapes)
+command.add_command(calendar)
 
 
 @command.command()

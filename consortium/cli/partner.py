@@ -8,6 +8,7 @@ import click
 
 from consortium.cli import agreeing, approving, attesting, their_word, withdrawing
 from consortium.cli.api import Api
+from consortium.cli.days import calendar, keep_day
 from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
 from consortium.cli.errors import HomeRefused, ToolError
 from consortium.cli.gauging import quality
@@ -57,7 +58,9 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 
 
 command.add_command(join_command)
-for _verb in (upload, forget, lists_, quality, receipt, trace_command, withdraw):
+for _verb in (
+    upload, forget, lists_, quality, receipt, trace_command, withdraw, calendar, keep_day
+):  # fmt: skip
     command.add_command(_verb)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
+from consortium.service import keep_free
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
@@ -115,7 +116,7 @@ def last_look(run: Run, item: Delivery) -> str:
         if (mine.state, mine.fence) != ("claimed", run.fence) or mine.stop_key is None:
             raise LeaseLost("this letter is another worker's now")
         try:
-            caps.may_send_at(run.terms, now)
+            caps.may_send_at(run.terms, now, keep_free.days(unit, run.one.race))
         except NotNow:
             return "held"
         if campaigns.get(unit, run.one.id).state != "sending" or now >= run.closes:

@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from consortium.service import agree, approve, draft, settle
+from consortium.service import agree, approve, draft, keep_free, settle
 from consortium.service.claim import claim, drop, last_look
+from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
     about_the_sender,
     about_the_server,
@@ -57,15 +58,15 @@ SPREAD = 0.8
 
 def due(office: PostOffice) -> list[str]:
     """Campaigns that are scheduled or half sent, that a worker left letters of, or that are over
-    while custodians may still answer for them."""
+    while custodians may still answer for them; of the first, the soonest election's first."""
     now = office.clock()
 
     def look_up(unit: Unit) -> list[str]:
-        ready = [
-            one.id
-            for one in campaigns.listed(unit, states=("logged", "sending"))
-            if one.scheduled is not None and one.scheduled <= now
-        ]
+        listed = campaigns.listed(unit, states=("logged", "sending"))
+        found = [one for one in listed if one.scheduled is not None and one.scheduled <= now]
+        terms = {race: agree.terms(unit, race) for race in {one.race for one in found}}
+        found.sort(key=lambda one: urgency(terms[one.race], one))
+        ready = [one.id for one in found]
         left = deliveries.unsettled(unit, doubts=office.doubts is not None)
         open_still = [id for id in deliveries.to_close(unit) if settle.asks_again(office, id)]
         return list(dict.fromkeys([*ready, *left, *open_still]))
@@ -109,7 +110,8 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
     try:
         if now < opens:
             raise NotNow("the campaign's window has not opened", opens)
-        caps.may_send_at(terms, now)
+        kept = office.units.read("mail-days", lambda unit: keep_free.days(unit, one.race))
+        caps.may_send_at(terms, now, kept)
     except NotNow as later:
         wait(office, id, str(later))
         return

@@ -1,6 +1,6 @@
 """ORM rows, names ending in Row. Private to the store."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -319,6 +319,16 @@ class MessengerRow(Base):
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     zip: Mapped[str] = mapped_column(String(5), default="", server_default="")
     precinct: Mapped[str] = mapped_column(String(120), default="", server_default="")
+
+
+class KeptDayRow(Base):
+    """A day on which a partner writes to its own members, and nobody else does."""
+
+    __tablename__ = "kept_days"
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    partner: Mapped[str] = mapped_column(String(40), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
 
 
 class ChargeRow(Base):

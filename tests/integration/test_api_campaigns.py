@@ -367,3 +367,26 @@ def test_there_is_no_report_before_the_close(furnished: Server) -> None:
     id, _ = submitted(furnished)
     answer = furnished.call("cora", "GET", f"/campaigns/{id}/report")
     assert answer.status_code in (403, 409)
+
+
+def test_partners_and_the_coordinator_share_one_calendar(furnished: Server) -> None:
+    server, path = furnished, f"/races/{RACE}/calendar"
+    today = server.clock().date().isoformat()
+    kept = server.call("union", "POST", f"/races/{RACE}/days", json={"day": today})
+    assert (kept.status_code, kept.json()) == (200, {"days": [today]})
+    for _ in range(2):
+        drafted = server.call("cora", "POST", f"/races/{RACE}/campaigns", json=DRAFT)
+        assert drafted.status_code == 201
+    hers = server.call("cora", "GET", path).json()
+    assert [one["kind"] for one in hers["clashes"]] == ["week"]  # by the roll that is here
+    theirs = server.call("parks", "GET", path).json()
+    assert (theirs["campaigns"], theirs["clashes"]) == ([], [])
+    assert theirs["days"] == [{"day": today, "partner": "union", "name": "Union"}]
+    back = server.call("union", "POST", f"/races/{RACE}/days", json={"day": today, "keep": False})
+    assert back.json() == {"days": []}
+    for who, status in (("cora", 403), ("ann", 403)):
+        refused = server.call(who, "POST", f"/races/{RACE}/days", json={"day": today})
+        assert refused.status_code == status
+    assert server.call("ann", "GET", path).status_code == 403
+    strange = server.call("union", "POST", f"/races/{RACE}/days", json={"day": "soon"})
+    assert strange.status_code == 422

@@ -1,13 +1,15 @@
 """Races: the agreement, the places that may be chosen, and counts."""
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from consortium.service import choose, lend, suggest
+from consortium.service import choose, coordinate, keep_free, lend, suggest
 from consortium.store import races
+from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Slug
 from consortium.web.tokens import Bearer
@@ -123,3 +125,35 @@ def nearest_messengers(
         ),
     )
     return [Signer(**asdict(one)) for one in found]
+
+
+class OwnDay(BaseModel):
+    """A day on which a partner writes to its own members, in the race's time zone."""
+
+    model_config = ConfigDict(extra="forbid")
+    day: date
+    keep: bool = True
+
+
+@router.get("/{race}/calendar")
+def calendar(race: Slug, caller: Bearer, all_units: AllUnits, files: Files) -> dict[str, Any]:
+    """What is planned, on which days nothing leaves, and what clashes."""
+    return asdict(
+        all_units.run("calendar", lambda unit: coordinate.calendar(unit, caller, artefacts=files))
+    )
+
+
+@router.post("/{race}/days")
+def keep_day(
+    race: Slug, own: OwnDay, caller: Bearer, all_units: AllUnits, now: Now
+) -> dict[str, list[date]]:
+    """Keep a day free of letters, or give it back; the caller's days as they are then."""
+
+    def change(unit: Unit) -> list[date]:
+        if own.keep:
+            keep_free.keep(unit, caller, race, own.day, now())
+        else:
+            keep_free.give_back(unit, caller, race, own.day)
+        return keep_free.own(unit, caller, race)
+
+    return {"days": all_units.run("keep-day", change)}

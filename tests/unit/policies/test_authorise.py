@@ -21,7 +21,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 ALLOWED = {
     "partner": "sign_agreement contribute withdraw approve attest see_campaign see_report "
-    "pause stop resume read_log",
+    "pause stop resume read_log keep_day",
     "coordinator": "see_places count draft submit schedule resume see_campaign see_report "
     "pause stop read_log",
     "steward": "enrol_roll read_log",
