@@ -21,6 +21,8 @@ TYPED = b"trellis/typed-stop/v1"
 TYPED_BYTES = 384
 MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 _MAC_BYTES = 10
+_VERP_MAC, _NAMED = b"verp/v1", b"message-id/v2"
+_MESSAGE_ID = re.compile(r"<([a-z2-7]{26})([a-z2-7]{16})@[a-z0-9.-]{3,253}>", re.IGNORECASE)
 _VERP = re.compile(r"r-([a-z2-7]{26})-([a-z2-7]{16})@(.+)", re.IGNORECASE)
 
 
@@ -78,8 +80,23 @@ def delivery_id(key: bytes, campaign: str, lock: bytes) -> bytes:
 
 
 def message_id(key: bytes, delivery: bytes, domain: str) -> str:
-    """Return the Message-ID of a letter, with its angle brackets."""
-    return f"<{_letters(_derive(key, b'message-id/v1', delivery)[:ID_BYTES])}@{host(domain)}>"
+    """Return the Message-ID of a letter, with its angle brackets.
+
+    Replies quote it, so it leads back to its letter as a return path does.
+    """
+    return f"<{_letters(delivery)}{_letters(_mac(key, _NAMED, delivery))}@{host(domain)}>"
+
+
+def parse_message_id(key: bytes, quoted: str) -> bytes:
+    """Return the delivery id in a Message-ID that a reply, or a report, quotes.
+
+    Raises:
+        TokenRefused: not of this form, or not made with this key.
+    """
+    found = _MESSAGE_ID.fullmatch(quoted.strip())
+    if found is None:
+        raise TokenRefused("not a Message-ID of ours")
+    return _proven(key, _NAMED, found[1], found[2])
 
 
 def capability(key: bytes, delivery: bytes) -> Capability:
@@ -96,7 +113,7 @@ def stored_hash(token: str) -> bytes:
 
 def verp_address(key: bytes, delivery: bytes, domain: str) -> str:
     """Return a letter's own return path, 45 letters before the @."""
-    return f"r-{_letters(delivery)}-{_letters(_mac(key, delivery))}@{host(domain)}"
+    return f"r-{_letters(delivery)}-{_letters(_mac(key, _VERP_MAC, delivery))}@{host(domain)}"
 
 
 def parse_verp(key: bytes, address: str) -> bytes:
@@ -112,14 +129,18 @@ def parse_verp(key: bytes, address: str) -> bytes:
     found = _VERP.fullmatch(address.strip().strip("<>"))
     if found is None:
         raise TokenRefused("not a return path of ours")
-    delivery, mac = _octets(found[1]), _octets(found[2])
-    if not hmac.compare_digest(_mac(key, delivery), mac):
-        raise TokenRefused("the return path was not made with this key")
+    return _proven(key, _VERP_MAC, found[1], found[2])
+
+
+def _proven(key: bytes, purpose: bytes, ident: str, proof: str) -> bytes:
+    delivery, mac = _octets(ident), _octets(proof)
+    if not hmac.compare_digest(_mac(key, purpose, delivery), mac):
+        raise TokenRefused("it was not made with this key")
     return delivery
 
 
-def _mac(key: bytes, delivery: bytes) -> bytes:
-    return _derive(key, b"verp/v1", delivery)[:_MAC_BYTES]
+def _mac(key: bytes, purpose: bytes, delivery: bytes) -> bytes:
+    return _derive(key, purpose, delivery)[:_MAC_BYTES]
 
 
 def _derive(key: bytes, purpose: bytes, message: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mailer.bounce.arf import read_complaint
+from mailer.bounce.arf import is_complaint, read_complaint
+from mailer.bounce.automatic import is_automatic, is_returned
 from mailer.bounce.dsn import read_status
-from mailer.bounce.returned import Return, addressed_to, is_automatic, parse
+from mailer.bounce.returned import STATUS, Return, addressed_to, parse, parts
+from mailer.bounce.worded import read_words
 
 __all__ = ["Return", "read"]
 
@@ -21,10 +23,12 @@ def read(octets: bytes) -> Return:
     """
     message = parse(octets)
     to = addressed_to(message)
-    report = str(message.get_param("report-type", "")).lower()
-    kind = message.get_content_type()
-    if kind == "multipart/report" and report == "feedback-report":
+    if is_complaint(message):
         return read_complaint(message, to)
-    if kind == "multipart/report" and report == "delivery-status":
+    if next(parts(message, *STATUS), None) is not None:
         return read_status(message, to)
+    if (worded := read_words(message, to)) is not None:
+        return worded
+    if message.get_content_type() == "multipart/report" or is_returned(message):
+        return Return("unknown", to)
     return Return("auto_reply" if is_automatic(message) else "unknown", to)

@@ -75,6 +75,20 @@ def test_a_forged_return_path_is_refused() -> None:
                     stops.parse_verp(KEY, forged)
 
 
+def test_a_reply_leads_back_to_its_letter_by_the_message_id_that_it_quotes() -> None:
+    named = stops.message_id(KEY, LETTER, "mail.union.example")
+    assert stops.parse_message_id(KEY, named) == LETTER
+    assert stops.parse_message_id(KEY, f" {named.upper()} ") == LETTER
+    path = stops.verp_address(KEY, LETTER, "mail.union.example")
+    borrowed = f"<{path[2:28]}{path[29:45]}@mail.union.example>"
+    for forged in ("", "<x@y.example>", named[1:-1], borrowed, named.replace(named[30], "q", 1)):
+        if forged != named:
+            with pytest.raises(TokenRefused):
+                stops.parse_message_id(KEY, forged)
+    with pytest.raises(TokenRefused):
+        stops.parse_message_id(b"j" * 32, named)
+
+
 @pytest.mark.parametrize("text", ["", "x@y.z", "r-" + "a" * 26 + "-" + "a" * 16, "r-é-a@b.c"])
 def test_what_is_no_return_path_is_refused(text: str) -> None:
     with pytest.raises(TokenRefused):
@@ -92,7 +106,7 @@ def test_a_capability_is_128_bits_and_only_its_hash_is_kept() -> None:
 def test_no_purpose_yields_another_purposes_output() -> None:
     texts = [
         stops.capability(KEY, LETTER).token,
-        stops.message_id(KEY, LETTER, "a.example")[1:27],
+        stops.message_id(KEY, LETTER, "a.example")[27:43],
         stops.verp_address(KEY, LETTER, "a.example")[2:28],
         stops.verp_address(KEY, LETTER, "a.example")[29:45],
     ]
