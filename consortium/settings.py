@@ -78,6 +78,23 @@ class Settings(BaseSettings):
     smtp_log: Path | None = Field(
         None, description="The MTA's log, from which doubts are settled; none: a person decides."
     )
+    mail_host: str = Field(
+        "",
+        description="Name that the mail server says in EHLO, to which its addresses point back"
+        " and at which it takes returns; with it sending domains are checked.",
+    )
+    mail_addresses: str = Field(
+        "", description="Addresses from which letters leave, separated by commas; checked by SPF."
+    )
+    mail_spf: str = Field(
+        "", description="SPF name of a provider through whom letters leave, amazonses.com; or none."
+    )
+    resolver: str = Field(
+        "",
+        pattern=r"^(?:.+:\d{1,5})?$",
+        description="host:port of the DNS resolver that sending domains are checked with; empty:"
+        " this machine's.",
+    )
     mailer_home: Path = Field(
         Path("mailer"), description="The mailer's keys; only the mailer's process reads it."
     )
@@ -136,6 +153,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"smtp_tls={self.smtp_tls} is for a mail server on loopback; letters to"
                 f" {self.smtp} would travel in the clear: set TRELLIS_SMTP_TLS=required or wrapped"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_demo_sends_nowhere(self) -> "Settings":
+        if self.demo and not on_loopback(self.smtp):
+            raise ValueError(
+                f"a demo checks no sending domain, so it hands letters to a server on loopback"
+                f" alone, not to {self.smtp}: unset TRELLIS_DEMO"
             )
         return self
 

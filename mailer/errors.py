@@ -9,7 +9,9 @@ MailerError
 ├── TemplateRefused       a template breaks a rule: every problem, with its line
 ├── FactsRefused          a letter lacks the text of a field it uses
 ├── LetterRefused         a header's source would break the header
-└── PaceRefused           a breaker was given figures that cannot be
+├── PaceRefused           a breaker was given figures that cannot be
+├── DnsSilent             a resolver gave no answer, so nothing is known
+└── SpfBroken             an SPF record is one that receivers give up on
 """
 
 from __future__ import annotations
@@ -86,3 +88,15 @@ class LetterRefused(MailerError):
 
 class PaceRefused(MailerError):
     """A breaker was given figures that cannot be."""
+
+
+class DnsSilent(MailerError):
+    """A resolver failed or stayed silent: that a record is missing is not known."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        super().__init__(f"{name}: {why}")
+
+
+class SpfBroken(MailerError):
+    """An SPF record is one that receivers give up on (``permerror``)."""

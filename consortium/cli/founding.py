@@ -1,7 +1,6 @@
 """Sets a consortium up: keys of operator and mailer, database, agreement, invite."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,20 +11,20 @@ from zoneinfo import ZoneInfo
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.jobs import key_files
+from consortium.jobs import dkim_files, key_files
 from consortium.service import agree, enter, succeed
 from consortium.settings import Settings
 from consortium.store import actors, epochs, log, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process, make_epoch_keys, make_key, pen, read_key
 from consortium.world import World
-from mailer import dkim, keys
+from mailer import keys
+from mailer.domains import Station, records
 from matching.countersigning import named
 from policies import agreement
 from provenance.note import ED25519, Signer
 from provenance.quorum import Policy, overlap
 
-SELECTOR = "trellis"
 EPOCH_FORMAT = "{year}-season"
 
 
@@ -73,11 +72,11 @@ def found_operator(home: Path) -> str:
     return public
 
 
-def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
+def found_mailer(home: Path, sending: Mapping[str, str]) -> dict[str, str]:
     """Make the mail machine's keys once: signing, sealing, stops, links, DKIM for each partner.
 
     Args:
-        domains: sending domain by partner.
+        sending: domain by partner.
 
     Returns:
         The DNS records to publish, by name: DKIM, SPF and DMARC for each domain.
@@ -90,18 +89,11 @@ def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
         make_key(home / f"{name}.key")
     make_home(home / "returns")
     make_home(home / "dkim")
-    records = {}
-    for partner, domain in sorted(domains.items()):
-        path = home / "dkim" / f"{partner}.pem"
-        if not path.exists():
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(dkim.to_pem(dkim.generate_key()))
-        path.with_suffix(".domain").write_text(domain + "\n")
-        public = dkim.from_pem(path.read_bytes()).public_key()
-        records[f"{SELECTOR}._domainkey.{domain}"] = dkim.dns_record(public)
-        records[domain] = "v=spf1 a mx -all"
-        records[f"_dmarc.{domain}"] = "v=DMARC1; p=reject; adkim=s; aspf=s"
+    found: dict[str, str] = {}
+    for partner, domain in sorted(sending.items()):
+        added = dkim_files.add(home, partner, domain)
+        texts_of = (one for one in records(added, Station()) if one.kind == "TXT")
+        found |= {one.name: one.value for one in texts_of}
     write_identity(
         home,
         {
@@ -112,7 +104,7 @@ def found_mailer(home: Path, domains: Mapping[str, str]) -> dict[str, str]:
             "hpke_public": _first_key(home) or keys.public_of(private).hex(),
         },
     )
-    return records
+    return found
 
 
 def _first_key(home: Path) -> str:

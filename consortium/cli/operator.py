@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from consortium.cli import epochs, founding
+from consortium.cli import domains, epochs, founding
 from consortium.world import WorldRefused, load
 
 _home = click.option(
@@ -23,6 +23,7 @@ def command() -> None:
 
 
 command.add_command(epochs.command)
+command.add_command(domains.command)
 
 
 @command.command()
@@ -220,11 +221,16 @@ def mailer(home: Path) -> None:
         settings_of(home)
     except ValueError as refused:
         raise click.ClickException(str(refused)) from refused
-    from consortium.jobs import mailing, returns, rotating
+    from consortium.jobs import mailing, returns, rotating, vetting
 
     no_core_dumps()
     rotating.rotation().advance()
-    every = {mailing.run.name: 1.0, returns.run.name: 2.0, rotating.run.name: rotating.SECONDS}
+    every = {
+        mailing.run.name: 1.0,
+        returns.run.name: 2.0,
+        rotating.run.name: rotating.SECONDS,
+        vetting.run.name: vetting.SECONDS,
+    }
     _work(home, "mailing", every, relays=False)
 
 

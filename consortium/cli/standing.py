@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from consortium.service import halted, show, thaw, unusable
+from consortium.service import agree, halted, show, thaw, unusable, vet
 from consortium.store import campaigns, log, races, texts
 from consortium.store.unit import Unit
 from consortium.wiring import Process
@@ -34,6 +34,8 @@ class Standing:
     missing: list[str] = field(default_factory=list)
     halted: str = ""
     unusable: dict[str, str] = field(default_factory=dict)
+    red: dict[str, str] = field(default_factory=dict)
+    """By partner, why no letter begins from its sending domain."""
 
     def lines(self) -> list[str]:
         """For a person: what stands, who is missing, what that stops."""
@@ -52,6 +54,7 @@ class Standing:
             *(f"campaign {id} waits for {why}" for id, why in self.campaigns.items()),
             *(f"the list of {partner} is frozen: {thaw.WHY}" for partner in self.frozen),
             *(f"{id} cannot be matched: {why}" for id, why in self.unusable.items()),
+            *(f"no letter from {one} begins: {why}" for one, why in self.red.items()),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def standing(process: Process) -> Standing:
 
     def read(
         unit: Unit,
-    ) -> tuple[Any, show.LogView, int, dict[str, str], list[str], str, dict[str, str]]:
+    ) -> tuple[Any, show.LogView, int, dict[str, str], list[str], str, dict[str, dict[str, str]]]:
         waiting = {
             one.id: one.waiting_for or f"nothing, it is {one.state}"
             for one in campaigns.listed(unit, states=OPEN)
@@ -83,7 +86,8 @@ def standing(process: Process) -> Standing:
         cold = thaw.frozen(unit, races.first(unit).id)
         why = halted.halted(unit)
         promised = len(log.pending(unit, MOST))
-        return invite, head, promised, waiting, cold, why, unusable.listed(unit)
+        said = {"unusable": unusable.listed(unit), "red": _red(unit)}
+        return invite, head, promised, waiting, cold, why, said
 
     invite, head, promised, waiting, cold, why, bad = process.units.run("status", read)
     return Standing(
@@ -99,8 +103,15 @@ def standing(process: Process) -> Standing:
         uncosigned=head.waits.entries if head.waits else 0,
         missing=list(head.waits.missing) if head.waits else [],
         halted=why,
-        unusable=bad,
+        **bad,
     )
+
+
+def _red(unit: Unit) -> dict[str, str]:
+    """The partners whose sending domains receivers would refuse, and why."""
+    terms = agree.terms(unit, races.first(unit).id)
+    said = {one.id: vet.red(unit, terms, [one.id], unit.now) for one in terms.parties}
+    return {partner: why for partner, why in said.items() if why}
 
 
 def _answers(url: str) -> bool:

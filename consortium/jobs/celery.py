@@ -26,6 +26,7 @@ QUEUES = {
     "mail": "mailing",
     "returns": "mailing",
     "rotate": "mailing",
+    "vet": "mailing",
 }
 
 

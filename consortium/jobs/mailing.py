@@ -23,7 +23,7 @@ from consortium.custodians import (
     TooFewCustodians,
     dealt_again,
 )
-from consortium.jobs import key_files, relay
+from consortium.jobs import dkim_files, key_files, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
 from consortium.service import expire, hear_back, rotate, send, show
@@ -33,7 +33,6 @@ from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
 from consortium.wiring import pen, read_key
 from mailer import doubts, keys, stops, unseal
-from mailer.dkim import Signer, from_pem
 from mailer.errors import UnsealRefused
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
@@ -42,7 +41,6 @@ from matching.lineage import Signed, check_line
 from matching.statement import Statement
 from provenance.evidence import check
 
-SELECTOR = "trellis"
 FORGET_EVERY = timedelta(hours=1)
 SKEW = timedelta(seconds=60)
 """How far the clock of the mail server's host may be from ours."""
@@ -291,12 +289,6 @@ def office() -> send.PostOffice:
         tls=here.settings.smtp_tls,
         login=None if here.settings.smtp_login is None else login(here.settings.smtp_login),
     )
-    signers = {
-        path.stem: Signer(
-            (path.with_suffix(".domain")).read_text().strip(), SELECTOR, from_pem(path.read_bytes())
-        )
-        for path in sorted((home / "dkim").glob("*.pem"))
-    }
     return send.PostOffice(
         units=here.units,
         artefacts=here.artefacts,
@@ -310,7 +302,7 @@ def office() -> send.PostOffice:
         custodians=Custodians(),
         open_row=Opener(*key_files.held(home), again=lambda: key_files.held(home)),
         transport=lambda: SmtpTransport(server),
-        signers=signers,
+        signers=dkim_files.signers(home),
         doubts=None if here.settings.smtp_log is None else MtaLog(here.settings.smtp_log),
         public_url=here.settings.public_url,
         per_second=here.settings.letters_per_second,

@@ -7,7 +7,7 @@ from typing import Any
 
 import rfc8785
 
-from consortium.service import agree, choose, draft, enter, lend
+from consortium.service import agree, choose, draft, enter, lend, vet
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.service.ghosts import at_most as ghosts_at_most
 from consortium.store import campaigns, frames, races
@@ -47,10 +47,12 @@ def submit(
     if one.state != "draft":
         raise WrongState("only a draft can be submitted")
     units.run("submit-signer", lambda unit: lend.lent(unit, one.race, one.template["messenger"]))
+    terms = units.run("submit-terms", lambda unit: agree.signed_terms(unit, one.race))
+    units.read("submit-domains", lambda unit: _domains_stand(unit, terms, clock()))
+    # The gate's look is charged for good, so what would be refused is refused before it.
     counted = choose.count(
         units, caller, one.race, one.definition, artefacts=artefacts, clock=clock, gate=True
     )
-    terms = units.run("submit-terms", lambda unit: agree.signed_terms(unit, one.race))
     disclosure.gate(counted.noisy, counted.sigma, counted.cells, k_min=terms.min_audience)
     seen = units.run("submit-snapshot", choose.snapshot)
     with artefacts.open(seen.attributes) as attributes:
@@ -75,6 +77,11 @@ def submit(
         return digest
 
     return units.run("submit", fix)
+
+
+def _domains_stand(unit: Unit, terms: Agreement, now: datetime) -> None:
+    """Before the partners are asked: receivers would take letters from each source's domain."""
+    vet.must_stand(unit, terms, draft.live_sources(unit), now)
 
 
 def _manifest(

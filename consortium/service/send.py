@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from consortium.service import agree, approve, draft, keep_free, settle
+from consortium.service import agree, approve, draft, keep_free, settle, vet
 from consortium.service.claim import claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
@@ -120,8 +120,18 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
     approve.unchanged(
         one, terms, office.units.read("mail-agreed", lambda u: races.get(u, one.race))
     )
+    if one.state == "logged" and (why := _red(office, one, terms, now)):
+        wait(office, id, f"{why}; the operator has to mend it")
+        return
     plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
+
+
+def _red(office: PostOffice, one: campaigns.Campaign, terms: Agreement, now: datetime) -> str:
+    """Whether receivers would refuse a first letter, and why; later ones are the breaker's."""
+    assert one.manifest is not None
+    sources = one.manifest["sources"]
+    return office.units.read("mail-domains", lambda unit: vet.red(unit, terms, sources, now))
 
 
 def _work(

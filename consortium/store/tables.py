@@ -433,3 +433,14 @@ class TextRow(Base):
     __tablename__ = "texts"
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+
+
+class InspectionRow(Base):
+    """What a check of a sending domain or of a letter found, and when; the newest one only."""
+
+    __tablename__ = "inspections"
+    subject: Mapped[str] = mapped_column(String(120), primary_key=True)
+    about: Mapped[str] = mapped_column(String(300))
+    level: Mapped[str] = mapped_column(String(10))
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    at: Mapped[datetime]
