@@ -1,20 +1,14 @@
-"""Settle a letter in doubt from the receiving server's own log: found, not found, or still open."""
+"""Settle a letter in doubt from our own sink's log: found, not found, or still open."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 Verdict = Literal["sent", "not sent", "in doubt"]
-
-_QMGR = re.compile(
-    r"^(?P<time>\S+(?:\s+\d+\s+[\d:]{8})?)\s.*?postfix[\w./-]*/qmgr\[\d+\]: "
-    r"(?P<id>[0-9A-Za-z]{6,20}): from=<(?P<sender>[^>]*)>, .*\(queue active\)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +59,6 @@ def settle(log: Path, verp: str, *, claimed: datetime, ended: bool) -> Settled:
     """
     queue_id = find(log, verp)
     return _verdict(queue_id, ended and complete_since(log, claimed))
-
-
-def find_in_postfix(log: Path, verp: str) -> str | None:
-    """Return the queue id under which Postfix made a letter active, or nothing.
-
-    Only qmgr's ``from=<verp> ... (queue active)`` is proof. cleanup's ``message-id=`` line comes
-    before the letter is safely queued, and smtpd's ``client=`` line before there is a letter.
-    """
-    wanted = verp.lower()
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            found = _QMGR.match(line)
-            if found and line.endswith("\n") and found["sender"].lower() == wanted:
-                return found["id"]
-    return None
-
-
-def postfix_complete_since(log: Path, moment: datetime) -> bool:
-    """Say whether a Postfix log reaches back to this moment; needs times in RFC 3339.
-
-    The traditional times have no year and no zone, so a log with them is never called complete.
-    """
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                began = datetime.fromisoformat(line.split(" ", 1)[0])
-            except ValueError:
-                return False
-            return began.tzinfo is not None and began <= moment
-    return False
 
 
 def _verdict(queue_id: str | None, conclusive: bool) -> Settled:

@@ -107,6 +107,16 @@ class SmtpTransport:
             # and a new session never raises here.
             return self._try(sender, recipient, message, scrub)
 
+    def knock(self) -> bool:
+        """Open a session and end it, without a letter. Returns whether the server answered."""
+        try:
+            self._open()
+        except (_Broken, _Answered):
+            self._hang_up()
+            return False
+        self.close()
+        return True
+
     def close(self) -> None:
         """Say QUIT and hang up."""
         if self._socket is not None:

@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,6 +105,45 @@ class Postfix:
 
     port: int
     folder: Path
+    binary: str = "postfix"
+
+    def start(self) -> None:
+        """Start it, again if it was killed."""
+        with (self.folder / "start").open("ab") as said:
+            subprocess.run(
+                [self.binary, "-c", self.folder / "conf", "start"],
+                check=True,
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+            )
+        wait_until(lambda: answers(self.port), "Postfix", self.log)
+
+    @property
+    def family(self) -> list[int]:
+        """Its master and every process that it has now."""
+        master = int((self.folder / "queue" / "pid" / "master.pid").read_text())
+        return [master, *_children(master)]
+
+    def kill(self) -> None:
+        """SIGKILL all of it at once, as a power cut would."""
+        family = self.family
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.gone(family)
+
+    def end(self) -> None:
+        """End it in its own way, and take its folder away."""
+        family = self.family
+        with suppress(ProcessLookupError):
+            os.kill(family[0], signal.SIGTERM)
+        self.gone(family)  # its children write into the folder until they are gone
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def gone(self, family: list[int]) -> None:
+        """Wait until these processes are no more."""
+        wait_until(lambda: not any(_lives(pid) for pid in family), "Postfix's end", self.log)
 
     @property
     def address(self) -> str:
@@ -305,38 +344,37 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in said.split()]
 
 
-@pytest.fixture(scope="session")
-def postfix_server() -> Iterator[Postfix]:
-    """A Postfix of this run's own."""
+def _lives(pid: int) -> bool:
+    """Whether a process still runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def running_postfix(**extra: str) -> Iterator[Postfix]:
+    """A Postfix of one's own; ``extra`` are further lines of its main.cf."""
     binary = shutil.which("postfix") or shutil.which("/usr/sbin/postfix")
     if binary is None:
         lacking("Postfix", "postfix")
     if os.geteuid() != ROOT_USER:
         pytest.fail("Postfix starts only as root: run the tests as root", pytrace=False)
     folder, port = own_folder("postfix"), free_port()
-    conf = _write_postfix(folder, port, {})
-    server = Postfix(port, folder)
-    with (folder / "start").open("wb") as said:
-        subprocess.run(
-            [str(binary), "-c", conf, "start"],
-            check=True,
-            stdout=said,
-            stderr=said,
-            stdin=subprocess.DEVNULL,
-        )
-    master = int((folder / "queue" / "pid" / "master.pid").read_text())
+    _write_postfix(folder, port, extra)
+    server = Postfix(port, folder, str(binary))
+    server.start()
     try:
-        wait_until(lambda: answers(port), "Postfix", server.log)
         yield server
     finally:
-        family = [master, *_children(master)]
-        with suppress(ProcessLookupError):
-            os.kill(master, signal.SIGTERM)
-        # Its children write into the folder until they are gone.
-        wait_until(
-            lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "end", server.log
-        )
-        shutil.rmtree(folder, ignore_errors=True)
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def postfix_server() -> Iterator[Postfix]:
+    """A Postfix of this run's own."""
+    with running_postfix() as server:
+        yield server
 
 
 @pytest.fixture

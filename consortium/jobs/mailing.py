@@ -2,11 +2,12 @@
 
 import os
 import secrets
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from consortium.store.unit import Unit
 from consortium.wiring import pen, read_key
 from mailer import doubts, keys, stops, unseal
 from mailer.errors import UnsealRefused
+from mailer.postfix import PostfixLog
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
 from matching.countersigning import named
@@ -42,8 +44,7 @@ from matching.statement import Statement
 from provenance.evidence import check
 
 FORGET_EVERY = timedelta(hours=1)
-SKEW = timedelta(seconds=60)
-"""How far the clock of the mail server's host may be from ours."""
+KNOCK_EVERY = 60.0
 
 
 def _seal_key(invite: Mapping[str, Any], epoch: str) -> tuple[Statement, dict[str, Any]]:
@@ -230,40 +231,44 @@ def rewrap(one: rotate.Wrapped, private: bytes, following: keys.KeyPair) -> byte
 
 
 class MtaLog:
-    """``service.send.Doubts`` over the mail server's log: our sink's, or Postfix's."""
+    """``service.send.Doubts`` over the mail server's log: our sink's, or Postfix's.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        knock: greets the mail server, so that its log goes on where no letter follows.
+    """
+
+    def __init__(self, path: Path, knock: Callable[[], object] = lambda: None) -> None:
+        self._path, self._knock = path, knock
+        self._knocked = -KNOCK_EVERY
+        # Kept on the mailer's host, so that a time without a zone is this host's.
+        zone = None if time.daylight or time.timezone else UTC
+        self._postfix = None if path.suffix == ".jsonl" else PostfixLog(path, zone=zone)
 
     def accepted(self, verp: str) -> str | None:
         """The queue id under which a letter from this return path was taken."""
-        look_up = doubts.find if self._ours else doubts.find_in_postfix
-        return look_up(self._path, verp) if self._path.exists() else None
+        if self._postfix is not None:
+            return self._postfix.accepted(verp)
+        return doubts.find(self._path, verp) if self._path.exists() else None
+
+    def begun(self, message_id: str, since: datetime) -> bool:
+        """Whether a letter began to come, and nothing says how that ended."""
+        return self._postfix is not None and self._postfix.begun(message_id, since)
 
     def complete_since(self, at: datetime) -> bool:
         """Whether the log surely holds everything since then.
 
-        One that is away or cannot be read holds nothing, nor does one that was rotated since: its
-        first line is younger, or its last line older, than the letter.
+        One that is away or cannot be read holds nothing.
         """
         try:
-            if self._ours:
+            if self._postfix is None:
                 return doubts.complete_since(self._path, at)  # one clock, ours, wrote both
-            return doubts.postfix_complete_since(self._path, at - SKEW) and self._goes_on(at + SKEW)
+            whole = self._postfix.complete_since(at)
         except (OSError, ValueError):
             return False
-
-    def _goes_on(self, at: datetime) -> bool:
-        """Whether something was logged later too: a log that nobody writes any more is no proof."""
-        with self._path.open("rb") as log:
-            log.seek(max(0, self._path.stat().st_size - 4096))
-            last = log.read().splitlines()[-1:]
-        said = datetime.fromisoformat(last[0].split(b" ", 1)[0].decode()) if last else None
-        return said is not None and said.tzinfo is not None and said >= at
-
-    @property
-    def _ours(self) -> bool:
-        return self._path.suffix == ".jsonl"
+        if not whole and time.monotonic() > self._knocked + KNOCK_EVERY:
+            self._knocked = time.monotonic()
+            self._knock()
+        return whole
 
 
 def login(path: Path) -> Login:
@@ -303,7 +308,9 @@ def office() -> send.PostOffice:
         open_row=Opener(*key_files.held(home), again=lambda: key_files.held(home)),
         transport=lambda: SmtpTransport(server),
         signers=dkim_files.signers(home),
-        doubts=None if here.settings.smtp_log is None else MtaLog(here.settings.smtp_log),
+        doubts=None
+        if here.settings.smtp_log is None
+        else MtaLog(here.settings.smtp_log, SmtpTransport(server).knock),
         public_url=here.settings.public_url,
         per_second=here.settings.letters_per_second,
         name=name,

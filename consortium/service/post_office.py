@@ -77,6 +77,9 @@ class Doubts(Protocol):
     def accepted(self, verp: str) -> str | None:
         """The queue id under which the MTA took a letter from this return path."""
 
+    def begun(self, message_id: str, since: datetime) -> bool:
+        """Whether a letter with this id began to come since then, and none can say how it ended."""
+
     def complete_since(self, at: datetime) -> bool:
         """Whether the log surely holds everything that the MTA took since then."""
 

@@ -55,16 +55,20 @@ def _look_up(
     assert one.manifest is not None
     if office.doubts is not None and item.claimed_at is not None:
         domain = one.manifest["sender"][item.partner]["domain"]
-        verp = stops.verp_address(office.keys.delivery, bytes.fromhex(item.id), domain)
+        raw, key = bytes.fromhex(item.id), office.keys.delivery
+        verp = stops.verp_address(key, raw, domain)
         # Asked before and after: a log that is replaced while it is searched proves nothing.
         try:
             complete = office.doubts.complete_since(item.claimed_at)
             queue_id = office.doubts.accepted(verp)
+            begun = office.doubts.begun(stops.message_id(key, raw, domain), item.claimed_at)
             complete = complete and office.doubts.complete_since(item.claimed_at)
         except OSError:
             return "in_doubt", "the mail server's log cannot be read", None
         if queue_id is not None:
             return "sent", "found in the mail server's log", queue_id
+        if begun:
+            return "in_doubt", "the mail server began to take it, and its log shows no end", None
         if complete:
             return "pending", "the mail server's log shows that it was never taken", None
     return "in_doubt", "no log can tell whether it was taken", None

@@ -88,9 +88,13 @@ class Log:
 
     taken: dict[str, str] = field(default_factory=dict)
     complete: bool = True
+    broken_off: set[str] = field(default_factory=set)
 
     def accepted(self, verp: str) -> str | None:
         return self.taken.get(verp)
+
+    def begun(self, message_id: str, since: datetime) -> bool:
+        return message_id in self.broken_off
 
     def complete_since(self, at: datetime) -> bool:
         return self.complete
@@ -151,16 +155,18 @@ LONG = 600.0
 class Post:
     """One consortium's mail machine, and everything that it reads."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path, *, planted: bool = False) -> None:
+        """Args: ``planted`` says that another process has set it up already."""
         self.server, self.folder = server, folder
         self.units: Units = server.units
         self.clock: Standing = server.clock
         self.custodians, self.log = Shares(), Log()
         self.mta = Mta(self.log)
         self.naps: list[float] = []
-        server.sign_agreement()
-        server.publish()
-        self.clock.now = MORNING
+        if not planted:
+            server.sign_agreement()
+            server.publish()
+            self.clock.now = MORNING
         self.office = self.new_office("first")
 
     def new_office(self, name: str, **other: Any) -> send.PostOffice:

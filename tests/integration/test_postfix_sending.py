@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from consortium.clock import utc
 from consortium.service.settle import LOOK_AGAIN
 from consortium.store import suppressions
-from mailer import doubts
+from mailer.postfix import PostfixLog
 from mailer.smtp import Server as Mta
 from mailer.smtp import SmtpTransport
 from mailer.transports import Outcome
@@ -19,19 +19,6 @@ from tests.fakes.post import Post, post
 from tests.servers import Postfix, wait_until
 
 __all__ = ["post"]
-
-
-class PostfixLog:
-    """As the mailer's own reading of a log that is not our sink's."""
-
-    def __init__(self, postfix: Postfix) -> None:
-        self._log = postfix.log
-
-    def accepted(self, verp: str) -> str | None:
-        return doubts.find_in_postfix(self._log, verp)
-
-    def complete_since(self, at: datetime) -> bool:
-        return doubts.postfix_complete_since(self._log, at)
 
 
 class Killed(BaseException):
@@ -57,7 +44,7 @@ class Dies(SmtpTransport):
 
 def through(post: Post, postfix: Postfix, name: str, **other: Any) -> Any:
     server = Mta("127.0.0.1", postfix.port, tls="off", timeout=20)
-    whole = {"transport": lambda: SmtpTransport(server), "doubts": PostfixLog(postfix)}
+    whole = {"transport": lambda: SmtpTransport(server), "doubts": PostfixLog(postfix.log)}
     return post.new_office(name, **{**whole, **other})
 
 
@@ -94,7 +81,7 @@ def test_after_a_death_postfix_own_log_says_what_it_took(
 
     wait_until(settled, "the last letter's line", postfix.log)
     states = post.states(id)
-    # Postfix's times have no year: its log proves what it took, and never that it took nothing.
+    # By this office's own clock the log is of another day: it proves what was taken, and no more.
     assert states["sent"] + states.get("failed", 0) == known
     assert states["in_doubt"] == 21 - known
     arrived = addresses(postfix.wait_for(states["sent"]))
@@ -120,4 +107,4 @@ def test_a_campaign_through_postfix_reaches_everybody_but_the_dead_address(
     for one in post.letters(id):
         if one.state == "sent":
             assert one.queue_id
-    assert not PostfixLog(postfix).complete_since(began + timedelta(days=1))
+    assert not PostfixLog(postfix.log).complete_since(began + timedelta(days=1))

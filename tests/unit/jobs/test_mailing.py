@@ -115,6 +115,20 @@ def test_a_postfix_log_is_whole_only_well_before_and_after_a_letter(tmp_path: Pa
     assert not mailing.MtaLog(log).complete_since(CLAIMED)
 
 
+def test_where_no_letter_follows_the_mail_server_is_greeted_so_that_its_log_goes_on(
+    tmp_path: Path,
+) -> None:
+    knocks: list[None] = []
+    lines(tmp_path / "mail.log", -61, 5)
+    log = mailing.MtaLog(tmp_path / "mail.log", lambda: knocks.append(None))
+    assert not log.complete_since(CLAIMED)
+    assert not log.complete_since(CLAIMED)
+    assert len(knocks) == 1, "not for every letter in doubt"
+    lines(tmp_path / "mail.log", -61, 61)
+    assert log.complete_since(CLAIMED)
+    assert len(knocks) == 1
+
+
 def test_a_log_that_is_away_or_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
     for name in ("mail.log", "sink.jsonl"):
         assert not mailing.MtaLog(tmp_path / name).complete_since(CLAIMED)

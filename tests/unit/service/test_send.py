@@ -553,6 +553,22 @@ def test_a_log_that_fails_while_it_is_searched_proves_nothing(
     assert post.states(id) == {"sent": 4, "in_doubt": 16}
 
 
+def test_a_letter_that_the_log_saw_begin_and_not_end_waits_for_a_person(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(3)))
+    post.mta.answers["m2@example.net"] = [InDoubt("neither taken nor refused")]
+    post.go(id)
+    [open_still] = [one for one in post.letters(id) if one.state == "in_doubt"]
+    name = stops.message_id(b"d" * 32, bytes.fromhex(open_still.id), "union.example")
+    post.log.broken_off.add(name)
+    for _ in range(3):
+        post.go(id)
+        post.later(minutes=6)
+    assert post.states(id) == {"sent": 2, "in_doubt": 1}
+    post.log.broken_off.clear()
+    post.go(id)
+    assert post.states(id) == {"sent": 3}
+
+
 def test_a_letter_in_doubt_is_looked_up_again_and_never_sent_on_a_guess(post: Post) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(3)))
     post.mta.answers["m1@example.net"] = [InDoubt("taken")]
