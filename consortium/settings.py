@@ -111,6 +111,12 @@ class Settings(BaseSettings):
     letters_per_second: float = Field(
         50.0, gt=0, description="Pace of sending; duration then tells only the noised size."
     )
+    sunset_letters: int = Field(
+        8,
+        ge=0,
+        description="Letters to one address, of all races, without a reply or an opened link, after"
+        " which none leaves to it; 0: no such end.",
+    )
     settled_seconds: float = Field(
         600.0,
         ge=0,

@@ -314,6 +314,7 @@ def office() -> send.PostOffice:
         public_url=here.settings.public_url,
         per_second=here.settings.letters_per_second,
         name=name,
+        sunset=here.settings.sunset_letters,
         settled_after=timedelta(seconds=here.settings.settled_seconds),
         dead=succeed(home, name),
         pen=pen("mailer", read_key(home / "signing.key")),

@@ -70,6 +70,6 @@ def apply(octets: bytes, key: bytes) -> None:
         return
 
     def take_in(unit: Unit) -> None:
-        hear_back.returned(unit, delivery, found.kind, here.clock())
+        hear_back.returned(unit, delivery, found.kind, here.clock(), code=found.code)
 
     here.units.run("returned", take_in)

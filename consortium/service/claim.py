@@ -18,6 +18,7 @@ from mailer.seal import Payload
 from policies import caps
 from policies.errors import CapReached, NotNow
 
+ASLEEP = "no sign of life"
 Opened: TypeAlias = tuple[Delivery, Payload, str]
 """A letter, what its row held, and the stop key of that address."""
 
@@ -67,6 +68,8 @@ def _hindrance(
         return WITHHELD
     if _stopped(run, unit, item, stop_key, cold):
         return "stopped"
+    if _asleep(run, unit, item, stop_key):
+        return ASLEEP
     by_person = run.terms.once == "person"
     before = deliveries.sent_at(
         unit,
@@ -82,6 +85,14 @@ def _hindrance(
     if contributions.get(unit, item.bundle).state == "withdrawn" or item.row == deliveries.GONE:
         return "withdrawn"
     return "withdrawn" if contributions.is_taken_back(unit, item.bundle, item.row) else ""
+
+
+def _asleep(run: Run, unit: Unit, item: Delivery, stop_key: str | None) -> bool:
+    """Whether so many letters went to this address without a sign that nobody may read it."""
+    most, token = run.office.sunset, item.address_token or None
+    return bool(most) and (
+        deliveries.unanswered(unit, stop_key=stop_key, address_token=token) >= most
+    )
 
 
 def _stopped(

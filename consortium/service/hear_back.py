@@ -1,8 +1,9 @@
 """Bounces, complaints, stops and replies return."""
 
+import re
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from consortium.service.errors import NotReady
 from consortium.store import campaigns, contributions, deliveries, races, suppressions, typed
@@ -19,6 +20,18 @@ MOST_WAITING = 10_000
 """Typed addresses that the mailer has not read; beyond them somebody is filling our disk."""
 NOTED = "none"
 """A soft bounce is counted and reaches nobody: a mailbox that is full today is still one."""
+SOFT_LETTERS = 3
+"""So many letters in a row to one address that came back as if its mailbox were no longer used."""
+SOFT_DAYS = timedelta(days=3)
+"""From the first of these bounces to the last, at least: a bad weekend suppresses nobody."""
+_MAILBOX = re.compile(r"[45]\.[124]\.")
+"""Codes about the address, the mailbox or the way to it; the others are about us or our text.
+
+Source: RFC 3463, 3.2, 3.3 and 3.5.
+"""
+SCANNERS = timedelta(minutes=5)
+"""After a letter left: who opens its links sooner may be a machine that looks for malice."""
+SIGNS_APART = timedelta(days=1)
 PATIENCE = 5.0
 """Seconds that a stop waits for this person's letter in flight; then it is answered anyway."""
 
@@ -139,12 +152,30 @@ def suppress(unit: Unit, letter: Delivery, scope: str, reason: str, now: datetim
     _note(unit, letter, whole, reason, person=letter.person, now=now)
 
 
-def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
-    """Take in a bounce or complaint about one letter.
+def visit(unit: Unit, capability: str, now: datetime) -> None:
+    """Somebody opened a letter's link: a sign of life, unless a machine may have.
+
+    Only that, and the day, is kept, on the letter, until its links end.
+
+    Raises:
+        Missing: no letter has that link.
+    """
+    letter = deliveries.by_capability(unit, capability)
+    if letter.claimed_at is None or now < letter.claimed_at + SCANNERS:
+        return
+    if letter.seen is None or now >= letter.seen + SIGNS_APART:
+        deliveries.seen(unit, letter.id, now)
+
+
+def returned(
+    unit: Unit, delivery: str, kind: str, now: datetime, *, code: str | None = None
+) -> str:
+    """Take in a bounce or complaint about one letter; the same once more changes nothing.
 
     Args:
         delivery: the id in the return path, its authenticity already checked.
         kind: ``hard``, ``soft``, ``complaint``, ``auto_reply`` or ``unknown``.
+        code: the enhanced status, if it has one.
 
     Returns:
         What was done: ``suppressed``, ``noted``, ``ignored``, or ``known`` of a bounce that came
@@ -169,9 +200,25 @@ def returned(unit: Unit, delivery: str, kind: str, now: datetime) -> str:
     if kind == "hard":
         return "suppressed" if dead(unit, letter, now) else "known"
     if kind == "soft":
-        _note(unit, letter, NOTED, "soft", person=None, now=now)
-        return "noted"
+        return _soft(unit, letter, code, now)
     return "ignored"
+
+
+def _soft(unit: Unit, letter: Delivery, code: str | None, now: datetime) -> str:
+    """Count a soft bounce, once a letter; an address that only ever bounces rests for the race.
+
+    A letter between that did not come back ends the row: that mailbox is used.
+    """
+    counts = code is not None and _MAILBOX.match(code) is not None
+    _note(unit, letter, NOTED, "soft" if counts else "refused", person=None, now=now)
+    if not counts:
+        return "noted"
+    row = deliveries.lately(unit, letter, SOFT_LETTERS)
+    came = suppressions.noted(unit, row, "soft")
+    if len(came) < SOFT_LETTERS or max(came.values()) - min(came.values()) < SOFT_DAYS:
+        return "noted"
+    _note(unit, letter, "race", "full", person=None, now=now)
+    return "suppressed"
 
 
 def dead(unit: Unit, letter: Delivery, now: datetime) -> bool:

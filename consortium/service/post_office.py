@@ -107,6 +107,8 @@ class PostOffice:
     public_url: str
     per_second: float
     name: str
+    sunset: int = 0
+    """Letters to one address without a sign of life, after which none leaves; 0: no such end."""
     sleep: Callable[[float], None] = time.sleep
     settled_after: timedelta = timedelta(seconds=60)
     dead: frozenset[str] = frozenset()

@@ -54,6 +54,7 @@ class Delivery:
     capability_hash: str
     queue_id: str | None
     outcome: str | None
+    seen: datetime | None = None
 
 
 def plan(unit: Unit, letters: Sequence[Delivery]) -> None:
@@ -356,6 +357,49 @@ def sent_at(
     return [at for at in unit.session.scalars(query) if at is not None]
 
 
+def unanswered(unit: Unit, *, stop_key: str | None, address_token: str | None) -> int:
+    """How many letters went to an address since its last sign of life, in whichever race.
+
+    As far back as the outbox knows its addresses: some time after a race it forgets them.
+    """
+    given = ((DeliveryRow.stop_key, stop_key), (DeliveryRow.address_token, address_token))
+    same = [column == value for column, value in given if value]
+    if not same:
+        return 0
+    query = select(DeliveryRow.claimed_at, DeliveryRow.seen).where(
+        DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
+        DeliveryRow.capability_hash.not_like(f"{_EXPIRED}%"),
+        or_(*same),
+    )
+    letters = [(at, seen) for at, seen in unit.session.execute(query) if at is not None]
+    last = max((seen for _, seen in letters if seen is not None), default=None)
+    return sum(last is None or at > last for at, _ in letters)
+
+
+def seen(unit: Unit, id: str, now: datetime) -> None:
+    """Note a letter's sign of life."""
+    row = unit.session.get(DeliveryRow, id)
+    if row is not None:
+        row.seen = now
+
+
+def lately(unit: Unit, letter: Delivery, most: int) -> list[str]:
+    """A letter's id, and those of letters that went to its address before it, newest first."""
+    if letter.stop_key is None or letter.claimed_at is None:
+        return [letter.id]
+    query = (
+        select(DeliveryRow.id)
+        .where(
+            DeliveryRow.stop_key == letter.stop_key,
+            DeliveryRow.state == "sent",
+            DeliveryRow.claimed_at <= letter.claimed_at,
+        )
+        .order_by(DeliveryRow.claimed_at.desc())
+        .limit(most)
+    )
+    return list(unit.session.scalars(query))
+
+
 def last_sent(unit: Unit, race: str) -> dict[int, list[datetime]]:
     """When each person was written to in this race."""
     return _written(unit, race, DeliveryRow.person)
@@ -409,5 +453,5 @@ def forget_addresses(unit: Unit, race: str) -> int:
         select(DeliveryRow).where(DeliveryRow.campaign.in_(mine), left).limit(FORGET_AT_ONCE)
     ).all()
     for row in rows:
-        row.stop_key, row.capability_hash = None, _EXPIRED + row.id
+        row.stop_key, row.seen, row.capability_hash = None, None, _EXPIRED + row.id
     return len(rows)

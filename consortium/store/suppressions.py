@@ -42,6 +42,19 @@ def suppressions(unit: Unit, campaign: str, reason: str) -> int:
     return int(unit.session.scalar(query) or 0)
 
 
+def noted(unit: Unit, letters: Collection[str], reason: str) -> dict[str, datetime]:
+    """When each of some letters first came back for a reason."""
+    query = (
+        select(SuppressionRow.delivery, func.min(SuppressionRow.at))
+        .where(SuppressionRow.delivery.in_(letters), SuppressionRow.reason == reason)
+        .group_by(SuppressionRow.delivery)
+    )
+    found: dict[str, datetime] = {}
+    for id, at in unit.session.execute(query):
+        found[str(id)] = at
+    return found
+
+
 def suppress(unit: Unit, new: Suppression) -> bool:
     """Keep a stop; the same one again changes nothing. Returns whether it is new."""
     known = unit.session.scalar(

@@ -262,10 +262,12 @@ class DeliveryRow(Base):
     capability_hash: Mapped[str] = mapped_column(String(64), unique=True)
     queue_id: Mapped[str | None] = mapped_column(String(64))
     outcome: Mapped[str | None] = mapped_column(String(200))
+    seen: Mapped[datetime | None]  # its reader answered, or opened one of its links
     __table_args__ = (
         UniqueConstraint("campaign", "stop_key"),
         UniqueConstraint("campaign", "lock"),
         Index("deliveries_by_person", "person", "state"),
+        Index("deliveries_by_stop_key", "stop_key"),
     )
 
 
@@ -292,7 +294,9 @@ class SuppressionRow(Base):
     address_token: Mapped[str | None] = mapped_column(String(32), index=True)
     person: Mapped[int | None] = mapped_column(BigInteger, index=True)
     bundle: Mapped[str | None] = mapped_column(String(36))
-    reason: Mapped[str] = mapped_column(String(12))  # stop | hard | complaint | soft
+    reason: Mapped[str] = mapped_column(
+        String(12)
+    )  # stop | hard | complaint | soft | refused | full
     delivery: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[datetime]
 
@@ -329,6 +333,32 @@ class KeptDayRow(Base):
     partner: Mapped[str] = mapped_column(String(40), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     at: Mapped[datetime]
+
+
+class ReplyBoxRow(Base):
+    """Where a messenger's replies go: an address that only the mailer can read, and how proven."""
+
+    __tablename__ = "reply_boxes"
+    messenger: Mapped[str] = mapped_column(ForeignKey("messengers.id"), primary_key=True)
+    sealed: Mapped[bytes]
+    state: Mapped[str] = mapped_column(String(8))  # typed | asked | proven
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    at: Mapped[datetime]
+
+
+class HeldReplyRow(Base):
+    """A reply that waits for its writer's yes, sealed so that only the mailer reads it."""
+
+    __tablename__ = "held_replies"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    delivery: Mapped[str] = mapped_column(ForeignKey("deliveries.id"), index=True)
+    sealed: Mapped[bytes | None]  # none: gone, and its row counts against a flood of them
+    state: Mapped[str] = mapped_column(String(8))  # new | held | yes | going | gone
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    at: Mapped[datetime]
+    expires: Mapped[datetime] = mapped_column(index=True)
 
 
 class ChargeRow(Base):

@@ -281,6 +281,11 @@ class Desk:
         """What one letter's link may show, or ``Missing``."""
         return self._units.run("recipient", lambda unit: trail.recipient(unit, capability))
 
+    def visited(self, capability: str) -> None:
+        """Somebody opened a page of a letter's, or ``Missing``."""
+        now = self._state.clock()
+        self._units.run("visited", lambda unit: hear_back.visit(unit, capability, now))
+
     def letter_receipt(self, capability: str) -> bytes:
         """A receipt of one letter's way, or ``Missing``."""
         state = self._state

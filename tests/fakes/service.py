@@ -425,6 +425,9 @@ class FakeDesk:
         lines += [base64.b64encode(each).decode() for each in path]
         return "\n".join(lines) + "\n\n" + self.log().checkpoint
 
+    def visited(self, capability: str) -> None:
+        self.recipient(capability)
+
     def recipient(self, capability: str) -> RecipientView:
         if capability != CAPABILITY:
             raise Missing("unknown link")

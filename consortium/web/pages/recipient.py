@@ -109,6 +109,8 @@ def _page(
 ) -> Response:
     try:
         view = desk(request).recipient(capability)
+        if request.method == "GET":
+            desk(request).visited(capability)
     except Missing:
         return _unknown(request, lang)
     language = lang if lang in WORDS else "en"

@@ -39,6 +39,10 @@ _EN = {
         "The log proves what was recorded, and who said it. It does not prove that what they said "
         "is true."
     ),
+    "visit": (
+        "Letters carry no hidden pictures. That this page was opened is noted beside the letter, "
+        "without your name or address: after many letters that nobody answers, we send no more."
+    ),
     "stop_title": "Stop these emails",
     "stop_lede": "One press is enough. You do not need to sign in, and it works right away.",
     "race": "Stop emails about {race}",
@@ -131,6 +135,11 @@ _ES = {
     ),
     "log_note": (
         "El registro prueba qué se anotó y quién lo dijo. No prueba que lo dicho sea verdad."
+    ),
+    "visit": (
+        "Las cartas no llevan imágenes ocultas. Que esta página se abrió se anota junto a la "
+        "carta, sin su nombre ni su dirección: tras muchas cartas que nadie contesta, no enviamos "
+        "más."
     ),
     "stop_title": "Detener estos correos",
     "stop_lede": "Basta un toque. No necesita iniciar sesión y surte efecto de inmediato.",

@@ -12,9 +12,9 @@ from mailer.transports import InDoubt
 from tests.fakes.post import Post
 
 
-def returned(post: Post, letter: str, kind: str) -> str:
+def returned(post: Post, letter: str, kind: str, code: str | None = "4.2.2") -> str:
     return post.units.run(
-        "returned", lambda unit: hear_back.returned(unit, letter, kind, post.clock())
+        "returned", lambda unit: hear_back.returned(unit, letter, kind, post.clock(), code=code)
     )
 
 
