@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import rfc8785
 
 from policies.errors import AgreementRefused
-from policies.strict import Strict, day, no_twins, pattern
+from policies.strict import Strict, day, no_twins, pattern, text
 
 VERSION = 1
 PURPOSES = frozenset({"gotv", "registration", "event", "volunteer", "persuasion", "fundraising"})
@@ -21,6 +21,9 @@ TAX_STATUSES = frozenset({"501c3", "501c4", "pac", "party", "candidate", "union"
 NONPARTISAN = frozenset({"gotv", "registration", "event"})
 """What the rows of a 501(c)(3) may be used for, and only behind the nonpartisan wall."""
 WALLS = frozenset({"candidate", "independent", "nonpartisan"})
+
+OPTIONAL: Mapping[str, Any] = {"candidates": ()}
+"""Keys that a document may leave out, and what it says then; it is written without them."""
 
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
@@ -116,6 +119,7 @@ class Agreement:
     languages: tuple[str, ...]
     use_terms: Mapping[str, Any]
     log_opens: str
+    candidates: tuple[str, ...] = ()
 
     def party(self, id: str) -> Party:
         """Return one party; raises ``AgreementRefused`` when it did not sign."""
@@ -143,7 +147,8 @@ def parse(document: bytes) -> Agreement:
         raw = json.loads(document.decode(), object_pairs_hook=no_twins)
     except (UnicodeDecodeError, ValueError, RecursionError) as refused:
         raise AgreementRefused("document", "is not one JSON object") from refused
-    at = Strict("", raw, tuple(Agreement.__dataclass_fields__))
+    needed = [name for name in Agreement.__dataclass_fields__ if name not in OPTIONAL]
+    at = Strict("", raw, needed, tuple(OPTIONAL))
     parties = _parties(at)
     agreement = Agreement(
         version=at.number("version", VERSION, VERSION),
@@ -175,6 +180,7 @@ def parse(document: bytes) -> Agreement:
         languages=at.each("languages", pattern(_LANGUAGE, "is not a language code such as en")),
         use_terms=_use_terms(at),
         log_opens=at.one_of("log_opens", frozenset({"after_polls", "never"})),
+        candidates=_candidates(at),
     )
     _check_whole(agreement)
     return agreement
@@ -182,7 +188,11 @@ def parse(document: bytes) -> Agreement:
 
 def to_bytes(agreement: Agreement) -> bytes:
     """Return the canonical bytes (RFC 8785); ``parse`` gives the same agreement back."""
-    return rfc8785.dumps(_plain(asdict(agreement)))
+    document = asdict(agreement)
+    for name, missing in OPTIONAL.items():
+        if document[name] == missing:
+            del document[name]
+    return rfc8785.dumps(_plain(document))
 
 
 def default(
@@ -306,6 +316,15 @@ def _custodians(at: Strict) -> tuple[Custodian, ...]:
     custodians = at.each("custodians", read)
     _distinct("custodians", custodians)
     return custodians
+
+
+def _candidates(at: Strict) -> tuple[str, ...]:
+    if "candidates" not in at.raw:
+        return ()
+    names = at.each("candidates", lambda where, value: text(where, value, 120))
+    if not names:
+        raise AgreementRefused("candidates", "is empty: leave it out")
+    return names
 
 
 def _distinct(name: str, found: Sequence[Party] | Sequence[Custodian]) -> None:

@@ -268,6 +268,30 @@ def preview(home: Path, campaign: str, out: Path) -> None:
 
 @command.command()
 @home_option
+@campaign_argument
+@json_option
+def check(home: Path, campaign: str) -> None:
+    """Say what was looked at before anybody approves a letter; ends with 1 while red."""
+    api = line(home)
+    answer: Json = api.get(f"/campaigns/{campaign}/checks")
+    for one in answer["findings"]:
+        say(_finding(one))
+    for domain in answer["domains"]:
+        say(f"{domain['domain']} ({domain['partner']}), looked at {domain['at'] or 'never'}:")
+        for one in domain["findings"]:
+            say(f"  {_finding(one)}")
+    last_line(answer)
+    if answer["level"] == "red":
+        raise CheckRefused("it cannot be submitted before what is red is mended")
+
+
+def _finding(one: Json) -> str:
+    where = f", line {one['line']}" if one["line"] else ""
+    return f"{one['level']}: {one['point']}{where}: {one['what']} {one['do']}".rstrip()
+
+
+@command.command()
+@home_option
 @json_option
 def campaigns(home: Path) -> None:
     """List your campaigns."""

@@ -10,6 +10,7 @@ import rfc8785
 from consortium.service import agree, choose, draft, enter, lend, vet
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.service.ghosts import at_most as ghosts_at_most
+from consortium.service.proofread import USUAL, Look, must_pass
 from consortium.store import campaigns, frames, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
@@ -30,14 +31,20 @@ def submit(
     *,
     artefacts: Artefacts,
     clock: Callable[[], datetime],
+    look: Look = USUAL,
 ) -> str:
     """Ask the partners: the noised size is taken, the gate is passed, the manifest is fixed.
+
+    Args:
+        look: how letters are looked at before.
 
     Returns:
         The manifest's digest in hex: what every partner signs.
 
     Raises:
         TooFew: the noised size is below the gate. Nothing is asked of anybody.
+        NotReady: receivers would refuse letters from a source's domain.
+        TemplateRefused: something in the letter is red.
     """
     one = units.run("submit-look", lambda unit: campaigns.get(unit, id))
     term = units.run("submit-term", lambda unit: agree.term(unit, one.race, clock()))
@@ -49,6 +56,7 @@ def submit(
     units.run("submit-signer", lambda unit: lend.lent(unit, one.race, one.template["messenger"]))
     terms = units.run("submit-terms", lambda unit: agree.signed_terms(unit, one.race))
     units.read("submit-domains", lambda unit: _domains_stand(unit, terms, clock()))
+    must_pass(units, id, look)
     # The gate's look is charged for good, so what would be refused is refused before it.
     counted = choose.count(
         units, caller, one.race, one.definition, artefacts=artefacts, clock=clock, gate=True

@@ -10,7 +10,7 @@ from consortium.service.errors import WrongState
 from consortium.store import campaigns
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
-from mailer import compose
+from mailer import compose, letter
 from matching.nearest import Chart
 from policies import agreement
 from policies.authorise import Caller, require
@@ -136,6 +136,19 @@ def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:
     facts = letter_facts(terms, one, party) | MADE_UP
     facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
     return compose.render(compiled(terms, one.template), facts).html
+
+
+def sender(campaign: campaigns.Campaign, party: agreement.Party) -> letter.Sender:
+    """Whose name and domain this campaign's letters from a partner go out under."""
+    return letter.Sender(
+        messenger=campaign.template["messenger"]["name"],
+        partner=party.name,
+        partner_id=party.id,
+        slug="news",
+        domain=party.domain,
+        reply_to=f"reply@{party.domain}",
+        list_id=f"{campaign.race}.{party.domain}",
+    )
 
 
 def letter_facts(

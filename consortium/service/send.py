@@ -207,15 +207,7 @@ def _slices(
         facts = draft.letter_facts(terms, one, party)
         made[source] = letter.prepare(
             compiled,
-            sender=letter.Sender(
-                messenger=one.template["messenger"]["name"],
-                partner=party.name,
-                partner_id=party.id,
-                slug="news",
-                domain=party.domain,
-                reply_to=f"reply@{party.domain}",
-                list_id=f"{one.race}.{party.domain}",
-            ),
+            sender=draft.sender(one, party),
             common=_used(compiled, facts),
             campaign=one.id,
             at=now.replace(microsecond=0),

@@ -13,6 +13,7 @@ from consortium.service import (
     hear_back,
     lend,
     look,
+    proofread,
     report,
     show,
     sign_in,
@@ -170,8 +171,22 @@ class Desk:
     def submit(self, caller: Caller, id: str) -> None:
         """Ask the partners."""
         approve.submit(
-            self._units, caller, id, artefacts=self._state.artefacts, clock=self._state.clock
+            self._units,
+            caller,
+            id,
+            artefacts=self._state.artefacts,
+            clock=self._state.clock,
+            look=self._look,
         )
+
+    def checks(self, caller: Caller, id: str) -> Any:
+        """What was looked at before anybody approves."""
+        now, look = self._state.clock(), self._look
+        return self._units.read("proof", lambda unit: proofread.proof(unit, caller, id, look, now))
+
+    @property
+    def _look(self) -> proofread.Look:
+        return proofread.Look(str(self._state.settings.public_url))
 
     def schedule(self, caller: Caller, id: str) -> None:
         """Let it go, after the hold."""

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -25,16 +25,19 @@ from consortium.service.look import (
     PartnerView,
     RaceView,
 )
+from consortium.service.proofread import Proof
 from consortium.service.report import Figure
 from consortium.service.show import EntryView, LogView, WitnessView
 from consortium.service.sign_in import SignedIn
 from consortium.service.suggest import Suggested
 from consortium.service.trail import RecipientView, TrailStep
+from consortium.service.vet import Vetted
 from consortium.store.errors import Missing
 from consortium.web.pages import routers
 from consortium.web.security import Headers
 from consortium.web.who import scripted, signed_in
 from mailer.errors import Problem, TemplateRefused
+from mailer.findings import Finding
 from policies.authorise import Caller
 from policies.errors import BudgetSpent, DefinitionRefused, Denied
 from provenance.backend import CHECKPOINT
@@ -47,6 +50,7 @@ from provenance.tiles import WIDTH, pack_hashes, parse_path
 from provenance.witness import cosign
 
 NOW = datetime(2026, 10, 20, 16, 30, tzinfo=UTC)
+PASSES = Finding("SPF", "green", "Letters pass; it takes 1 of 10 look-ups.")
 COORDINATOR = Caller("cora", "coordinator", None)
 TEACHERS = Caller("teachers", "partner", "teachers")
 GROWERS = Caller("growers", "partner", "growers")
@@ -337,6 +341,9 @@ class FakeDesk:
     def stop(self, caller: Caller, id: str) -> None:
         self._move("stop", caller, id, "stopped")
 
+    def checks(self, caller: Caller, id: str) -> Proof:
+        return Proof(tuple(self.findings), tuple(self.vetted))
+
     def figures(self, caller: Caller, id: str) -> list[Figure]:
         return self.told.get(id, [])
 
@@ -345,6 +352,16 @@ class FakeDesk:
         self.told[id] = [Figure("handed to providers", "About 1,150", 1100, 1200)]
 
     backup_days = 30
+    findings: Sequence[Finding] = (
+        Finding("Size", "green", "10 KB of at most 102."),
+        Finding("Reading level", "yellow", "About 11 years of school.", "Use shorter sentences."),
+        Finding("Spam score", "none", "SpamAssassin is not installed where the server runs."),
+    )
+    vetted: Sequence[Vetted] = (
+        Vetted(
+            "teachers", "news.teachers.example", "green", NOW, (Finding("SPF", "green", "Pass."),)
+        ),
+    )
     waits: Absence | None = None
 
     def contributions(self, caller: Caller) -> list[ContributionView]:

@@ -331,6 +331,7 @@ def campaign(request: Request, id: str, session: Reader) -> Response:
         session=session,
         campaign=found,
         moving=found.state in MOVING,
+        proof=desk(request).checks(caller, id),
         figures=desk(request).figures(caller, id),
     )
 

@@ -85,6 +85,7 @@ def approval(request: Request, id: str, session: Reader) -> Response:
         mine=mine(found, caller.partner or ""),
         manifest_bytes=exact(found.manifest) if found.manifest else "",
         template_bytes=exact(signed_template(found)),
+        proof=desk(request).checks(caller, id),
         figures=desk(request).figures(caller, id),
     )
 

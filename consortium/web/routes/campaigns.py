@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse
 
-from consortium.service import approve, attest, draft, look, report, suggest
+from consortium.service import approve, attest, draft, look, proofread, report, suggest
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Promised, Signed, Slug
 from consortium.web.tokens import Bearer
@@ -108,10 +108,35 @@ def preview(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs) -> HTML
     )
 
 
+@router.get("/campaigns/{id}/checks")
+def checks(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs, now: Now) -> dict[str, Any]:
+    """What was looked at before anybody approves: the letter, and the domains it leaves from."""
+    how = proofread.Look(knobs.public_url)
+    found = all_units.read("proof", lambda unit: proofread.proof(unit, caller, str(id), how, now()))
+    return {
+        "id": str(id),
+        "level": proofread.level(found),
+        "findings": [one.to_json() for one in found.findings],
+        "domains": [
+            {
+                "partner": one.partner,
+                "domain": one.name,
+                "level": one.level,
+                "at": None if one.at is None else draft.stamp(one.at),
+                "findings": [each.to_json() for each in one.findings],
+            }
+            for one in found.domains
+        ],
+    }
+
+
 @router.post("/campaigns/{id}/submit")
-def submit(id: UUID, caller: Bearer, all_units: AllUnits, files: Files, now: Now) -> State:
+def submit(
+    id: UUID, caller: Bearer, all_units: AllUnits, files: Files, knobs: Knobs, now: Now
+) -> State:
     """Ask the partners."""
-    approve.submit(all_units, caller, str(id), artefacts=files, clock=now)
+    how = proofread.Look(knobs.public_url)
+    approve.submit(all_units, caller, str(id), artefacts=files, clock=now, look=how)
     return State(id=str(id), state="submitted")
 
 

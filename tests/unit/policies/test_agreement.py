@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policies.agreement import Agreement, digest, parse, to_bytes
+from policies.agreement import OPTIONAL, Agreement, digest, parse, to_bytes
 from policies.errors import AgreementRefused
 
 Make = Callable[..., Agreement]
@@ -100,7 +100,17 @@ def test_a_bad_value_is_refused_by_its_key(
     assert refused.value.key == where
 
 
-@pytest.mark.parametrize("key", list(Agreement.__dataclass_fields__))
+def test_an_optional_key_that_says_nothing_is_not_written(make: Make) -> None:
+    document = json.loads(to_bytes(make()))
+    assert not set(OPTIONAL) & set(document)
+    named = make(candidates=["Ada Flores", "Bo Ray"])
+    assert parse(to_bytes(named)).candidates == ("Ada Flores", "Bo Ray")
+    for wrong in ([], ["Ada", "Ada"], [""], "Ada"):
+        with pytest.raises(AgreementRefused, match="candidates"):
+            parse(json.dumps({**document, "candidates": wrong}).encode())
+
+
+@pytest.mark.parametrize("key", [k for k in Agreement.__dataclass_fields__ if k not in OPTIONAL])
 def test_every_key_is_required(agreement: Agreement, key: str) -> None:
     document = json.loads(to_bytes(agreement))
     del document[key]
