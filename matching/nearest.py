@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from matching.geography import Point, Points, distance
 
-__all__ = ["Chart", "Nearest", "Spot", "for_audience", "ranked"]
+__all__ = ["Chart", "Nearest", "Spot", "for_audience", "nearness", "ranked"]
 
 SAME_PRECINCT, SAME_ZIP, ELSEWHERE = range(3)
 
@@ -55,7 +55,7 @@ def ranked(home: Spot, messengers: Mapping[str, Spot], chart: Chart) -> tuple[st
     Whoever has no point comes after all who have one. Equally near ones are in the order of their
     ids, so that a voter has the same messenger however they are asked for.
     """
-    return tuple(sorted(messengers, key=lambda one: (*_far(home, messengers[one], chart), one)))
+    return tuple(sorted(messengers, key=lambda one: (*nearness(home, messengers[one], chart), one)))
 
 
 def for_audience(
@@ -78,7 +78,8 @@ def _order(one: Nearest) -> tuple[int, float, str]:
     return -one.first, math.inf if one.km is None else one.km, one.id
 
 
-def _far(home: Spot, there: Spot, chart: Chart) -> tuple[int, float]:
+def nearness(home: Spot, there: Spot, chart: Chart) -> tuple[int, float]:
+    """How near two live: what they share first, then kilometres, infinite where nothing tells."""
     if home.precinct and home.precinct == there.precinct:
         return SAME_PRECINCT, 0.0
     if home.zip and home.zip == there.zip:
@@ -93,7 +94,7 @@ def _km(home: Spot, there: Spot, chart: Chart) -> float:
 
 def _told(home: Spot, messengers: Iterable[Spot], chart: Chart) -> bool:
     """Whether anything tells who is nearest; otherwise a voter counts for nobody."""
-    return any(_far(home, one, chart) < (ELSEWHERE, math.inf) for one in messengers)
+    return any(nearness(home, one, chart) < (ELSEWHERE, math.inf) for one in messengers)
 
 
 def _mean(voters: Mapping[Spot, int], there: Spot, chart: Chart) -> float | None:

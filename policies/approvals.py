@@ -27,6 +27,8 @@ KEYS = frozenset(
         "window",
     }
 )
+MAY = frozenset({"messengers"})
+"""Keys that a manifest has only when several may sign: each letter the nearest of them."""
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -45,7 +47,7 @@ def check_manifest(manifest: object) -> None:
     Raises:
         ManifestRefused: names the key.
     """
-    if not isinstance(manifest, Mapping) or set(manifest) != KEYS:
+    if not isinstance(manifest, Mapping) or set(manifest) - MAY != KEYS:
         raise ManifestRefused("manifest", f"its keys are not {', '.join(sorted(KEYS))}")
     _text(manifest, "campaign")
     if not _ID.match(_text(manifest, "race")):
@@ -61,6 +63,8 @@ def check_manifest(manifest: object) -> None:
     _sender(manifest["sender"], sources)
     _window(manifest["window"])
     _texts(manifest["messenger"], "messenger", ("name", "place"))
+    if "messengers" in manifest:
+        _messengers(manifest)
     size = manifest["size_class"]
     if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size & (size - 1):
         raise ManifestRefused("size_class", "is not a power of two")
@@ -152,6 +156,23 @@ def _sender(value: object, sources: list[str]) -> None:
         raise ManifestRefused("sender", "does not name every source and only those")
     for source in sources:
         _texts(value[source], f"sender.{source}", ("from", "domain"))
+
+
+def _messengers(manifest: Mapping[str, Any]) -> None:
+    """Several may sign: each is named once, in one order, and each From says where a name goes."""
+    found = manifest["messengers"]
+    if not isinstance(found, list) or not found:
+        raise ManifestRefused("messengers", "is not a list of who may sign")
+    for number, one in enumerate(found):
+        _texts(one, f"messengers.{number}", ("name", "place"))
+    order = [(one["name"], one["place"]) for one in found]
+    if order != sorted(set(order)):
+        raise ManifestRefused("messengers", "is not sorted, or names somebody twice")
+    if manifest["messenger"] not in found:
+        raise ManifestRefused("messenger", "is not among the messengers")
+    for source, sender in manifest["sender"].items():
+        if not sender["from"].startswith("{messenger} "):
+            raise ManifestRefused(f"sender.{source}.from", "does not begin with {messenger}")
 
 
 def _window(value: object) -> tuple[datetime, datetime]:

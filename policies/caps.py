@@ -51,6 +51,12 @@ def local_day(agreement: Agreement, at: datetime) -> date:
     return at.astimezone(ZoneInfo(agreement.race.time_zone)).date()
 
 
+def day_began(agreement: Agreement, at: datetime) -> datetime:
+    """When the day on which something happens began, UTC."""
+    zone = ZoneInfo(agreement.race.time_zone)
+    return _utc(local_day(agreement, at), time(0), zone)
+
+
 def _hindrance(agreement: Agreement, now: datetime, kept: Collection[date]) -> str | None:
     local = now.astimezone(ZoneInfo(agreement.race.time_zone))
     if now < agreement.opens:

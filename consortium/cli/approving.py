@@ -136,7 +136,7 @@ def described(asked: Asked, home: Home) -> list[str]:
         + (f", only {' and '.join(filters)}" if filters else ""),
         f"  Lists    {', '.join(m['sources'])}",
         f"  From     {sender['from']} ({sender['domain']})",
-        f"  Signed   by {m['messenger']['name']}, {m['messenger']['place']}",
+        *_signed_by(m),
         f"  When     {m['window']['opens']} to {m['window']['closes']}",
         f"  Links    {', '.join(m['links']) or 'none'}",
         f"  Size     at most {m['size_class']:,} addresses may be opened",
@@ -158,6 +158,16 @@ def described(asked: Asked, home: Home) -> list[str]:
         rfc8785.dumps(m).decode(),
         f"SHA-256 {asked.digest}",
     ]
+
+
+def _signed_by(manifest: Json) -> list[str]:
+    """Everybody in whose name a letter may go."""
+    who = manifest.get("messengers", [manifest["messenger"]])
+    lines = [f"{one['name']}, {one['place']}" for one in who]
+    if len(lines) == 1:
+        return [f"  Signed   by {lines[0]}"]
+    each = "  Signed   each by the nearest of these, who all confirmed it:"
+    return [each, *(f"           {one}" for one in lines)]
 
 
 def approval_file(home: Home, campaign: str, step: str) -> Path:

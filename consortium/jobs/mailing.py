@@ -27,7 +27,7 @@ from consortium.custodians import (
 from consortium.jobs import dkim_files, key_files, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
-from consortium.service import expire, hear_back, rotate, send, show
+from consortium.service import expire, hear_back, rotate, send, show, suggest
 from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
@@ -318,6 +318,7 @@ def office() -> send.PostOffice:
         settled_after=timedelta(seconds=here.settings.settled_seconds),
         dead=succeed(home, name),
         pen=pen("mailer", read_key(home / "signing.key")),
+        chart=lambda: suggest.chart_of(here.settings),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,7 @@ def submit(
         return one.digest
     if one.state != "draft":
         raise WrongState("only a draft can be submitted")
-    units.run("submit-signer", lambda unit: lend.lent(unit, one.race, one.template["messenger"]))
+    units.run("submit-signer", lambda unit: lend.may_sign(unit, one))
     terms = units.run("submit-terms", lambda unit: agree.signed_terms(unit, one.race))
     units.read("submit-domains", lambda unit: _domains_stand(unit, terms, clock()))
     must_pass(units, id, look)
@@ -70,13 +71,15 @@ def submit(
         still = campaigns.get(unit, id)
         if still.state != "draft":
             raise WrongState("only a draft can be submitted")
-        lend.lent(unit, still.race, still.template["messenger"])
+        lend.may_sign(unit, still)
+        still = _led(unit, still)
         manifest = _manifest(unit, terms, still, counted, precincts)
         digest = approvals.manifest_digest(manifest)
         campaigns.change(
             unit,
             id,
             state="submitted",
+            template=still.template,
             manifest=manifest,
             digest=digest,
             estimate=counted.noisy,
@@ -90,6 +93,15 @@ def submit(
 def _domains_stand(unit: Unit, terms: Agreement, now: datetime) -> None:
     """Before the partners are asked: receivers would take letters from each source's domain."""
     vet.must_stand(unit, terms, draft.live_sources(unit), now)
+
+
+def _led(unit: Unit, one: campaigns.Campaign) -> campaigns.Campaign:
+    """A campaign of several messengers whose first one, whom previews name, still is among them."""
+    if not one.template.get("nearest"):
+        return one
+    known = lend.everybody(unit, one.race)
+    first = one.template["messenger"] if one.template["messenger"] in known else known[0]
+    return replace(one, template={**one.template, "messenger": first})
 
 
 def _manifest(
@@ -117,6 +129,8 @@ def _manifest(
         "size_class": min(size_class, terms.size_class_max),
         "messenger": one.template["messenger"],
     }
+    if one.template.get("nearest"):
+        manifest["messengers"] = lend.everybody(unit, one.race)
     approvals.check_manifest(manifest)
     return manifest
 
@@ -125,7 +139,7 @@ def _senders(
     one: campaigns.Campaign, terms: Agreement, sources: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     """Whose name and domain each source's letters carry, spelled as ``mailer.letter`` does."""
-    messenger = one.template["messenger"]["name"]
+    messenger = "{messenger}" if one.template.get("nearest") else one.template["messenger"]["name"]
     return {
         source: {
             "from": f"{messenger} for {terms.party(source).name}",
@@ -155,6 +169,7 @@ def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> No
         "digest": (one.digest, approvals.manifest_digest(manifest)),
         "template": (template_digest(one.template), manifest.get("template")),
         "messenger": (one.template["messenger"], manifest.get("messenger")),
+        "messengers": (bool(one.template.get("nearest")), "messengers" in manifest),
         "window": (one.template["window"], manifest.get("window")),
         "definition": (one.definition, manifest.get("definition")),
         "agreement": (hashlib.sha256(race.agreement).hexdigest(), manifest.get("agreement")),
@@ -246,7 +261,7 @@ def resume(unit: Unit, caller: Caller, id: str) -> str:
     require(caller, "resume", term=agree.term(unit, one.race, unit.now))
     if one.state != "paused" or one.before_pause is None:
         raise WrongState("this campaign is not paused")
-    lend.lent(unit, one.race, one.template["messenger"])
+    lend.may_sign(unit, one)
     campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for="")
     for task in ("freeze", "intend", "mail"):
         unit.after(task, campaign=id)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from consortium.service import keep_free
+from consortium.service import assign, keep_free
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
 from consortium.service.withhold import WITHHELD, stale, withheld
-from consortium.store import campaigns, contributions, deliveries, races, suppressions
+from consortium.store import campaigns, contributions, deliveries, messengers, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
 from consortium.store.unit import Unit
@@ -37,9 +37,11 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
         raise LeaseLost("another mailer has this campaign")
     if campaigns.get(unit, run.one.id).state != "sending" or stale(office, unit, run.one.id):
         return []
-    cold = frozen(unit, run.one.race)
+    cold, room = frozen(unit, run.one.race), assign.resting(unit, run.terms, now)
     taken = []
     for item, payload, key in opened:
+        if room.get(item.messenger, 1) <= 0:
+            continue  # another day, or another messenger; the next turn knows
         why = _hindrance(run, unit, item, key, cold, now)
         if why == FROZEN:
             continue  # the next turn sets it aside, and lets that person's next copy go
@@ -50,6 +52,8 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
             deliveries.drop(unit, item.id, why, now)
         elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
             taken.append((deliveries.get(unit, item.id), payload))
+            if item.messenger in room:
+                room[item.messenger] -= 1
     return taken
 
 
@@ -113,6 +117,8 @@ def _stopped(
 def last_look(run: Run, item: Delivery) -> str:
     """Look once more before a letter leaves: why it must not, ``held`` if none may, or nothing.
 
+    ``assign.UNSIGNED`` holds this one alone: its messenger has taken their name back.
+
     Raises:
         LeaseLost: this worker was so slow that another took the campaign over; it must not send.
     """
@@ -138,8 +144,10 @@ def last_look(run: Run, item: Delivery) -> str:
         cold = frozen(unit, run.one.race)
         if item.partner in cold or stale(office, unit, run.one.id):
             return "held"
-        stopped = _stopped(run, unit, item, mine.stop_key, cold)
-        return "stopped" if stopped else ""
+        if _stopped(run, unit, item, mine.stop_key, cold):
+            return "stopped"
+        lent = not mine.messenger or messengers.get(unit, mine.messenger).confirmed
+        return "" if lent else assign.UNSIGNED
 
     why = office.units.run("last-look", look_again)
     if renew:

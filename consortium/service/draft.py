@@ -67,8 +67,8 @@ def draft(
 
     Args:
         window: ``opens`` and ``closes``, UTC, inside the agreement's dates.
-        messenger: ``name`` and ``place`` of the local volunteer who signs; without any it is who
-            of those that confirmed lives nearest to the audience.
+        messenger: ``name`` and ``place`` of the local volunteer who signs; without any each letter
+            is signed by who of those that confirmed lives nearest to its reader.
         chart: the installation's points, by which that is found.
 
     Returns:
@@ -84,7 +84,8 @@ def draft(
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
-    if not messenger:
+    each = not messenger
+    if each:
         messenger = suggest.first(
             suggest.suggest(unit, caller, race, normal, artefacts=artefacts, chart=chart or Chart())
         )
@@ -96,6 +97,7 @@ def draft(
         "mjml": template["mjml"],
         "text": template.get("text"),
         "messenger": signs,
+        **({"nearest": True} if each else {}),
         "window": {"opens": stamp(opens), "closes": stamp(closes)},
     }
     campaigns.add(
@@ -138,10 +140,12 @@ def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:
     return compose.render(compiled(terms, one.template), facts).html
 
 
-def sender(campaign: campaigns.Campaign, party: agreement.Party) -> letter.Sender:
+def sender(
+    campaign: campaigns.Campaign, party: agreement.Party, signs: Mapping[str, str] | None = None
+) -> letter.Sender:
     """Whose name and domain this campaign's letters from a partner go out under."""
     return letter.Sender(
-        messenger=campaign.template["messenger"]["name"],
+        messenger=(signs or campaign.template["messenger"])["name"],
         partner=party.name,
         partner_id=party.id,
         slug="news",
@@ -152,10 +156,13 @@ def sender(campaign: campaigns.Campaign, party: agreement.Party) -> letter.Sende
 
 
 def letter_facts(
-    terms: agreement.Agreement, campaign: campaigns.Campaign, party: agreement.Party
+    terms: agreement.Agreement,
+    campaign: campaigns.Campaign,
+    party: agreement.Party,
+    signs: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """What every letter of this campaign from this partner says alike."""
-    messenger = campaign.template["messenger"]
+    """What every letter of this campaign from this partner, in one messenger's name, says alike."""
+    messenger = signs or campaign.template["messenger"]
     return {
         "messenger_name": messenger["name"],
         "place_name": messenger["place"],

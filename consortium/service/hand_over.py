@@ -48,7 +48,7 @@ def _letter(run: Run, item: Delivery, payload: Payload) -> tuple[str, str, bytes
     facts = {"why_url": f"{url}/why/{token}", "precinct": item.place["precinct"]}
     if "first_name" in run.terms.fields and payload.first_name:
         facts["first_name"] = payload.first_name
-    message = run.slices[item.partner].write(
+    message = run.slices(item.partner, item.messenger).write(
         letter.Recipient(
             address=payload.email,
             message_id=stops.message_id(keys, raw, domain),
@@ -113,7 +113,7 @@ def record(run: Run, item: Delivery, outcome: Outcome) -> None:
         )
         if dead:
             hear_back.dead(unit, deliveries.get(unit, item.id), now)
-            next_copy(office, unit, run.one, run.terms, others)
+            next_copy(office, unit, run.one, run.terms, others, item)
 
     office.units.run("settle", write)
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from consortium.service import agree
@@ -13,6 +15,9 @@ from consortium.store.unit import Unit
 from policies.authorise import Caller, require
 
 LONGEST = 80
+MOST = 200
+"""Messengers whom one campaign may name; who approves it reads them all."""
+MOST_DAILY = 10_000
 UNDER_WAY = ("submitted", "approved", "frozen", "attested", "logged", "sending")
 TAKEN_BACK = "the volunteer who signs, who took their name back"
 
@@ -24,6 +29,7 @@ class Asked:
     name: str
     place: str
     state: str
+    daily: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Lending:
     senders: tuple[str, ...]  # From lines exactly as letters spell them
     state: str
     near: str = ""  # the ZIP and the precinct that are kept, in words
+    daily: int = 0  # letters a day at most; 0 is no limit
 
 
 def invite(
@@ -49,6 +56,7 @@ def invite(
     now: datetime,
     zip: str = "",
     precinct: str = "",
+    daily: int = 0,
 ) -> tuple[str, str]:
     """Name a volunteer and make the link with which they alone answer.
 
@@ -58,6 +66,7 @@ def invite(
     Args:
         zip, precinct: where they live, as the roll spells it, so that the nearest can be found;
             no letter shows them. Asked again, what is given replaces what was.
+        daily: letters a day in their name at most, 0 for no limit; they may change it.
 
     Returns:
         The messenger's id and the link's token, which is shown once: its hash is kept.
@@ -68,6 +77,7 @@ def invite(
     require(caller, "draft", term=agree.term(unit, race, now))
     name, place = plain(name), plain(place)
     zip, precinct = _zip(zip), plain(precinct) if precinct.strip() else ""
+    _daily(daily)
     known = messengers.named(unit, race, name, place)
     if known is not None and known.confirmed:
         raise WrongState("this volunteer has confirmed already")
@@ -77,9 +87,10 @@ def invite(
     if known is not None:
         messengers.change(unit, known.id, confirmed=None, refused=None, token_hash=_hash(token))
         messengers.move(unit, known.id, zip=zip, precinct=precinct)
+        messengers.limit(unit, known.id, daily)
         return known.id, token
     new = messengers.Messenger(
-        str(uuid4()), race, name, place, None, None, _hash(token), zip, precinct
+        str(uuid4()), race, name, place, None, None, _hash(token), zip, precinct, daily
     )
     messengers.add(unit, new)
     return new.id, token
@@ -100,27 +111,84 @@ def show(unit: Unit, token: str) -> Lending:
         ),
         _state(one),
         ", ".join([*([f"ZIP {one.zip}"] if one.zip else []), *filter(None, [one.precinct])]),
+        one.daily,
     )
 
 
-def confirm(unit: Unit, token: str, now: datetime) -> None:
-    """The volunteer lends their name. Again changes nothing."""
+def confirm(unit: Unit, token: str, now: datetime, daily: int | None = None) -> None:
+    """The volunteer lends their name, for so many letters a day. Again changes the limit alone.
+
+    Raises:
+        Missing: nobody was asked with that link.
+        WrongState: the limit is no number of letters.
+    """
     one = messengers.by_token(unit, _hash(token))
+    if daily is not None:
+        messengers.limit(unit, one.id, _daily(daily))
     if one.confirmed is None:
         messengers.change(unit, one.id, confirmed=now, refused=None, token_hash=one.token_hash)
 
 
 def refuse(unit: Unit, token: str, now: datetime) -> None:
-    """The volunteer says no, or takes it back: every letter in their name that waits is held."""
+    """The volunteer says no, or takes it back: every letter in their name that waits is held.
+
+    Letters that others sign go on; those that were to be signed by this one go to the next nearest
+    whom the partners approved, and a campaign that has nobody else is paused.
+    """
     one = messengers.by_token(unit, _hash(token))
     if one.refused is None:
         messengers.change(unit, one.id, confirmed=None, refused=now, token_hash=one.token_hash)
     signed = {"name": one.name, "place": one.place}
     for each in campaigns.listed(unit, states=UNDER_WAY):
-        if each.race == one.race and each.template["messenger"] == signed:
+        if each.race == one.race and signed in signers(each) and not _lent(unit, each):
             campaigns.change(
                 unit, each.id, state="paused", before_pause=each.state, waiting_for=TAKEN_BACK
             )
+
+
+def signers(one: campaigns.Campaign) -> list[Mapping[str, str]]:
+    """Everybody in whose name letters of a campaign may go, as its approval names them."""
+    manifest: Mapping[str, Any] = one.manifest or {}
+    return list(manifest.get("messengers", [one.template["messenger"]]))
+
+
+def everybody(unit: Unit, race: str) -> list[dict[str, str]]:
+    """All who confirmed, in the one order that a manifest has.
+
+    Raises:
+        WrongState: nobody did, or more than a campaign may name.
+    """
+    found = [
+        {"name": one.name, "place": one.place}
+        for one in messengers.listed(unit, race)
+        if one.confirmed
+    ]
+    if not 0 < len(found) <= MOST:
+        raise WrongState(
+            f"letters of the nearest messenger need 1 to {MOST} volunteers who confirmed; "
+            f"there are {len(found)}"
+        )
+    return sorted(found, key=lambda one: (one["name"], one["place"]))
+
+
+def may_sign(unit: Unit, one: campaigns.Campaign) -> None:
+    """Check that a campaign has somebody who signs: its one messenger, or any of several.
+
+    Raises:
+        WrongState: it has not, and what to do.
+    """
+    if not one.template.get("nearest"):
+        lent(unit, one.race, one.template["messenger"])
+    elif one.manifest is None:
+        everybody(unit, one.race)
+    elif not _lent(unit, one):
+        raise WrongState("everybody who was to sign has taken their name back")
+
+
+def _lent(unit: Unit, one: campaigns.Campaign) -> bool:
+    """Whether anybody whom a campaign names lends their name."""
+    known = (messengers.named(unit, one.race, each["name"], each["place"]) for each in signers(one))
+    return any(each is not None and each.confirmed for each in known)
 
 
 def lent(unit: Unit, race: str, messenger: dict[str, str]) -> None:
@@ -140,7 +208,9 @@ def lent(unit: Unit, race: str, messenger: dict[str, str]) -> None:
 def asked(unit: Unit, caller: Caller) -> list[Asked]:
     """Everybody who was asked in this race, for the coordinator."""
     require(caller, "draft", term=agree.term(unit, (race := races.first(unit).id), unit.now))
-    return [Asked(one.name, one.place, _state(one)) for one in messengers.listed(unit, race)]
+    return [
+        Asked(one.name, one.place, _state(one), one.daily) for one in messengers.listed(unit, race)
+    ]
 
 
 def plain(text: str) -> str:
@@ -156,6 +226,12 @@ def _zip(typed: str) -> str:
     if found and not (len(found) == 5 and found.isascii() and found.isdigit()):
         raise WrongState("a ZIP has five digits")
     return found
+
+
+def _daily(limit: int) -> int:
+    if not 0 <= limit <= MOST_DAILY:
+        raise WrongState(f"a daily limit is 1 to {MOST_DAILY:,} letters, or 0 for none")
+    return limit
 
 
 def _state(one: messengers.Messenger) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from consortium.service import agree, hear_back
+from consortium.service import agree, assign, hear_back
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
@@ -58,7 +58,8 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
         lambda unit: (_known(office, unit, one, terms), deliveries.chosen(unit, one.id)),
     )
     # Whom an interrupted turn chose keeps that copy, whatever has changed since.
-    letters = _letters(office, one, terms, rows, known, _taken(terms, already))
+    sign = assign.signers(office, one, terms)
+    letters = _letters(office, one, terms, rows, known, _taken(terms, already), sign)
     while part := list(islice(letters, SLICE)):
         office.units.run("plan", lambda unit, part=part: _insert(office, unit, one, fence, part))  # type: ignore[misc]
     office.units.run("plan-done", lambda unit: _begin(office, unit, one, fence))
@@ -105,7 +106,7 @@ def bounced(office: PostOffice, delivery: str, now: datetime) -> str:
         going = campaigns.get(unit, one.id).state in ("sending", "paused")
         # Only what was taken and came back; a bounce that comes again chooses nobody more.
         if done == "suppressed" and going and deliveries.get(unit, delivery).state == "sent":
-            next_copy(office, unit, one, terms, rows)
+            next_copy(office, unit, one, terms, rows, letter)
         return done
 
     return office.units.run("bounced", take_in)
@@ -123,6 +124,7 @@ def next_copy(
     one: campaigns.Campaign,
     terms: Agreement,
     rows: Sequence[frames.Candidate],
+    before: Delivery,
 ) -> None:
     """Choose a person's next copy, in the transaction that learns that an address is dead.
 
@@ -130,12 +132,14 @@ def next_copy(
 
     Args:
         rows: what ``copies`` found.
+        before: the letter that came back; its messenger signs this one too.
     """
     if not rows:
         return
     chosen = deliveries.locks_of(unit, one.id, rows[0].roll_row)
     left = [row for row in rows if row.lock.hex() not in chosen]
-    letters = _letters(office, one, terms, left, _known(office, unit, one, terms), set())
+    known = _known(office, unit, one, terms)
+    letters = _letters(office, one, terms, left, known, set(), _as_before([before]))
     deliveries.plan(unit, list(islice(letters, 1)))
 
 
@@ -185,8 +189,15 @@ def _replace(
     gone = {(letter.person, letter.address_token) for letter in part}
     kept = [who for who in deliveries.chosen(unit, one.id) if who not in gone]
     seen = _taken(terms, kept)
-    letters = _letters(office, one, terms, rows, _known(office, unit, one, terms), seen)
+    known = _known(office, unit, one, terms)
+    letters = _letters(office, one, terms, rows, known, seen, _as_before(part))
     deliveries.plan(unit, list(letters))
+
+
+def _as_before(letters: Sequence[Delivery]) -> assign.Sign:
+    """Who signs in place of letters that were given up: the same messenger, on the same day."""
+    same = {letter.person: (letter.messenger, letter.day) for letter in letters}
+    return lambda _zip, _precinct, person: same[person]
 
 
 def _taken(terms: Agreement, chosen: Sequence[tuple[int, str]]) -> set[tuple[str, object]]:
@@ -230,6 +241,7 @@ def _letters(
     rows: Sequence[frames.Candidate],
     known: _Known,
     seen: set[tuple[str, object]],
+    sign: assign.Sign,
 ) -> Iterator[Delivery]:
     by_person = terms.once == "person"
     now = office.clock()
@@ -257,7 +269,7 @@ def _letters(
             caps.within(terms.caps, list(before), now)
         except CapReached:
             continue
-        yield _pending(office, one, row, token)
+        yield _pending(office, one, row, token, sign)
 
 
 def _copy(office: PostOffice, race: str, row: frames.Candidate) -> bytes:
@@ -266,12 +278,17 @@ def _copy(office: PostOffice, race: str, row: frames.Candidate) -> bytes:
 
 
 def _pending(
-    office: PostOffice, one: campaigns.Campaign, row: frames.Candidate, token: str
+    office: PostOffice,
+    one: campaigns.Campaign,
+    row: frames.Candidate,
+    token: str,
+    sign: assign.Sign,
 ) -> Delivery:
     raw = stops.delivery_id(office.keys.delivery, one.id, row.lock)
     link = stops.capability(office.keys.delivery, raw)
     assert one.manifest is not None
     domain = one.manifest["sender"][row.partner]["domain"]
+    messenger, day = sign(row.zip, row.precinct, row.roll_row)
     return Delivery(
         id=raw.hex(),
         campaign=one.id,
@@ -294,4 +311,6 @@ def _pending(
         capability_hash=link.stored.hex(),
         queue_id=None,
         outcome=None,
+        messenger=messenger,
+        day=day,
     )

@@ -15,6 +15,7 @@ from mailer import letter
 from mailer.dkim import Signer
 from mailer.seal import Payload
 from mailer.transports import Transport
+from matching.nearest import Chart
 from policies.agreement import Agreement
 from provenance.backend import Backend
 
@@ -92,6 +93,7 @@ class PostOffice:
         settled_after: how long after a worker's end the MTA has surely logged what it took.
         dead: names of earlier workers that are proven to have ended; their leases are void.
         pen: signs what the mail machine says in the log; without it, it says nothing there.
+        chart: the installation's points, by which the nearest messenger is found.
     """
 
     units: Units
@@ -113,6 +115,7 @@ class PostOffice:
     settled_after: timedelta = timedelta(seconds=60)
     dead: frozenset[str] = frozenset()
     pen: enter.Pen | None = None
+    chart: Callable[[], Chart] = Chart
     points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     withheld: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict, repr=False)
@@ -139,7 +142,8 @@ class Run:
     terms: Agreement
     fence: int
     closes: datetime
-    slices: Mapping[str, letter.Slice]
+    slices: Callable[[str, str], letter.Slice]
+    """What the letters of one partner in one messenger's name share, serialised once."""
     transport: Transport
     interval: float
     renewed: float = field(default_factory=time.monotonic)

@@ -8,10 +8,12 @@ never arrived, or leaves them in doubt for a person.
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from consortium.service import agree, approve, draft, keep_free, settle, vet
+from consortium.service import agree, approve, assign, draft, keep_free, settle, vet
 from consortium.service.claim import claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
@@ -145,7 +147,8 @@ def _work(
 ) -> None:
     """Send batch after batch until the time is up, the campaign is held, or nothing is left."""
     set_aside(office, one, terms, fence)
-    if not office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id)):
+    assign.hand_on(office, one, terms, fence)
+    if not office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id, terms)):
         settle.close(office, one, late=False)
         return
     planned = office.units.read("mail-size", lambda unit: deliveries.count(unit, one.id))
@@ -165,8 +168,11 @@ def _work(
     try:
         while time.monotonic() < until:
             set_aside(office, one, terms, fence)
+            assign.hand_on(office, one, terms, fence)
             look(office, one)
-            batch = office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id))
+            batch = office.units.read(
+                "mail-batch", lambda unit: _ready(office, unit, one.id, terms)
+            )
             if not batch:
                 settle.close(office, one, late=False)
                 return
@@ -176,19 +182,21 @@ def _work(
         transport.close()
 
 
-def _ready(office: PostOffice, unit: Unit, id: str) -> list[Delivery]:
+def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[Delivery]:
     """The next letters: fresh ones first; one that two workers died at is tried alone."""
     if campaigns.get(unit, id).state != "sending":
         return []
     now = office.clock()
     parked = [partner for partner, rest in office.parked.get(id, {}).items() if now < rest.until]
-    fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE, but=parked)
+    full = [one for one, room in assign.resting(unit, terms, now).items() if not room]
+    only: dict[str, Any] = {"but": parked, "unsigned": full, "today": caps.local_day(terms, now)}
+    fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE, **only)
     if fresh:
         risky = fresh[0].attempt >= RISKY
         return fresh[:1] if risky else [one for one in fresh if one.attempt < RISKY]
     rested = [
         letter
-        for letter in deliveries.in_state(unit, id, ("deferred",), but=parked)
+        for letter in deliveries.in_state(unit, id, ("deferred",), **only)
         if letter.settled_at is None or letter.settled_at + rests(letter.attempt) <= now
     ]
     return rested[:AT_ONCE]
@@ -196,23 +204,25 @@ def _ready(office: PostOffice, unit: Unit, id: str) -> list[Delivery]:
 
 def _slices(
     office: PostOffice, one: campaigns.Campaign, terms: Agreement
-) -> dict[str, letter.Slice]:
-    """Everything that letters of one partner share, serialised once."""
-    assert one.manifest is not None
+) -> Callable[[str, str], letter.Slice]:
+    """Everything that letters of one partner in one messenger's name share, serialised once."""
     compiled = draft.compiled(terms, one.template)
-    now = office.clock()
-    made = {}
-    for source in one.manifest["sources"]:
+    at = office.clock().replace(microsecond=0)
+
+    @cache
+    def made(source: str, messenger: str) -> letter.Slice:
         party = terms.party(source)
-        facts = draft.letter_facts(terms, one, party)
-        made[source] = letter.prepare(
+        signs = office.units.read("mail-signs", lambda unit: assign.signs(unit, one, messenger))
+        facts = draft.letter_facts(terms, one, party, signs)
+        return letter.prepare(
             compiled,
-            sender=draft.sender(one, party),
+            sender=draft.sender(one, party, signs),
             common=_used(compiled, facts),
             campaign=one.id,
-            at=now.replace(microsecond=0),
+            at=at,
             signer=office.signers.get(source),
         )
+
     return made
 
 
@@ -223,6 +233,8 @@ def _used(compiled: compose.Compiled, facts: Mapping[str, str]) -> dict[str, str
 def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
     """Open, claim, send and settle up to fifty letters. Returns whether to go on."""
     office = run.office
+    for item in batch:
+        run.slices(item.partner, item.messenger)  # what cannot be written is not claimed
     opened = open_rows(run, batch)
     waiting = deque(office.units.run("claim", lambda unit: claim(run, unit, opened)))
     while waiting:
@@ -233,6 +245,9 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
             give_back(run, waiting, "held before it left")
             return False
         waiting.popleft()
+        if why == assign.UNSIGNED:
+            give_back(run, [(item, payload)], why)
+            continue
         if why:
             drop(run, item, why)
             continue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from consortium.service import agree, show
+from consortium.service import agree, assign, show
 from consortium.service.errors import NotReady
 from consortium.store import (
     actors,
@@ -156,7 +156,7 @@ def recipient(unit: Unit, capability: str) -> RecipientView:
         partner_name=party.name,
         relation=party.relation,
         race_name=terms.race.name,
-        messenger_name=one.template["messenger"]["name"],
+        messenger_name=assign.signs(unit, one, letter.messenger)["name"],
         sent_on=sent.date(),
         trail=_steps(unit, letter, one, party.name, party.relation, sent),
         stopped=suppressions.stopped_scopes(unit, letter),

@@ -8,7 +8,7 @@ is never retried by a machine.
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, literal, or_, select, update
@@ -33,7 +33,11 @@ GONE = -1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One letter. ``person`` is a roll row id; ``stop_key`` is known once it was claimed."""
+    """One letter. ``person`` is a roll row id; ``stop_key`` is known once it was claimed.
+
+    ``messenger`` is who signs it ("" for whom the campaign names alone); it leaves on ``day``, by
+    the calendar of the race's zone, at the earliest.
+    """
 
     id: str
     campaign: str
@@ -55,6 +59,8 @@ class Delivery:
     queue_id: str | None
     outcome: str | None
     seen: datetime | None = None
+    messenger: str = ""
+    day: date | None = None
 
 
 def plan(unit: Unit, letters: Sequence[Delivery]) -> None:
@@ -91,23 +97,61 @@ def in_state(
     most: int = 1_000_000,
     *,
     but: Collection[str] = (),
+    unsigned: Collection[str] = (),
+    today: date | None = None,
 ) -> list[Delivery]:
     """Letters of a campaign in some states, least tried first, then by id, which is random.
 
     Args:
         but: partners whose letters are left out.
+        unsigned: messengers whose letters are left out.
+        today: leave out letters of a later day.
     """
+    soon = [] if today is None else [or_(DeliveryRow.day.is_(None), DeliveryRow.day <= today)]
     query = (
         select(DeliveryRow)
         .where(
             DeliveryRow.campaign == campaign,
             DeliveryRow.state.in_(states),
             DeliveryRow.partner.not_in(but),
+            DeliveryRow.messenger.not_in(unsigned),
+            *soon,
         )
         .order_by(DeliveryRow.attempt, DeliveryRow.id)
         .limit(most)
     )
     return [frozen(Delivery, row) for row in unit.session.scalars(query)]
+
+
+def signed_since(unit: Unit, since: datetime) -> dict[str, int]:
+    """Letters that left, or may have left, in each messenger's name since then."""
+    query = (
+        select(DeliveryRow.messenger, func.count())
+        .where(
+            DeliveryRow.messenger != "",
+            DeliveryRow.claimed_at >= since,
+            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
+        )
+        .group_by(DeliveryRow.messenger)
+    )
+    return {str(id): int(number) for id, number in unit.session.execute(query)}
+
+
+def waiting_for_signers(unit: Unit, campaign: str, messengers: Collection[str]) -> list[Delivery]:
+    """Letters of a campaign in some messengers' names that have not left."""
+    query = select(DeliveryRow).where(
+        DeliveryRow.campaign == campaign,
+        DeliveryRow.state.in_(UNSENT),
+        DeliveryRow.messenger.in_(messengers),
+    )
+    return [frozen(Delivery, row) for row in unit.session.scalars(query)]
+
+
+def sign_anew(unit: Unit, id: str, messenger: str, day: date | None) -> None:
+    """Give a letter that has not left to another messenger."""
+    row = unit.session.get(DeliveryRow, id)
+    if row is not None and row.state in UNSENT:
+        row.messenger, row.day = messenger, day
 
 
 def get(unit: Unit, id: str) -> Delivery:

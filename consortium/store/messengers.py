@@ -16,7 +16,8 @@ class Messenger:
     """A local volunteer.
 
     Without ``confirmed`` nothing may be signed in this name; ``refused`` is when they last said no.
-    ``zip`` and ``precinct`` say where they live, as the roll spells it; "" is not known.
+    ``zip`` and ``precinct`` say where they live, as the roll spells it; "" is not known. ``daily``
+    is how many letters may leave in their name in one day; 0 is no limit of their own.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Messenger:
     token_hash: str | None
     zip: str = ""
     precinct: str = ""
+    daily: int = 0
 
 
 def add(unit: Unit, new: Messenger) -> None:
@@ -42,6 +44,23 @@ def by_token(unit: Unit, token_hash: str) -> Messenger:
     if row is None:
         raise Missing("nobody was asked with that link")
     return frozen(Messenger, row)
+
+
+def get(unit: Unit, id: str) -> Messenger:
+    """The messenger with this id, or ``Missing``."""
+    row = unit.session.get(MessengerRow, id)
+    if row is None:
+        raise Missing("no such messenger")
+    return frozen(Messenger, row)
+
+
+def limit(unit: Unit, id: str, daily: int) -> None:
+    """Set how many letters may leave in somebody's name in one day; 0 is no limit."""
+    row = unit.session.get(MessengerRow, id)
+    if row is None:
+        raise Missing("no such messenger")
+    row.daily = daily
+    unit.session.flush()
 
 
 def named(unit: Unit, race: str, name: str, place: str) -> Messenger | None:

@@ -263,11 +263,14 @@ class DeliveryRow(Base):
     queue_id: Mapped[str | None] = mapped_column(String(64))
     outcome: Mapped[str | None] = mapped_column(String(200))
     seen: Mapped[datetime | None]  # its reader answered, or opened one of its links
+    messenger: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    day: Mapped[date | None]
     __table_args__ = (
         UniqueConstraint("campaign", "stop_key"),
         UniqueConstraint("campaign", "lock"),
         Index("deliveries_by_person", "person", "state"),
         Index("deliveries_by_stop_key", "stop_key"),
+        Index("deliveries_by_messenger", "messenger", "claimed_at"),
     )
 
 
@@ -323,6 +326,18 @@ class MessengerRow(Base):
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     zip: Mapped[str] = mapped_column(String(5), default="", server_default="")
     precinct: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    daily: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class NeighbourRow(Base):
+    """Whose name the letters to some voters of a place carry, all race long."""
+
+    __tablename__ = "neighbours"
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"), primary_key=True)
+    zip: Mapped[str] = mapped_column(String(20), primary_key=True)
+    precinct: Mapped[str] = mapped_column(String(120), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    messenger: Mapped[str] = mapped_column(ForeignKey("messengers.id"))
 
 
 class KeptDayRow(Base):
