@@ -7,15 +7,18 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from mailer.addresses import envelope
 from mailer.errors import LetterRefused
 from mailer.letter import Letter, lines_end_in_crlf, stuff
-from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Stage
+from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Stage, unasked
 
 MAX_REPLY_LINE = 2048
+SOON = 0.5
+"""Seconds for which what was asked before a letter still holds at its final dot."""
 MAX_REPLY_LINES = 100
 _STATUS = re.compile(r"([245])\.\d{1,3}\.\d{1,3}\b")
 _QUEUED = re.compile(r"(?:queued as|id=|Message accepted for delivery:?)\s*<?([\w.@-]{1,80})", re.I)
@@ -83,11 +86,20 @@ class SmtpTransport:
         self._unread = b""
         self._offers: dict[str, str] = {}
         self._until = (0.0, 0.0)
+        self._asks = 0.0
+        self._still: Callable[[], bool] = unasked
 
     def __repr__(self) -> str:
         return f"SmtpTransport({self._server.host}:{self._server.port})"
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+    def send(
+        self,
+        sender: str,
+        recipient: str,
+        message: bytes,
+        *,
+        still: Callable[[], bool] = unasked,
+    ) -> Outcome:
         """Hand over one letter; see ``Transport.send``."""
         # A letter of our own making is proven already.
         if not isinstance(message, Letter) and not lines_end_in_crlf(message):
@@ -100,6 +112,7 @@ class SmtpTransport:
             time.monotonic() + self._server.patience,
             time.time() + self._server.patience,
         )
+        self._still, self._asks = still, time.monotonic() + SOON
         try:
             return self._try(sender, recipient, message, scrub)
         except _Broken:
@@ -214,6 +227,9 @@ class SmtpTransport:
         if time.monotonic() > self._until[0] or time.time() > self._until[1]:
             self._hang_up()
             return Deferred(0, "it took too long to hand over", "body")
+        if time.monotonic() > self._asks and not self._still():
+            self._hang_up()
+            return Deferred(0, "it was taken back before its last dot", "body")
         try:
             self._write(b".\r\n")
             code, text = self._reply()

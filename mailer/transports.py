@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -46,16 +47,30 @@ class InDoubt:
 Outcome: TypeAlias = Sent | Deferred | Failed | InDoubt
 
 
+def unasked() -> bool:
+    """A letter that nobody can take back once it was begun."""
+    return True
+
+
 class Transport(Protocol):
     """Takes one letter to one recipient at a time; never raises for what a server does."""
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+    def send(
+        self,
+        sender: str,
+        recipient: str,
+        message: bytes,
+        *,
+        still: Callable[[], bool] = unasked,
+    ) -> Outcome:
         """Hand over one letter.
 
         Args:
             sender: the letter's own return path.
             recipient: one address.
             message: whole, signed, CRLF line ends, not dot-stuffed.
+            still: asked before the final dot where that took a while, since somebody may have
+                stopped meanwhile; the letter then never leaves.
 
         Raises:
             AddressRefused: either address cannot stand in an envelope.

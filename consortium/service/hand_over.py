@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 from consortium.service import hear_back, settle
+from consortium.service.claim import last_look
 from consortium.service.plan import copies, next_copy
 from consortium.service.post_office import PostOffice, Rest, Run
 from consortium.store import campaigns, deliveries
 from consortium.store.deliveries import Delivery
+from consortium.store.errors import LeaseLost
 from consortium.store.unit import Unit
 from mailer import letter, stops
 from mailer.errors import MailerError
@@ -30,9 +32,15 @@ def hand_over(run: Run, item: Delivery, payload: Payload) -> Outcome:
         # Before any byte. The class says enough; no text about a person goes anywhere.
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
     try:
-        return run.transport.send(sender, recipient, message)
+        return run.transport.send(
+            sender, recipient, message, still=lambda: not last_look(run, item)
+        )
     except MailerError as error:
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
+    except LeaseLost:
+        # Asked before its final dot: another worker has it, and nothing of it was taken.
+        run.transport.close()
+        raise
     except Exception as error:
         # Nobody knows how far it came, and the session may be in the middle of it.
         with suppress(Exception):

@@ -11,7 +11,7 @@ from consortium.service import enter
 from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
-from mailer import letter
+from mailer import letter, pace
 from mailer.dkim import Signer
 from mailer.seal import Payload
 from mailer.transports import Transport
@@ -120,6 +120,12 @@ class PostOffice:
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     withheld: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict, repr=False)
     """By campaign: the newest slice that was looked at, and the people whom it withholds."""
+    lanes: pace.Lanes = field(default_factory=lambda: pace.Lanes(1e6), repr=False)
+    """How fast each receiving domain takes letters; known of opened rows, and here alone."""
+    held: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    """By campaign: letters whose receiving domain rests, by id, and until when."""
+    first_day: int = 0
+    """Letters of a new sending domain's first day; 0: every domain is known to receivers."""
     rest: dict[str, datetime] = field(default_factory=dict)
     parked: dict[str, dict[str, Rest]] = field(default_factory=dict)
     found: dict[str, datetime] = field(default_factory=dict)
@@ -130,6 +136,7 @@ class PostOffice:
         self.points.pop(campaign, None)
         self.rows.pop(campaign, None)
         self.parked.pop(campaign, None)
+        self.held.pop(campaign, None)
         self.withheld.pop(campaign, None)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from consortium.service import agree, approve, assign, draft, keep_free, settle, vet
+from consortium.service import agree, approve, assign, draft, keep_free, lanes, settle, vet
 from consortium.service.claim import claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
@@ -54,6 +54,7 @@ __all__ = ["Custodians", "Doubts", "MailKeys", "PostOffice", "SealedRow", "due",
 AT_ONCE = 50
 RISKY = 2
 """A letter at which this many workers died may be why: it is claimed alone, and costs no other."""
+HELD = "held before it left"
 SPREAD = 0.8
 """Share of a campaign's time over which its letters are spread at most."""
 
@@ -189,7 +190,15 @@ def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[De
     now = office.clock()
     parked = [partner for partner, rest in office.parked.get(id, {}).items() if now < rest.until]
     full = [one for one, room in assign.resting(unit, terms, now).items() if not room]
-    only: dict[str, Any] = {"but": parked, "unsigned": full, "today": caps.local_day(terms, now)}
+    waits = lanes.held(office, id, now)
+    if lanes.full(office, id):
+        return []
+    only: dict[str, Any] = {
+        "but": parked,
+        "unsigned": full,
+        "today": caps.local_day(terms, now),
+        "without": waits,
+    }
     fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE, **only)
     if fresh:
         risky = fresh[0].attempt >= RISKY
@@ -235,16 +244,22 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
     office = run.office
     for item in batch:
         run.slices(item.partner, item.messenger)  # what cannot be written is not claimed
-    opened = open_rows(run, batch)
+    opened = lanes.pass_by(run, open_rows(run, batch))
     waiting = deque(office.units.run("claim", lambda unit: claim(run, unit, opened)))
     while waiting:
+        soon, (item, payload) = lanes.next_due(run, waiting)
+        if soon > lanes.WORTH.total_seconds():
+            waiting.appendleft((item, payload))
+            resting, _ = lanes.to_rest(run, waiting)
+            give_back(run, resting, HELD)
+            break
+        if soon > 0:
+            office.sleep(soon)
         started = time.monotonic()
-        item, payload = waiting[0]
         why = last_look(run, item)
         if why == "held":
-            give_back(run, waiting, "held before it left")
+            give_back(run, [(item, payload), *waiting], HELD)
             return False
-        waiting.popleft()
         if why == assign.UNSIGNED:
             give_back(run, [(item, payload)], why)
             continue
@@ -257,6 +272,9 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
             rest(run, outcome)
             return False
         record(run, item, outcome)
+        if lanes.heard(run, payload, outcome):
+            resting, waiting = lanes.to_rest(run, waiting)
+            give_back(run, resting, HELD)
         if about_the_sender(outcome):
             same = [one for one in waiting if one[0].partner == item.partner]
             give_back(run, same, "the mail server took nothing from its sender")
@@ -287,6 +305,7 @@ def _progress(run: Run, unit: Unit) -> bool:
         )
         return False
     parked = office.parked.get(id, {}).values()
-    waits = "; ".join(one.why for one in parked)[:200]
+    slowed = [lanes.SLOWED] if office.lanes.resting(office.clock()) else []
+    waits = "; ".join([*(one.why for one in parked), *slowed])[:200]
     campaigns.change(unit, id, progress=settle.progress(office, unit, still), waiting_for=waits)
     return True

@@ -99,6 +99,7 @@ def in_state(
     but: Collection[str] = (),
     unsigned: Collection[str] = (),
     today: date | None = None,
+    without: Collection[str] = (),
 ) -> list[Delivery]:
     """Letters of a campaign in some states, least tried first, then by id, which is random.
 
@@ -106,6 +107,7 @@ def in_state(
         but: partners whose letters are left out.
         unsigned: messengers whose letters are left out.
         today: leave out letters of a later day.
+        without: letters that are left out, some ten thousand at most.
     """
     soon = [] if today is None else [or_(DeliveryRow.day.is_(None), DeliveryRow.day <= today)]
     query = (
@@ -116,6 +118,7 @@ def in_state(
             DeliveryRow.partner.not_in(but),
             DeliveryRow.messenger.not_in(unsigned),
             *soon,
+            DeliveryRow.id.not_in(without),
         )
         .order_by(DeliveryRow.attempt, DeliveryRow.id)
         .limit(most)

@@ -109,7 +109,7 @@ class Mta(MemoryTransport):
         self.before: list[Any] = []
         self.answers: dict[str, list[Outcome | Exception]] = {}
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+    def send(self, sender: str, recipient: str, message: bytes, **asked: Any) -> Outcome:
         for act in self.before:
             act(recipient)
         planned = self.answers.get(recipient, [])
@@ -122,7 +122,7 @@ class Mta(MemoryTransport):
                 self.log.taken[sender] = "Q9"
             if not isinstance(answer, Sent):
                 return answer
-        outcome = super().send(sender, recipient, message)
+        outcome = super().send(sender, recipient, message, **asked)
         if isinstance(outcome, Sent):
             self.log.taken[sender] = str(outcome.queue_id)
         return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ class MemoryTransport:
 
     taken: list[tuple[str, str, bytes]] = field(default_factory=list)
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+    def send(self, sender: str, recipient: str, message: bytes, **asked: Any) -> Outcome:
         if not message.count(b"\r\n") == message.count(b"\n") == message.count(b"\r"):
             raise LetterRefused("message", "has a line end that is not CRLF")
         sender, recipient = envelope(sender), envelope(recipient)

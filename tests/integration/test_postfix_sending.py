@@ -32,11 +32,11 @@ class Dies(SmtpTransport):
         super().__init__(server)
         self._left, self._taken = letter, taken
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+    def send(self, sender: str, recipient: str, message: bytes, **asked: Any) -> Outcome:
         self._left -= 1
         if self._left == 0 and not self._taken:
             raise Killed
-        outcome = super().send(sender, recipient, message)
+        outcome = super().send(sender, recipient, message, **asked)
         if self._left == 0:
             raise Killed
         return outcome

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from consortium.service import hear_back
+from mailer import smtp
 from mailer.smtp import Login, Server, SmtpTransport
 from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent
 from tests.fakes.transports import ANA, BACK, LETTER, TransportLaws
@@ -309,6 +311,38 @@ def test_no_server_at_all_is_deferred() -> None:
         port = gone.getsockname()[1]
     outcome = SmtpTransport(Server("127.0.0.1", port, timeout=1)).send(BACK, ANA, LETTER)
     assert outcome == Deferred(0, "no connection to the server (ConnectionRefusedError)", "connect")
+
+
+def test_a_letter_that_is_taken_back_while_a_server_is_slow_gets_no_final_dot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smtp, "SOON", -1.0)  # as if every server were slow
+    seen: list[bytes] = []
+
+    def slow(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        read_until(peer, b"DATA\r\n")
+        peer.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
+        octets = b""
+        while more := peer.recv(65536):
+            octets += more
+        seen.append(octets)
+
+    with scripted(slow, answer_dot(b"250 queued as B\r\n")) as transport:
+        taken_back = transport.send(BACK, ANA, LETTER, still=lambda: False)
+        gone = transport.send(BACK, ANA, LETTER, still=lambda: True)
+    assert taken_back == Deferred(0, "it was taken back before its last dot", "body")
+    assert isinstance(gone, Sent)
+    assert seen[0].startswith(b"Subject: x")
+    assert b"\r\n.\r\n" not in seen[0]
+
+
+def test_a_server_that_is_quick_is_not_kept_waiting_by_a_question() -> None:
+    asked: list[None] = []
+    with scripted(answer_dot(b"250 queued as A\r\n")) as transport:
+        transport.send(BACK, ANA, LETTER, still=lambda: bool(asked.append(None)))
+    assert len(asked) <= 1
+    assert smtp.SOON <= hear_back.PATIENCE / 5, "a stop waits longer than an answer holds"
 
 
 # TLS and passwords

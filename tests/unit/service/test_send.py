@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -13,10 +14,10 @@ import pytest
 
 from consortium import wiring
 from consortium.custodians import CustodianLied, TooFewCustodians
-from consortium.service import decide, hand_over, hear_back, release, send
+from consortium.service import decide, hand_over, hear_back, lanes, release, send
 from consortium.store import campaigns, contributions, deliveries, log, suppressions
 from consortium.store.errors import LeaseLost
-from mailer import stops
+from mailer import pace, stops
 from mailer.errors import LetterRefused
 from mailer.transports import Deferred, Failed, InDoubt
 from policies import agreement
@@ -266,6 +267,64 @@ def test_a_deferred_letter_waits_ever_longer_and_then_goes(post: Post) -> None:
     assert post.states(id) == {"sent": 5}
 
 
+SLOW_DOWN = Deferred(421, "too many from you", "rcpt", "4.7.28")
+
+
+def test_a_domain_that_asks_for_fewer_rests_alone_and_no_row_tells_which_it_is(post: Post) -> None:
+    quick = [(n, f"m{n}@quick.example") for n in range(1, 41)]
+    slow = [(n, f"m{n}@slow.example") for n in range(41, 81)]
+    id = post.campaign("c1", post.bundle("union", 1, quick + slow))
+    for _, address in slow:
+        post.mta.answers[address] = [SLOW_DOWN]
+    for _ in range(3):
+        post.go(id)
+    assert sorted(post.mta.to) == sorted(address for _, address in quick)
+    asked = [n for n in post.mta.answers.values() if not n]
+    assert len(asked) == 1, "one answer was enough"
+    states = post.states(id)
+    assert states == {"sent": 40, "deferred": 1, "pending": 39}
+    assert max(one.attempt for one in post.letters(id) if one.state == "pending") == 0
+    # Those that wait share nothing in the outbox that the sent ones do not.
+    said = {one.outcome for one in post.letters(id) if one.state == "pending"}
+    assert said <= {None, send.HELD}
+    assert post.state(id).waiting_for == lanes.SLOWED
+    with closing(post.units.engine.raw_connection()) as raw:
+        assert "slow.example" not in "\n".join(raw.iterdump())  # type: ignore[attr-defined]
+    assert "slow.example" not in repr(post.office)
+    for planned in post.mta.answers.values():
+        planned.clear()
+    post.later(seconds=61)
+    post.go(id)
+    assert len(post.mta.to) == 79
+    assert post.state(id).state == "sending"
+    post.later(minutes=5)
+    post.go(id)
+    assert post.states(id) == {"sent": 80}
+
+
+def test_a_full_mailbox_slows_nobody_else_of_its_domain(post: Post) -> None:
+    members = [(n, f"m{n}@slow.example") for n in range(1, 31)]
+    id = post.campaign("c1", post.bundle("union", 1, members))
+    post.mta.answers["m7@slow.example"] = [Deferred(452, "mailbox full", "rcpt", "4.2.2")]
+    post.go(id)
+    assert post.states(id) == {"sent": 29, "deferred": 1}
+
+
+def test_letters_to_one_domain_keep_their_distance_and_others_go_between(post: Post) -> None:
+    slow = [(n, f"m{n}@slow.example") for n in range(1, 6)]
+    quick = [(n, f"m{n}@d{n}.example") for n in range(6, 16)]
+    id = post.campaign("c1", post.bundle("union", 1, slow + quick))
+    office = post.new_office("paced", lanes=pace.Lanes(4.0), sleep=lambda s: post.later(seconds=s))
+    began = post.clock()
+    at: dict[str, float] = {}
+    post.mta.before.append(lambda to: at.update({to: (post.clock() - began).total_seconds()}))
+    post.go(id, office)
+    assert post.states(id) == {"sent": 15}
+    times = sorted(at[address] for _, address in slow)
+    assert all(later - sooner >= 0.249 for sooner, later in pairwise(times))
+    assert max(at[address] for _, address in quick) < 0.25, "nobody waits for another domain"
+
+
 def test_a_letter_in_which_the_line_broke_goes_again_at_once_but_only_once(post: Post) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(5)))
     broke = Deferred(0, "the line broke", "body")
@@ -320,10 +379,10 @@ def test_a_refused_sender_rests_alone_and_ever_longer_while_the_others_go_on(
     tries = []
     kept = post.mta.send
 
-    def count(sender: str, recipient: str, message: bytes) -> Any:
+    def count(sender: str, recipient: str, message: bytes, **asked: Any) -> Any:
         if recipient.startswith("m"):
             tries.append(post.clock())
-        return kept(sender, recipient, message)
+        return kept(sender, recipient, message, **asked)
 
     post.mta.send = count  # type: ignore[method-assign]
     for _ in range(40):
@@ -464,10 +523,10 @@ def killed_at(post: Post, id: str, letter: int, *, taken: bool) -> None:
             raise Killed
 
     class Dying(Mta):
-        def send(self, sender: str, recipient: str, message: bytes) -> Any:
+        def send(self, sender: str, recipient: str, message: bytes, **asked: Any) -> Any:
             if not taken:
                 die(recipient)
-            outcome = post.mta.send(sender, recipient, message)
+            outcome = post.mta.send(sender, recipient, message, **asked)
             if taken:
                 die(recipient)
             return outcome
