@@ -106,6 +106,17 @@ def capability(key: bytes, delivery: bytes) -> Capability:
     return Capability(token, stored_hash(token))
 
 
+def answer_link(key: bytes, about: str) -> Capability:
+    """Return the 128-bit secret of a link under which somebody answers us.
+
+    Args:
+        about: what is asked, such as ``reply <id>``: the same question has the same link.
+    """
+    raw = _derive(key, b"answer/v1", about.encode())[:CAPABILITY_BYTES]
+    token = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return Capability(token, stored_hash(token))
+
+
 def stored_hash(token: str) -> bytes:
     """Return what the server looks a capability up by; it never stores the token."""
     return hashlib.sha256(b"trellis/capability/v1\n" + token.encode()).digest()

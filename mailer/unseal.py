@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from mailer.errors import KeyRefused, UnsealRefused
+from mailer.held import NONCE_BYTES, unpadded
 from mailer.keys import SUITE, KeyPair, load_private, load_public
 from mailer.seal import NONCE, PAYLOAD_BYTES, VERSION, Payload, bound_to, commit, row_key
 from mailer.stops import TYPED, read_typed
@@ -91,6 +92,19 @@ def unseal_typed(sealed: bytes, privates: Sequence[bytes]) -> tuple[str, str]:
         except (InvalidTag, ValueError):
             continue
     raise UnsealRefused("no key of the mailer opens it")
+
+
+def open_held(sealed: bytes, key: bytes, about: str) -> bytes:
+    """Open what ``held.seal_held`` sealed under the same words.
+
+    Raises:
+        UnsealRefused: another key, other words, or altered bytes.
+    """
+    nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+    try:
+        return unpadded(ChaCha20Poly1305(key).decrypt(nonce, rest, about.encode()))
+    except (InvalidTag, ValueError):
+        raise UnsealRefused("what is held does not open under this key") from None
 
 
 def _unpad(padded: bytes) -> Payload:

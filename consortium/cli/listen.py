@@ -1,4 +1,4 @@
-"""Take bounces and complaints at our return paths, and keep each as a file for the mailer."""
+"""Take bounces, complaints and replies by SMTP or LMTP, and keep each as a file for the mailer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consortium.cli.sink import address_of, serve, sync_folder, write_durably
 
 # The form only. Whether it is one of ours is for the mailer, which has the key; so this process
 # holds none, and answers a forged return path as it answers a true one.
-_VERP = re.compile(r"(?:r-[a-z2-7]{26}-[a-z2-7]{16}|stop-[\w-]{22})@[a-z0-9.-]{3,253}", re.I)
+_OURS = re.compile(r"(?:r-[a-z2-7]{26}-[a-z2-7]{16}|stop-[\w-]{22}|reply)@[a-z0-9.-]{3,253}", re.I)
 
 
 class Spool:
@@ -28,8 +28,8 @@ class Spool:
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Take return paths and stop addresses only: this is no relay."""
-        if not _VERP.fullmatch(address):
+        """Take return paths, stop and reply addresses only: this is no relay."""
+        if not _OURS.fullmatch(address):
             return "550 5.1.1 no such mailbox"
         if envelope.rcpt_tos:
             return "452 4.5.3 one recipient at a time"
@@ -37,20 +37,24 @@ class Spool:
         return "250 2.1.5 ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Keep it durably; the mailer reads ``Delivered-To`` and the rest, and deletes it."""
+        """Keep it durably; the mailer reads our two lines and the rest, and deletes it."""
         content = envelope.content
         assert isinstance(content, bytes)
         [address] = envelope.rcpt_tos
         name = f"{datetime.now(UTC).timestamp():.6f}.{secrets.token_hex(6)}.eml"
+        # What the envelope said stands first, so that nothing in the message speaks for it.
+        top = f"Return-Path: <{_plain(envelope.mail_from)}>\r\nDelivered-To: {address}\r\n"
         try:
-            write_durably(
-                self._folder / "tmp" / name, f"Delivered-To: {address}\r\n".encode() + content
-            )
+            write_durably(self._folder / "tmp" / name, top.encode("ascii", "replace") + content)
             (self._folder / "tmp" / name).rename(self._folder / "new" / name)
             sync_folder(self._folder / "new")
         except OSError:
             return "452 4.3.1 the disk does not take it"
         return "250 2.0.0 kept"
+
+
+def _plain(sender: str | None) -> str:
+    return "".join(one for one in sender or "" if one.isprintable() and one not in "<>")[:320]
 
 
 @click.command()

@@ -27,14 +27,15 @@ from consortium.custodians import (
 from consortium.jobs import dkim_files, key_files, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
-from consortium.service import expire, hear_back, rotate, send, show, suggest
+from consortium.service import expire, hear_back, pass_on, rotate, send, show, suggest
 from consortium.service.errors import ServiceRefused
 from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
-from consortium.wiring import pen, read_key
+from consortium.wiring import make_key, pen, read_key
 from mailer import doubts, keys, stops, unseal
 from mailer.errors import UnsealRefused
+from mailer.held import NONCE_BYTES, seal_held
 from mailer.postfix import PostfixLog
 from mailer.seal import Payload
 from mailer.smtp import Login, Server, SmtpTransport
@@ -333,6 +334,24 @@ def take_typed() -> None:
         lambda sealed: unseal.unseal_typed(sealed, privates),
         lambda address: stops.stop_key(k_stop, address).hex(),
         here.clock(),
+    )
+
+
+def postmaster() -> pass_on.Postmaster:
+    """What passes replies on, with this process's keys; the first one makes the key it seals by."""
+    post, home = office(), process().settings.mailer_home
+    key = make_key(home / "replies.key")
+    return pass_on.Postmaster(
+        units=post.units,
+        clock=post.clock,
+        delivery=post.keys.delivery,
+        stop=post.keys.stop,
+        transport=post.transport,
+        signers=post.signers,
+        public_url=post.public_url,
+        seal=lambda plain, about: seal_held(key, plain, about, secrets.token_bytes(NONCE_BYTES)),
+        open_held=lambda sealed, about: unseal.open_held(sealed, key, about),
+        open_typed=lambda sealed: unseal.unseal_typed(sealed, key_files.held(home)),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consortium.jobs import mailing, relay
 from consortium.jobs.celery import app, process
-from consortium.service import hear_back, plan
+from consortium.service import hear_back, pass_on, plan
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.wiring import read_key
@@ -13,8 +13,11 @@ from mailer import bounce
 from mailer.errors import MailerError
 from mailer.stops import parse_verp
 
-# The first line of a file is the listener's own: the address that the message truly came to.
-_STOP = re.compile(rb"Delivered-To: stop-([\w-]{22})@[^\r\n]*\r\n", re.IGNORECASE)
+# The first lines of a file are the listener's own: from where, and to where, it truly came.
+_REPLY = re.compile(rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: reply@", re.IGNORECASE)
+_STOP = re.compile(
+    rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: stop-([\w-]{22})@[^\r\n]*\r\n", re.IGNORECASE
+)
 
 
 def spool(home: Path) -> Path:
@@ -31,6 +34,7 @@ def run() -> None:
         for path in sorted(spool(here.settings.mailer_home).glob("*")):
             _take(path, key)
         mailing.take_typed()
+        _pass_on()
     finally:
         relay.answered("returns")
 
@@ -50,6 +54,14 @@ def _take(path: Path, key: bytes) -> None:
     path.unlink()
 
 
+def _pass_on() -> None:
+    """Ask and pass on what replies wait for; a fault there holds up no stop."""
+    try:
+        pass_on.turn(mailing.postmaster())
+    except Exception as error:
+        print(f"replies: {type(error).__name__}, trying again", flush=True)  # noqa: T201
+
+
 def apply(octets: bytes, key: bytes) -> None:
     """Take in one return.
 
@@ -61,6 +73,9 @@ def apply(octets: bytes, key: bytes) -> None:
     if asked := _STOP.match(octets):
         token = asked[1].decode()
         here.units.run("stop", lambda unit: hear_back.stop(unit, token, "race", here.clock()))
+        return
+    if _REPLY.match(octets):
+        pass_on.hear(mailing.postmaster(), octets)
         return
     found = bounce.read(octets)
     delivery = parse_verp(key, found.verp or "").hex()

@@ -423,6 +423,11 @@ def unanswered(unit: Unit, *, stop_key: str | None, address_token: str | None) -
     return sum(last is None or at > last for at, _ in letters)
 
 
+def expired(letter: Delivery) -> bool:
+    """Whether a letter's links have ended."""
+    return letter.capability_hash.startswith(_EXPIRED)
+
+
 def seen(unit: Unit, id: str, now: datetime) -> None:
     """Note a letter's sign of life."""
     row = unit.session.get(DeliveryRow, id)

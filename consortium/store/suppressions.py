@@ -42,6 +42,13 @@ def suppressions(unit: Unit, campaign: str, reason: str) -> int:
     return int(unit.session.scalar(query) or 0)
 
 
+def for_good(unit: Unit, stop_key: str) -> bool:
+    """Whether an address gets nothing at all any more, from any race."""
+    row = SuppressionRow
+    query = select(row.seq).where(row.stop_key == stop_key, row.scope == "all").limit(1)
+    return unit.session.scalar(query) is not None
+
+
 def noted(unit: Unit, letters: Collection[str], reason: str) -> dict[str, datetime]:
     """When each of some letters first came back for a reason."""
     query = (

@@ -13,6 +13,7 @@ from consortium.service import (
     hear_back,
     lend,
     look,
+    pass_on,
     proofread,
     report,
     show,
@@ -316,6 +317,34 @@ class Desk:
     def hear_stop(self, capability: str, scope: str) -> None:
         """Stop letters to whoever got this link, or ``Missing``; waits for one in flight."""
         hear_back.stop_and_wait(self._units, capability, scope, self._state.clock())
+
+    def waiting_reply(self, token: str) -> Any:
+        """What is asked under a reply's link, or ``Missing``."""
+        return self._units.run("waiting-reply", lambda unit: pass_on.show(unit, token))
+
+    def answer_reply(self, token: str, *, yes: bool) -> None:
+        """Its writer says whether it may be passed on, or ``Missing``."""
+        self._units.run("answer-reply", lambda unit: pass_on.answer(unit, token, yes=yes))
+
+    def reply_box(self, token: str) -> Any:
+        """Where a messenger's replies go, as far as their link may say, or ``Missing``."""
+        return self._units.run("reply-box", lambda unit: pass_on.show_box(unit, token))
+
+    def type_reply_box(self, token: str, address: str) -> None:
+        """Seal the address that a messenger typed, at once; empty: replies go nowhere."""
+        state, now, sealed = self._state, self._state.clock(), None
+        if address:
+            key = self._units.read("mailer-key", lambda u: show.mailer_key(u, state.log_files))
+            sealed = stops.seal_typed(key, address, pass_on.BOX)
+        self._units.run("type-box", lambda unit: pass_on.type_box(unit, token, sealed, now))
+
+    def asked_box(self, token: str) -> Any:
+        """Whose address is asked about under a link, or ``Missing``."""
+        return self._units.run("asked-box", lambda unit: pass_on.asked_box(unit, token))
+
+    def prove_box(self, token: str, *, yes: bool) -> None:
+        """Whoever reads an address lets replies come there, or not, or ``Missing``."""
+        self._units.run("prove-box", lambda unit: pass_on.prove_box(unit, token, yes=yes))
 
 
 def desk(request: Request) -> Desk:

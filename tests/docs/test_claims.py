@@ -19,6 +19,7 @@ SAID = sorted(
         "consortium/cli/*.py",
         "mailer/starters/*.mjml",
         "mailer/footer.py",
+        "mailer/notices.py",
     )
     for path in ROOT.glob(pattern)
 )

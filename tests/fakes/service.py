@@ -25,6 +25,7 @@ from consortium.service.look import (
     PartnerView,
     RaceView,
 )
+from consortium.service.pass_on import BoxView, Waiting
 from consortium.service.proofread import Proof
 from consortium.service.report import Figure
 from consortium.service.show import EntryView, LogView, WitnessView
@@ -36,7 +37,7 @@ from consortium.store.errors import Missing
 from consortium.web.pages import routers
 from consortium.web.security import Headers
 from consortium.web.who import scripted, signed_in
-from mailer.errors import Problem, TemplateRefused
+from mailer.errors import AddressRefused, Problem, TemplateRefused
 from mailer.findings import Finding
 from policies.authorise import Caller
 from policies.errors import BudgetSpent, DefinitionRefused, Denied
@@ -137,6 +138,7 @@ class FakeDesk:
         self.links = dict(LINKS)
         self.asked: dict[str, Counted] = {}
         self.stops: set[str] = set()
+        self.held, self.box = "held", ""
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
         self.trust = "threshold"
         self.demo = True
@@ -441,6 +443,39 @@ class FakeDesk:
         lines = ["c2sp.org/tlog-proof@v1", f"index {index}"]
         lines += [base64.b64encode(each).decode() for each in path]
         return "\n".join(lines) + "\n\n" + self.log().checkpoint
+
+    def waiting_reply(self, token: str) -> Waiting:
+        if token != "to-ana":
+            raise Missing("unknown link")
+        until = datetime(2026, 10, 26, 16, tzinfo=UTC)
+        race = "Senate recall, Pueblo"
+        return Waiting("Steel City Teachers", "Maria Trujillo", race, self.held, until)
+
+    def answer_reply(self, token: str, *, yes: bool) -> None:
+        self.waiting_reply(token)
+        self.changed.append(("answer_reply", yes))
+        self.held = "yes" if yes else "gone"
+
+    def reply_box(self, token: str) -> BoxView:
+        one = self.lending(token)
+        return BoxView(one.name, one.race, self.box)
+
+    def type_reply_box(self, token: str, address: str) -> None:
+        self.lending(token)
+        if address and "@" not in address:
+            raise AddressRefused("no address")
+        self.changed.append(("type_reply_box", bool(address)))
+        self.box = "typed" if address else ""
+
+    def asked_box(self, token: str) -> BoxView:
+        if token != "is-it-yours":
+            raise Missing("unknown link")
+        return BoxView("Maria Trujillo", "Senate recall, Pueblo", self.box or "asked")
+
+    def prove_box(self, token: str, *, yes: bool) -> None:
+        self.asked_box(token)
+        self.changed.append(("prove_box", yes))
+        self.box = "proven" if yes else ""
 
     def visited(self, capability: str) -> None:
         self.recipient(capability)

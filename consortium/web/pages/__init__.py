@@ -12,11 +12,12 @@ def routers() -> list[APIRouter]:
         messenger,
         partner,
         recipient,
+        reply,
         sign_in,
         signing,
     )
 
-    screens = (sign_in, coordinator, partner, auditor, recipient, messenger, signing)
+    screens = (sign_in, coordinator, partner, auditor, recipient, messenger, reply, signing)
     return [files, *(each.router for each in screens)]
 
 

@@ -11,9 +11,9 @@ _EN = {
         "on {day}, from {partner} and in its name."
     ),
     "seen": (
-        "Whoever wrote it was not given your name or your address. If you reply, your mail program "
-        "may show it. No other organization, and not the operator alone, can read the list that "
-        "you are on."
+        "Whoever wrote it was not given your name or your address. A reply goes through us; your "
+        "address is shown only if you say so. No other organization, and not the operator alone, "
+        "can read the list that you are on."
     ),
     "together": (
         "Who together could open your address: the mail machine, with {threshold} of these "
@@ -99,6 +99,51 @@ _EN = {
         "Done. The mail machine reads it within a minute; from then on it sends nothing to that "
         "address. Another address of yours must be typed by itself."
     ),
+    "reply_title": "Send your reply?",
+    "reply_ask": (
+        "You replied to a letter about {race} that {messenger} signed for {partner}. Your reply "
+        "waits here, locked. No person has read it."
+    ),
+    "reply_shows": (
+        "If you say yes, {messenger} gets your words and sees your email address. {partner} and "
+        "whoever wrote the letter see neither, unless {messenger} shows them. Files and pictures "
+        "are not passed on."
+    ),
+    "reply_yes": "Yes, send it and show my address to {messenger}",
+    "reply_no": "No, delete it",
+    "reply_until": "If you do nothing, it is deleted on {day}.",
+    "reply_yes_done": (
+        "Your reply goes to {messenger} in the next minutes, with your address. Nothing of it is "
+        "kept here after that."
+    ),
+    "reply_gone": "No reply waits here: it was passed on, or deleted.",
+    "box_title": "Where replies to your letters go",
+    "box_lede": (
+        "Who replies to a letter in your name, {name}, is asked first whether you may see their "
+        "address. Only if they say yes does their reply come to you."
+    ),
+    "box_kept": (
+        "The address that you type is sealed for the mail machine as soon as it arrives here. It "
+        "writes to it once to ask whether it is yours. Until somebody says yes there, nothing goes "
+        "to it. The coordinator, the partners and your readers do not see it; if you answer a "
+        "reply, that reader sees your address."
+    ),
+    "box_proven": "Replies go to an address that was proved to be yours. You may name another.",
+    "box_asked": "The address that you typed got an email. Open its link and say yes.",
+    "box_none": "Until you name one, replies are deleted unread, and their writers are told so.",
+    "box_address": "Your email address for replies",
+    "box_send": "Ask at this address",
+    "box_drop": "Take no replies",
+    "box_wrong": "That is not an email address. Nothing was changed.",
+    "prove_title": "Is this address yours, {name}?",
+    "prove_ask": (
+        "Somebody who holds {name}'s link wants replies to letters about {race} to come to the "
+        "address at which you got this link."
+    ),
+    "prove_yes": "Yes, replies may come to this address",
+    "prove_no": "No, delete this address",
+    "prove_done": "Replies whose writers say yes now come to this address.",
+    "prove_gone": "Nothing is asked under this link any more.",
 }
 _ES = {
     "other": "English",
@@ -109,9 +154,9 @@ _ES = {
         "envió el {day}, desde {partner} y en su nombre."
     ),
     "seen": (
-        "A quien la escribió no se le dio su nombre ni su dirección. Si responde, su programa de "
-        "correo puede mostrarla. Ninguna otra organización, ni el operador solo, puede leer la "
-        "lista en la que usted está."
+        "A quien la escribió no se le dio su nombre ni su dirección. Una respuesta pasa por "
+        "nosotros; su dirección se muestra solo si usted lo dice. Ninguna otra organización, ni el "
+        "operador solo, puede leer la lista en la que usted está."
     ),
     "together": (
         "Quiénes juntos podrían abrir su dirección: la máquina de correo, con {threshold} de estos "
@@ -203,5 +248,50 @@ _ES = {
         "Hecho. La máquina de correo la lee en un minuto; desde entonces no envía nada a esa "
         "dirección. Otra dirección suya se escribe por separado."
     ),
+    "reply_title": "¿Enviar su respuesta?",
+    "reply_ask": (
+        "Usted respondió a una carta sobre {race} que {messenger} firmó por {partner}. Su "
+        "respuesta espera aquí, cerrada. Ninguna persona la ha leído."
+    ),
+    "reply_shows": (
+        "Si dice que sí, {messenger} recibe sus palabras y ve su dirección de correo. {partner} y "
+        "quien escribió la carta no ven ni lo uno ni lo otro, salvo que {messenger} se lo muestre. "
+        "No se entregan archivos ni imágenes."
+    ),
+    "reply_yes": "Sí, enviarla y mostrar mi dirección a {messenger}",
+    "reply_no": "No, borrarla",
+    "reply_until": "Si no hace nada, se borra el {day}.",
+    "reply_yes_done": (
+        "Su respuesta llega a {messenger} en los próximos minutos, con su dirección. Después no se "
+        "guarda nada de ella aquí."
+    ),
+    "reply_gone": "Aquí no espera ninguna respuesta: se entregó o se borró.",
+    "box_title": "Adónde van las respuestas a sus cartas",
+    "box_lede": (
+        "A quien responde a una carta en su nombre, {name}, se le pregunta primero si usted puede "
+        "ver su dirección. Solo si dice que sí, la respuesta le llega a usted."
+    ),
+    "box_kept": (
+        "La dirección que escribe se sella para la máquina de correo en cuanto llega aquí. Esta le "
+        "escribe una vez para preguntar si es suya. Hasta que alguien diga que sí allí, no va nada "
+        "a ella. El coordinador, las organizaciones y sus lectores no la ven; si usted contesta a "
+        "una respuesta, ese lector ve su dirección."
+    ),
+    "box_proven": "Las respuestas van a una dirección que se probó que es suya. Puede dar otra.",
+    "box_asked": "La dirección que escribió recibió un correo. Abra su enlace y diga que sí.",
+    "box_none": "Mientras no dé una, las respuestas se borran sin leer y se avisa a quien escribe.",
+    "box_address": "Su correo electrónico para respuestas",
+    "box_send": "Preguntar en esta dirección",
+    "box_drop": "No recibir respuestas",
+    "box_wrong": "Eso no es una dirección de correo. No se cambió nada.",
+    "prove_title": "¿Es suya esta dirección, {name}?",
+    "prove_ask": (
+        "Alguien que tiene el enlace de {name} quiere que las respuestas a las cartas sobre {race} "
+        "lleguen a la dirección en la que usted recibió este enlace."
+    ),
+    "prove_yes": "Sí, las respuestas pueden llegar a esta dirección",
+    "prove_no": "No, borrar esta dirección",
+    "prove_done": "Las respuestas cuyos autores dicen que sí llegan ahora a esta dirección.",
+    "prove_gone": "Bajo este enlace ya no se pregunta nada.",
 }
 WORDS = {"en": _EN, "es": _ES}
