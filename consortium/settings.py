@@ -117,6 +117,17 @@ class Settings(BaseSettings):
         description="Letters to one address, of all races, without a reply or an opened link, after"
         " which none leaves to it; 0: no such end.",
     )
+    letters_per_second_to_one: float = Field(
+        20.0,
+        gt=0,
+        description="Pace to one receiving domain; one that asks for less gets half, others not.",
+    )
+    first_day_letters: int = Field(
+        500,
+        ge=0,
+        description="Letters that leave on the first day from a sending domain that receivers do"
+        " not know; doubles with each day that used half of it. 0: they know every domain.",
+    )
     settled_seconds: float = Field(
         600.0,
         ge=0,

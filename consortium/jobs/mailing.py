@@ -33,7 +33,7 @@ from consortium.store import campaigns
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.unit import Unit
 from consortium.wiring import make_key, pen, read_key
-from mailer import doubts, keys, stops, unseal
+from mailer import doubts, keys, pace, stops, unseal
 from mailer.errors import UnsealRefused
 from mailer.held import NONCE_BYTES, seal_held
 from mailer.postfix import PostfixLog
@@ -314,6 +314,8 @@ def office() -> send.PostOffice:
         else MtaLog(here.settings.smtp_log, SmtpTransport(server).knock),
         public_url=here.settings.public_url,
         per_second=here.settings.letters_per_second,
+        lanes=pace.Lanes(here.settings.letters_per_second_to_one),
+        first_day=here.settings.first_day_letters,
         name=name,
         sunset=here.settings.sunset_letters,
         settled_after=timedelta(seconds=here.settings.settled_seconds),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from consortium.service import assign, keep_free
+from consortium.service import assign, keep_free, warm
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
@@ -39,6 +39,7 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
         return []
     cold, room = frozen(unit, run.one.race), assign.resting(unit, run.terms, now)
     taken = []
+    warmth: dict[str, int | None] = {}
     for item, payload, key in opened:
         if room.get(item.messenger, 1) <= 0:
             continue  # another day, or another messenger; the next turn knows
@@ -50,8 +51,14 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
                 epoch, token = races.get(unit, run.one.race).epoch, item.address_token
                 suppressions.recognised(unit, stop_key=key, epoch=epoch, address_token=token)
             deliveries.drop(unit, item.id, why, now)
-        elif deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
+            continue
+        if item.partner not in warmth:
+            warmth[item.partner] = warm.room(office, unit, run.terms, item.partner, now)
+        if (left := warmth[item.partner]) == 0:
+            continue  # tomorrow: its domain is new to receivers
+        if deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
             taken.append((deliveries.get(unit, item.id), payload))
+            warmth[item.partner] = None if left is None else left - 1
             if item.messenger in room:
                 room[item.messenger] -= 1
     return taken

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 
-from consortium.service import hear_back, settle
+from consortium.service import hear_back, settle, warm
 from consortium.service.claim import last_look
 from consortium.service.plan import copies, next_copy
 from consortium.service.post_office import PostOffice, Rest, Run
@@ -119,6 +119,7 @@ def record(run: Run, item: Delivery, outcome: Outcome) -> None:
             queue_id=queue_id,
             now=now,
         )
+        warm.count(office, unit, run.terms, item.partner, outcome, now)
         if dead:
             hear_back.dead(unit, deliveries.get(unit, item.id), now)
             next_copy(office, unit, run.one, run.terms, others, item)

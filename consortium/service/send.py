@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from consortium.service import agree, approve, assign, draft, keep_free, lanes, settle, vet
+from consortium.service import agree, approve, assign, draft, keep_free, lanes, settle, vet, warm
 from consortium.service.claim import claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
@@ -189,12 +189,13 @@ def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[De
         return []
     now = office.clock()
     parked = [partner for partner, rest in office.parked.get(id, {}).items() if now < rest.until]
+    used_up = warm.used_up(office, unit, terms, _sources(campaigns.get(unit, id)), now)
     full = [one for one, room in assign.resting(unit, terms, now).items() if not room]
     waits = lanes.held(office, id, now)
     if lanes.full(office, id):
         return []
     only: dict[str, Any] = {
-        "but": parked,
+        "but": [*parked, *used_up],
         "unsigned": full,
         "today": caps.local_day(terms, now),
         "without": waits,
@@ -209,6 +210,10 @@ def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[De
         if letter.settled_at is None or letter.settled_at + rests(letter.attempt) <= now
     ]
     return rested[:AT_ONCE]
+
+
+def _sources(one: campaigns.Campaign) -> Sequence[str]:
+    return list((one.manifest or {}).get("sources", ()))
 
 
 def _slices(
@@ -305,7 +310,11 @@ def _progress(run: Run, unit: Unit) -> bool:
         )
         return False
     parked = office.parked.get(id, {}).values()
-    slowed = [lanes.SLOWED] if office.lanes.resting(office.clock()) else []
-    waits = "; ".join([*(one.why for one in parked), *slowed])[:200]
+    now = office.clock()
+    said = [verdict.why] if verdict.state == "warn" else []
+    said += [one.why for one in parked]
+    said += [lanes.SLOWED] if office.lanes.resting(now) else []
+    used_up = warm.used_up(office, unit, run.terms, _sources(still), now)
+    waits = "; ".join([*said, *warm.words(run.terms, used_up)])[:200]
     campaigns.change(unit, id, progress=settle.progress(office, unit, still), waiting_for=waits)
     return True

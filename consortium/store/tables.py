@@ -340,6 +340,15 @@ class NeighbourRow(Base):
     messenger: Mapped[str] = mapped_column(ForeignKey("messengers.id"))
 
 
+class SentDayRow(Base):
+    """How many letters left from a sending domain on a day: a new one has to begin with few."""
+
+    __tablename__ = "sent_days"
+    domain: Mapped[str] = mapped_column(String(253), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    letters: Mapped[int]
+
+
 class KeptDayRow(Base):
     """A day on which a partner writes to its own members, and nobody else does."""
 

@@ -267,6 +267,47 @@ def test_a_deferred_letter_waits_ever_longer_and_then_goes(post: Post) -> None:
     assert post.states(id) == {"sent": 5}
 
 
+def test_a_new_sending_domain_sends_its_days_letters_over_all_campaigns_and_more_tomorrow(
+    post: Post,
+) -> None:
+    other = [(n, f"p{n}@example.net") for n in range(101, 111)]
+    parts = [post.bundle("union", 1, crowd(60)), post.bundle("parks", 2, other)]
+    first = post.campaign("c1", *parts)
+    new = post.new_office("new", first_day=20)
+    post.go(first, new)
+    assert post.states(first) == {"sent": 30, "pending": 40}
+    assert sum(to.startswith("p") for to in post.mta.to) == 10, "each domain has its own"
+    assert "union.example is new to receivers" in post.state(first).waiting_for
+    assert post.state(first).state == "sending"
+    heir = post.new_office("heir", first_day=20, dead=frozenset({"new"}))
+    post.go(first, heir)
+    assert len(post.mta.to) == 30, "the day's letters are kept, whoever sends"
+    second = post.campaign("c2", post.bundle("union", 3, crowd(5, start=201, name="x")))
+    post.go(second, heir)
+    assert len(post.mta.to) == 30
+    post.later(days=1)
+    post.go(first, heir)
+    assert post.states(first) == {"sent": 70}
+    post.go(second, heir)
+    assert len(post.mta.to) == 70
+    post.later(days=1)
+    post.go(second, heir)
+    assert post.states(second) == {"sent": 5}
+
+
+def test_a_mail_server_that_takes_nothing_uses_up_no_day(post: Post) -> None:
+    id = post.campaign("c1", post.bundle("union", 1, crowd(10)))
+    office = post.new_office("new", first_day=4)
+    for _, address in crowd(10):
+        post.mta.answers[address] = [Deferred(0, "no connection", "connect")] * 2
+    for _ in range(4):
+        post.go(id, office)
+        post.later(seconds=3)
+    post.mta.answers.clear()
+    post.go(id, office)
+    assert post.states(id) == {"sent": 4, "pending": 6}
+
+
 SLOW_DOWN = Deferred(421, "too many from you", "rcpt", "4.7.28")
 
 
