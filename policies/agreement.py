@@ -121,6 +121,16 @@ class Agreement:
     log_opens: str
     candidates: tuple[str, ...] = ()
 
+    @property
+    def by_person(self) -> bool:
+        """Whether letters, caps and stops are counted by person, over all lists and addresses."""
+        return self.once != "address"
+
+    @property
+    def households(self) -> bool:
+        """Whether the roll has to tell which of its rows are one household."""
+        return self.holdout_share > 0 or self.once == "household"
+
     def party(self, id: str) -> Party:
         """Return one party; raises ``AgreementRefused`` when it did not sign."""
         for party in self.parties:
@@ -166,7 +176,7 @@ def parse(document: bytes) -> Agreement:
         custodians=_custodians(at),
         threshold=at.number("threshold", 1, 100),
         trust=at.one_of("trust", frozenset({"threshold", "operator"})),
-        once=at.one_of("once", frozenset({"person", "address"})),
+        once=at.one_of("once", frozenset({"person", "address", "household"})),
         size_class_max=at.number("size_class_max", 1, 2**24),
         minimum_upload=at.number("minimum_upload", 1, 1_000_000),
         min_audience=at.number("min_audience", 1, 1_000_000),

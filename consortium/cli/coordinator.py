@@ -72,11 +72,20 @@ def places(home: Path, kind: str | None) -> None:
 @click.option("--place", required=True, help="Where the volunteer lives.")
 @click.option("--zip", default="", help="Their ZIP, to find who lives nearest; no letter shows it.")
 @click.option("--precinct", default="", help="Their precinct, as the list of places spells it.")
+@click.option(
+    "--daily",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Letters a day in their name at most, 0 for no limit; they may change it.",
+)
 @json_option
-def messenger(home: Path, name: str, place: str, zip: str, precinct: str) -> None:
+def messenger(home: Path, name: str, place: str, zip: str, precinct: str, daily: int) -> None:
     """Ask a volunteer to lend their name; prints the link on which they alone answer."""
     api = line(home)
-    asked = {"name": name, "place": place, "zip": zip, "precinct": precinct}
+    asked: Json = {
+        "name": name, "place": place, "zip": zip, "precinct": precinct, "daily": daily
+    }  # fmt: skip
     answer: Json = api.post(
         _race(api, "messengers"), {key: said for key, said in asked.items() if said}, again=False
     )
@@ -207,7 +216,9 @@ def nearest(
     help="Its plain text; otherwise made from the MJML.",
 )
 @click.option("--subject", required=True)
-@click.option("--messenger", default="", help="Who signs; without it, the nearest who confirmed.")
+@click.option(
+    "--messenger", default="", help="Who signs them all; without it each is signed by the nearest."
+)
 @click.option("--messenger-place", default="", help="Where the messenger lives.")
 @click.option("--opens", required=True, help="UTC, 2026-10-20T15:00:00Z: no letter before it.")
 @click.option("--closes", required=True, help="UTC: no letter after it.")

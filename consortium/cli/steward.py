@@ -99,8 +99,8 @@ def enrol(
     if read.roll.quarantined or read.roll.history_quarantined:
         kept = rolls.keep_set_aside(read.roll, who.path / "state")
         say(f"Every line that was set aside, with its reason and no value: {kept}")
-    # A number per household is a map for who has the public file; only a holdout needs one.
-    households = agreement.holdout_share > 0
+    # A number per household is a map for who has the public file; only where it is needed.
+    households = agreement.households
     bad: list[RowRefused] = []
     key, held = read.roll.layout.reads["voter_id"], agreement.race.election_date
     ballots = read_voted(voted, key, held, bad.append)

@@ -81,7 +81,7 @@ def _hindrance(
         return "stopped"
     if _asleep(run, unit, item, stop_key):
         return ASLEEP
-    by_person = run.terms.once == "person"
+    by_person = run.terms.by_person
     before = deliveries.sent_at(
         unit,
         run.one.race,

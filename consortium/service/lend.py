@@ -218,6 +218,8 @@ def plain(text: str) -> str:
     found = " ".join(text.split())
     if not found or len(found) > LONGEST or not found.isprintable():
         raise WrongState(f"a name and a place have 1 to {LONGEST} letters each")
+    if set(found) & set('<>@"\\'):
+        raise WrongState('a name and a place have none of < > @ " \\: no From line could carry it')
     return found
 
 

@@ -188,7 +188,8 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
         id=one.id,
         state=one.state,
         definition=one.definition,
-        template={name: one.template.get(name) for name in ("subject", "mjml", "text")},
+        template={name: one.template.get(name) for name in ("subject", "mjml", "text")}
+        | {name: True for name in ("nearest",) if one.template.get(name)},
         messenger=one.template["messenger"],
         window=one.template["window"],
         manifest=one.manifest,

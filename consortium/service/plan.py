@@ -59,7 +59,7 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
     )
     # Whom an interrupted turn chose keeps that copy, whatever has changed since.
     sign = assign.signers(office, one, terms)
-    letters = _letters(office, one, terms, rows, known, _taken(terms, already), sign)
+    letters = _letters(office, one, terms, rows, known, _taken(terms, already, rows), sign)
     while part := list(islice(letters, SLICE)):
         office.units.run("plan", lambda unit, part=part: _insert(office, unit, one, fence, part))  # type: ignore[misc]
     office.units.run("plan-done", lambda unit: _begin(office, unit, one, fence))
@@ -87,7 +87,7 @@ def copies(
     office: PostOffice, one: campaigns.Campaign, terms: Agreement, person: int
 ) -> list[frames.Candidate]:
     """A person's rows in the audience, read before the transaction that may need one of them."""
-    if terms.once != "person":
+    if not terms.by_person:
         return []  # this person's other addresses have letters of their own
     return _audience(office, one, person)
 
@@ -188,7 +188,7 @@ def _replace(
         deliveries.drop(unit, letter.id, FROZEN, office.clock())
     gone = {(letter.person, letter.address_token) for letter in part}
     kept = [who for who in deliveries.chosen(unit, one.id) if who not in gone]
-    seen = _taken(terms, kept)
+    seen = _taken(terms, kept, rows)
     known = _known(office, unit, one, terms)
     letters = _letters(office, one, terms, rows, known, seen, _as_before(part))
     deliveries.plan(unit, list(letters))
@@ -200,10 +200,22 @@ def _as_before(letters: Sequence[Delivery]) -> assign.Sign:
     return lambda _zip, _precinct, person: same[person]
 
 
-def _taken(terms: Agreement, chosen: Sequence[tuple[int, str]]) -> set[tuple[str, object]]:
-    """Persons and addresses that have a letter of a campaign already."""
-    people = {("person", person) for person, _ in chosen if terms.once == "person"}
-    return {*people, *(("token", token) for _, token in chosen if token)}
+def _taken(
+    terms: Agreement, chosen: Sequence[tuple[int, str]], rows: Sequence[frames.Candidate]
+) -> set[tuple[str, object]]:
+    """Persons, their households and addresses that have a letter of a campaign already.
+
+    No letter says whose household it is for: the audience's file tells, here and nowhere later.
+    """
+    taken = {person for person, _ in chosen}
+    people = {("person", person) for person in taken if terms.by_person}
+    homes = {_home(row) for row in rows if terms.once == "household" and row.roll_row in taken}
+    return {*people, *homes, *(("token", token) for _, token in chosen if token)}
+
+
+def _home(row: frames.Candidate) -> tuple[str, object]:
+    """A household; who was taken out of the roll has none, and stands alone."""
+    return ("home", row.household) if row.household >= 0 else ("person", row.roll_row)
 
 
 def _audience(
@@ -217,7 +229,7 @@ def _audience(
 
 def _known(office: PostOffice, unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
     # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
-    by_person = terms.once == "person"
+    by_person = terms.by_person
     written = deliveries.last_sent if by_person else deliveries.last_sent_to
     cold = frozen(unit, one.race)
     matched = contributions.listed(unit, state="matched")
@@ -243,13 +255,14 @@ def _letters(
     seen: set[tuple[str, object]],
     sign: assign.Sign,
 ) -> Iterator[Delivery]:
-    by_person = terms.once == "person"
+    by_person = terms.by_person
     now = office.clock()
     for row in sorted(rows, key=lambda row: _copy(office, one.race, row)):
         token = row.address_token.hex() if row.address_token else ""
         # Per person first, by keyed hash, the same all race long; and one address once.
         who: set[tuple[str, object]] = {("person", row.roll_row)} if by_person else set()
         who |= {("token", token)} if token else set()
+        who |= {_home(row)} if terms.once == "household" else set()
         if row.bundle not in known.live or row.roll_row in known.withheld or who & seen:
             continue
         if known.silences.hold(row.partner, token, row.roll_row):

@@ -1,7 +1,7 @@
 """Every question and deed of the pages, each one call of the service."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -9,8 +9,10 @@ from fastapi import Request
 from consortium.service import (
     approve,
     choose,
+    coordinate,
     draft,
     hear_back,
+    keep_free,
     lend,
     look,
     pass_on,
@@ -97,6 +99,7 @@ class Desk:
     ) -> str:
         """Keep a draft; its id."""
         now, artefacts = self._state.clock(), self._state.artefacts
+        chart = None if messenger else suggest.chart_of(self._state.settings)
         return self._units.run(
             "draft",
             lambda unit: draft.draft(
@@ -109,8 +112,29 @@ class Desk:
                 window=window,
                 artefacts=artefacts,
                 now=now,
+                chart=chart,
             ),
         )
+
+    def calendar(self, caller: Caller) -> Any:
+        """What is planned in the race, when nothing leaves, and what clashes."""
+        artefacts = self._state.artefacts
+        return self._units.run(
+            "calendar", lambda unit: coordinate.calendar(unit, caller, artefacts=artefacts)
+        )
+
+    def own_days(self, caller: Caller, race: str) -> Any:
+        """The days that a partner keeps free for itself."""
+        return self._units.run("own-days", lambda unit: keep_free.own(unit, caller, race))
+
+    def keep_day(self, caller: Caller, race: str, day: date) -> None:
+        """No letter of the race leaves that day."""
+        now = self._state.clock()
+        self._units.run("keep-day", lambda unit: keep_free.keep(unit, caller, race, day, now))
+
+    def give_day_back(self, caller: Caller, race: str, day: date) -> None:
+        """Letters may leave that day after all."""
+        self._units.run("give-back", lambda unit: keep_free.give_back(unit, caller, race, day))
 
     def nearest(self, caller: Caller, race: str, definition: Mapping[str, Any]) -> Any:
         """Who may sign, the nearest to an audience first."""
@@ -123,13 +147,15 @@ class Desk:
         )
 
     def invite_messenger(
-        self, caller: Caller, race: str, *, name: str, place: str, zip: str = ""
+        self, caller: Caller, race: str, *, name: str, place: str, zip: str = "", daily: int = 0
     ) -> str:
         """Name who might sign; the link to hand them, shown once."""
         now, url = self._state.clock(), str(self._state.settings.public_url)
         _, token = self._units.run(
             "invite-messenger",
-            lambda unit: lend.invite(unit, caller, race, name=name, place=place, zip=zip, now=now),
+            lambda unit: lend.invite(
+                unit, caller, race, name=name, place=place, zip=zip, daily=daily, now=now
+            ),
         )
         return f"{url}/messenger/{token}"
 
@@ -141,10 +167,10 @@ class Desk:
         """What whoever holds this link is asked to lend, or ``Missing``."""
         return self._units.run("lending", lambda unit: lend.show(unit, token))
 
-    def lend(self, token: str) -> None:
-        """They lend their name, or ``Missing``."""
+    def lend(self, token: str, daily: int | None = None) -> None:
+        """They lend their name, for so many letters a day, or ``Missing``."""
         now = self._state.clock()
-        self._units.run("lend", lambda unit: lend.confirm(unit, token, now))
+        self._units.run("lend", lambda unit: lend.confirm(unit, token, now, daily))
 
     def refuse_to_lend(self, token: str) -> None:
         """They say no, or take it back, or ``Missing``."""

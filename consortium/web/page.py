@@ -24,12 +24,14 @@ _NAV = {
         ("/", "grid", "Overview"),
         ("/choose", "map", "Audience"),
         ("/campaigns", "mail", "Emails"),
+        ("/calendar", "clock", "Calendar"),
         ("/audit", "scroll", "Public log"),
     ),
     "partner": (
         ("/", "home", "Home"),
         ("/lists", "file", "My lists"),
         ("/approvals", "clip", "To approve"),
+        ("/calendar", "clock", "Calendar"),
         ("/audit", "scroll", "Public log"),
     ),
 }

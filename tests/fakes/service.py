@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from consortium.service.absence import Absence
 from consortium.service.choose import Counted, Place
+from consortium.service.coordinate import Calendar, Clash, Day, Planned
 from consortium.service.errors import NotReady, NotSignedIn, WrongState
 from consortium.service.lend import Asked, Lending
 from consortium.service.look import (
@@ -139,6 +140,7 @@ class FakeDesk:
         self.asked: dict[str, Counted] = {}
         self.stops: set[str] = set()
         self.held, self.box = "held", ""
+        self.days: set[tuple[date, str]] = {(date(2026, 10, 22), "growers")}
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
         self.trust = "threshold"
         self.demo = True
@@ -261,6 +263,34 @@ class FakeDesk:
         self.changed.append(("draft", made, parts["window"]["opens"]))
         return made
 
+    def calendar(self, caller: Caller) -> Calendar:
+        planned = tuple(
+            Planned(
+                one.id, one.template["subject"], one.state,
+                datetime(2026, 10, 20, 16, tzinfo=UTC), datetime(2026, 10, 24, 2, tzinfo=UTC),
+                {"district": ["State House 46"]}, 4 - len(self.days),
+            )
+            for one in self.campaigns(caller)
+        )  # fmt: skip
+        words = "both write to the same places within seven days"
+        clash = Clash("week", tuple(one.id for one in planned[:2]), words)
+        names = {one.id: one.name for one in self.race().partners}
+        days = [Day(day, partner, names[partner]) for day, partner in sorted(self.days)]
+        days.append(Day(date(2026, 11, 1), "", ""))
+        return Calendar(
+            self.race().id, "America/Denver", date(2026, 11, 3), tuple(days), planned, (clash,)
+        )
+
+    def keep_day(self, caller: Caller, race: str, day: date) -> None:
+        if caller.partner is None:
+            raise Denied("keep_day", "no rule allows it")
+        if day < NOW.date():
+            raise WrongState("that day is over")
+        self.days.add((day, caller.partner))
+
+    def give_day_back(self, caller: Caller, race: str, day: date) -> None:
+        self.days.discard((day, str(caller.partner)))
+
     def messengers(self, caller: Caller) -> list[Asked]:
         if caller.role != "coordinator":
             raise Denied("draft", "only a coordinator asks volunteers")
@@ -275,13 +305,13 @@ class FakeDesk:
         ]
 
     def invite_messenger(
-        self, caller: Caller, race: str, *, name: str, place: str, zip: str = ""
+        self, caller: Caller, race: str, *, name: str, place: str, zip: str = "", daily: int = 0
     ) -> str:
         self.messengers(caller)
         if not name or not place:
             raise WrongState("a name and a place have 1 to 80 letters each")
         token = f"for-{name.split()[0].lower()}"
-        self.volunteers[token] = Asked(name, place, "asked")
+        self.volunteers[token] = Asked(name, place, "asked", daily)
         self.changed.append(("invite_messenger", token))
         return f"https://trellis.example/messenger/{token}"
 
@@ -290,15 +320,19 @@ class FakeDesk:
             raise Missing("nobody was asked with that link")
         one, race = self.volunteers[token], self.race()
         senders = tuple(f"{one.name} for {partner.name}" for partner in race.partners)
-        return Lending(one.name, one.place, race.name, race.closes, senders, one.state)
+        return Lending(
+            one.name, one.place, race.name, race.closes, senders, one.state, daily=one.daily
+        )
 
     def _answer(self, token: str, state: str) -> None:
         self.lending(token)
         self.changed.append((state, token))
         self.volunteers[token] = replace(self.volunteers[token], state=state)
 
-    def lend(self, token: str) -> None:
+    def lend(self, token: str, daily: int | None = None) -> None:
         self._answer(token, "confirmed")
+        if daily is not None:
+            self.volunteers[token] = replace(self.volunteers[token], daily=daily)
 
     def refuse_to_lend(self, token: str) -> None:
         self._answer(token, "refused")

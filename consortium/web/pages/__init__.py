@@ -8,6 +8,7 @@ def routers() -> list[APIRouter]:
     from consortium.web.assets import router as files
     from consortium.web.pages import (
         auditor,
+        calendar,
         coordinator,
         messenger,
         partner,
@@ -17,7 +18,9 @@ def routers() -> list[APIRouter]:
         signing,
     )
 
-    screens = (sign_in, coordinator, partner, auditor, recipient, messenger, reply, signing)
+    screens = (
+        sign_in, coordinator, partner, calendar, auditor, recipient, messenger, reply, signing
+    )  # fmt: skip
     return [files, *(each.router for each in screens)]
 
 

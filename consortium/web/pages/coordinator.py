@@ -24,6 +24,8 @@ Asked = Annotated[list[str], Query(default_factory=list)]
 Text = Annotated[str, Form()]
 ALMOST = timedelta(minutes=1) - timedelta(microseconds=1)
 """A form knows no seconds: the first moment that it can name is the next full minute."""
+NEAREST = "*"
+"""What the form says when each reader's own nearest is to sign; no name is spelled so."""
 MOVING = ("submitted", "approved", "frozen", "attested", "logged", "sending")
 
 
@@ -149,7 +151,7 @@ def save(
             race.id,
             definition=asked,
             template=template,
-            messenger={"name": name, "place": place_name},
+            messenger={} if name == NEAREST else {"name": name, "place": place_name},
             window=window,
         )
     except TemplateRefused as refused:
@@ -225,17 +227,30 @@ def volunteers(request: Request, session: Reader) -> Response:
 
 @router.post("/messengers")
 def ask_volunteer(
-    request: Request, session: Writer, name: Text = "", place: Text = "", zip: Text = ""
+    request: Request,
+    session: Writer,
+    name: Text = "",
+    place: Text = "",
+    zip: Text = "",
+    daily: Text = "",
 ) -> Response:
     """Make a volunteer's own link. It is shown on this answer and never again."""
     race = desk(request).race()
     try:
         link = desk(request).invite_messenger(
-            session.caller, race.id, name=name, place=place, zip=zip
+            session.caller, race.id, name=name, place=place, zip=zip, daily=_limit(daily)
         )
     except WrongState as refused:
         return _volunteers(request, session, refused=str(refused), status=422)
     return _volunteers(request, session, link=link)
+
+
+def _limit(typed: str) -> int:
+    """Letters a day as typed; nothing is no limit."""
+    found = typed.strip() or "0"
+    if not (found.isascii() and found.isdigit() and len(found) < 7):
+        raise WrongState("a daily limit is a number of letters")
+    return int(found)
 
 
 def _volunteers(

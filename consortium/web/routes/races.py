@@ -32,6 +32,7 @@ class Volunteer(BaseModel):
     place: str
     zip: str = ""
     precinct: str = ""
+    daily: int = 0
 
 
 class Invited(BaseModel):
@@ -106,6 +107,7 @@ def invite_messenger(
             place=volunteer.place,
             zip=volunteer.zip,
             precinct=volunteer.precinct,
+            daily=volunteer.daily,
             now=now(),
         ),
     )

@@ -49,6 +49,7 @@ COORDINATORS = (
     "/choose",
     "/campaigns/new",
     "/messengers",
+    "/calendar",
     f"/campaigns/{SUBMITTED}",
     f"/campaigns/{SENDING}",
     f"/campaigns/{SENDING}/progress",
@@ -60,6 +61,7 @@ PARTNERS = (
     f"/lists/{BUNDLE}/withdraw",
     f"/lists/{BUNDLE}/receipt",
     "/approvals",
+    "/calendar",
     f"/approvals/{SUBMITTED}",
     f"/approvals/{SENDING}",
 )
@@ -762,3 +764,54 @@ def test_the_front_page_names_everybody_who_could_break_it(
     for name in (*race.custodians, *race.witnesses):
         assert name in told
     assert f"{race.threshold} of these {len(race.custodians)}" in told
+
+
+def test_a_partner_keeps_a_day_and_gives_it_back_on_the_shared_calendar(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    csrf = enter(TEACHERS)
+    page = browser.get("/calendar").text
+    assert "Arkansas Valley Growers writes to its own members" in page
+    assert "Give it back" not in page  # it is the growers'
+    assert "both write to the same places" in page
+    kept = browser.post("/calendar/keep", data={"csrf": csrf, "day": "2026-10-23"})
+    assert (kept.status_code, kept.headers["location"]) == (303, "/calendar")
+    page = browser.get("/calendar").text
+    assert page.count("Give it back") == 1
+    for day, said in (("2026-10-01", "That day is over."), ("soon", "not a day")):
+        refused = browser.post("/calendar/keep", data={"csrf": csrf, "day": day})
+        assert (refused.status_code, said in refused.text) == (422, True)
+    browser.post("/calendar/give-back", data={"csrf": csrf, "day": "2026-10-23"})
+    assert "Give it back" not in browser.get("/calendar").text
+    enter(COORDINATOR)
+    assert "Keep it" not in browser.get("/calendar").text
+
+
+def test_a_volunteer_says_how_many_letters_a_day_and_may_change_it(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    desk.invite_messenger(COORDINATOR, "r", name="Joe Gray", place="Aguilar", daily=40)
+    page = "/messenger/for-joe"
+    assert "at most 40" in browser.get(page).text
+    for typed, said in (("25", "at most 25"), ("", "no limit of your own"), (" 7 ", "at most 7")):
+        went = browser.post(page, data={"answer": "yes", "daily": typed})
+        assert went.status_code == 303
+        assert said in browser.get(page).text
+    for typed in ("many", "-1", "\u0664", "9999999"):
+        assert browser.post(page, data={"answer": "yes", "daily": typed}).status_code == 422
+    browser.post(page, data={"answer": "yes"})
+    assert "at most 7" in browser.get(page).text
+
+
+def test_letters_that_each_readers_nearest_signs_say_so(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    enter(COORDINATOR)
+    assert "Each reader’s nearest" in browser.get("/campaigns/new?place=zip:81003").text
+    one = desk.letters[SUBMITTED]
+    who = [{"name": name, "place": "Bessemer"} for name in ("Ana Ruiz", "Maria Trujillo")]
+    desk.letters[SUBMITTED] = replace(one, manifest={**(one.manifest or {}), "messengers": who})
+    enter(TEACHERS)
+    page = browser.get(f"/approvals/{SUBMITTED}").text
+    assert "each reader’s nearest of 2 volunteers" in page
+    assert "Ana Ruiz, Bessemer" in page
