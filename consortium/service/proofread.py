@@ -4,13 +4,12 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
-from consortium.service import agree, draft, vet
+from consortium.service import agree, draft, lend, vet
 from consortium.service.vet import Vetted
 from consortium.store import campaigns, inspections
 from consortium.store.errors import Missing
@@ -26,6 +25,8 @@ PLACES: tuple[Mapping[str, str], ...] = (
     {"precinct": "044-12", "place_name": "San José", "polling_place": "St. Mary's, 2nd floor"},
 )
 """Made-up places: one as short as they come, one with what has to be escaped."""
+SIGNERS = 5
+"""Messengers in whose names made-up letters are written, where each letter has its nearest."""
 SAMPLES = datetime(2026, 1, 1, tzinfo=UTC)
 """Date of letters that nobody gets."""
 _LATER = Finding(spam.POINT, "none", "SpamAssassin looks at it once, when it is submitted.")
@@ -51,6 +52,16 @@ USUAL = Look()
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """What letters are made of: the agreement, the campaign, whose lists, and who signs."""
+
+    terms: Agreement
+    one: campaigns.Campaign
+    sources: list[str]
+    signers: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """Everything that was looked at before an approval; the worst first."""
 
@@ -69,11 +80,10 @@ def proof(unit: Unit, caller: Caller, id: str, look: Look, now: datetime) -> Pro
     one = campaigns.get(unit, id)
     if caller.role == "partner" and one.manifest is None:
         raise Missing(f"no campaign {id}")
-    terms = agree.terms(unit, one.race)
     scored = inspections.get(unit, _subject(id))
     last = scored is not None and scored.about == _about(one)
     score = Finding.from_json(scored.findings[0]) if scored and last else _LATER
-    found = [*letters(terms, one, sources_of(unit, terms, one), look), score]
+    found = [*letters(_mail(unit, one), look), score]
     return Proof(sorted_worst_first(found), tuple(vet.of_campaign(unit, one, now)))
 
 
@@ -84,18 +94,15 @@ def must_pass(units: Units, id: str, look: Look) -> None:
         TemplateRefused: with all that is red, each with what to do.
     """
 
-    def read(unit: Unit) -> tuple[campaigns.Campaign, Agreement, list[str], Any]:
-        one = campaigns.get(unit, id)
-        terms = agree.terms(unit, one.race)
-        kept = inspections.get(unit, _subject(id))
-        return one, terms, sources_of(unit, terms, one), kept
+    def read(unit: Unit) -> tuple[Mail, inspections.Inspection | None]:
+        return _mail(unit, campaigns.get(unit, id)), inspections.get(unit, _subject(id))
 
-    one, terms, sources, kept = units.read("proofread", read)
-    found = list(letters(terms, one, sources, look))
-    if kept is None or kept.about != _about(one):
-        score = look.spam(_specimen(terms, one, sources, look))
+    mail, kept = units.read("proofread", read)
+    found, about = list(letters(mail, look)), _about(mail.one)
+    if kept is None or kept.about != about:
+        score = look.spam(_specimen(mail, look))
         made = inspections.Inspection(
-            _subject(id), _about(one), score.level, [score.to_json()], units.clock()
+            _subject(id), about, score.level, [score.to_json()], units.clock()
         )
         units.run("proofread-keep", lambda unit: inspections.keep(unit, made))
     else:
@@ -106,20 +113,19 @@ def must_pass(units: Units, id: str, look: Look) -> None:
         )
 
 
-def letters(
-    terms: Agreement, one: campaigns.Campaign, sources: Sequence[str], look: Look
-) -> tuple[Finding, ...]:
+def letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
     """What is found of the letters that a campaign would send, without asking anybody.
 
     It depends on its arguments alone, so it is remembered: a page shown again costs nothing.
     """
-    said = [terms.race.id, one.id, one.template, list(sources), look.public_url]
-    key = hashlib.sha256(repr((terms, json.dumps(said, sort_keys=True))).encode()).hexdigest()
+    said = [mail.one.id, mail.one.template, mail.sources, mail.signers, look.public_url]
+    whole = repr((mail.terms, json.dumps(said, sort_keys=True)))
+    key = hashlib.sha256(whole.encode()).hexdigest()
     with _lock:
         if key in _known:
             _known.move_to_end(key)
             return _known[key]
-    found = _letters(terms, one, sources, look)
+    found = _letters(mail, look)
     with _lock:
         _known[key] = found
         while len(_known) > _KEPT:
@@ -127,61 +133,54 @@ def letters(
     return found
 
 
-def _letters(
-    terms: Agreement, one: campaigns.Campaign, sources: Sequence[str], look: Look
-) -> tuple[Finding, ...]:
-    compiled = draft.compiled(terms, one.template)
-    parties = [terms.party(source) for source in sources]
-    samples: list[checks.Sample] = []
-    groups: dict[str, list[uniform.Made]] = {}
-    each = -(-uniform.PEOPLE // (len(parties) * len(PLACES)))
-    for party in parties:
-        written = _slice(terms, one, party, compiled)
-        for number, place in enumerate(PLACES):
-            samples.append(_sample(terms, one, party, compiled, place, look))
-            begin = len(groups) * each
-            people = range(begin, begin + each)
-            made = uniform.written(written, people, look.public_url, place)
-            groups[f"{party.id}, place {number + 1}"] = list(made)
-    rules = [_rules(terms, party, look) for party in parties for _ in PLACES]
+def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
+    compiled = draft.compiled(mail.terms, mail.one.template)
+    kinds = [(mail.terms.party(one), signs) for one in mail.sources for signs in mail.signers]
+    each = -(-uniform.PEOPLE // (len(kinds) * len(PLACES)))
     found: list[Finding] = []
-    for sample, rule in zip(samples, rules, strict=True):
-        found += checks.inspect([sample], rule)
+    groups: dict[str, list[uniform.Made]] = {}
+    for party, signs in kinds:
+        written = _slice(mail, party, signs, compiled)
+        for number, place in enumerate(PLACES, 1):
+            sample = _sample(mail, party, signs, compiled, place, look)
+            found += checks.inspect([sample], _rules(mail.terms, party, look))
+            begin = len(groups) * each
+            made = uniform.written(written, range(begin, begin + each), look.public_url, place)
+            groups[f"{party.id}, {signs['name']}, place {number}"] = list(made)
     return (*checks.once(found), uniform.inspect(groups))
 
 
 def _sample(
-    terms: Agreement,
-    one: campaigns.Campaign,
+    mail: Mail,
     party: Party,
+    signs: Mapping[str, str],
     compiled: compose.Compiled,
     place: Mapping[str, str],
     look: Look,
 ) -> checks.Sample:
     _, own = uniform.reader(0, look.public_url, place)
-    facts = {**draft.letter_facts(terms, one, party), **place, **own}
-    rendered = compose.render(compiled, facts)
-    return checks.Sample(rendered.subject, rendered.text, rendered.html, _language(rendered.html))
+    facts = {**draft.letter_facts(mail.terms, mail.one, party, signs), **place, **own}
+    shown = compose.render(compiled, facts)
+    return checks.Sample(shown.subject, shown.text, shown.html, _language(shown.html))
 
 
 def _slice(
-    terms: Agreement, one: campaigns.Campaign, party: Party, compiled: compose.Compiled
+    mail: Mail, party: Party, signs: Mapping[str, str], compiled: compose.Compiled
 ) -> letter.Slice:
-    facts = draft.letter_facts(terms, one, party)
+    facts = draft.letter_facts(mail.terms, mail.one, party, signs)
     return letter.prepare(
         compiled,
-        sender=draft.sender(one, party),
+        sender=draft.sender(mail.one, party, signs),
         common={name: text for name, text in facts.items() if name in compiled.fields},
-        campaign=one.id,
+        campaign=mail.one.id,
         at=SAMPLES,
     )
 
 
-def _specimen(
-    terms: Agreement, one: campaigns.Campaign, sources: Sequence[str], look: Look
-) -> bytes:
-    party = terms.party(sorted(sources)[0])
-    whole = _slice(terms, one, party, draft.compiled(terms, one.template))
+def _specimen(mail: Mail, look: Look) -> bytes:
+    party = mail.terms.party(sorted(mail.sources)[0])
+    compiled = draft.compiled(mail.terms, mail.one.template)
+    whole = _slice(mail, party, mail.signers[0], compiled)
     [made] = uniform.written(whole, [0], look.public_url, PLACES[0])
     return made.message
 
@@ -198,11 +197,27 @@ def _rules(terms: Agreement, party: Party, look: Look) -> checks.Rules:
     )
 
 
-def sources_of(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> list[str]:
+def _mail(unit: Unit, one: campaigns.Campaign) -> Mail:
+    terms = agree.terms(unit, one.race)
+    return Mail(terms, one, _sources(unit, terms, one), _signers(unit, one))
+
+
+def _sources(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> list[str]:
     """Whose letters they are: the manifest's sources, of a draft all that could be."""
     if one.manifest:
         return list(one.manifest["sources"])
     return draft.live_sources(unit) or sorted(party.id for party in terms.parties)
+
+
+def _signers(unit: Unit, one: campaigns.Campaign) -> list[dict[str, str]]:
+    """In whose names letters go: the first, and of many those with the longest names."""
+    first: dict[str, str] = one.template["messenger"]
+    if not one.template.get("nearest"):
+        return [first]
+    named = (one.manifest or {}).get("messengers")
+    others = named if named is not None else lend.everybody(unit, one.race)
+    longest = sorted((s for s in others if s != first), key=lambda s: (-len(s["name"]), s["name"]))
+    return [first, *longest[: SIGNERS - 1]]
 
 
 def _language(html: str) -> str:
