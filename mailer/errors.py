@@ -5,6 +5,7 @@ MailerError
 ├── PayloadRefused        a field of a row cannot be sealed: says which field, and why
 ├── UnsealRefused         a wrapped key or a sealed row does not open under these keys
 ├── TokenRefused          a VERP address or a capability was not made by us
+├── NotificationRefused   a provider's webhook was sent something not signed for us
 ├── AddressRefused        an address cannot stand in an envelope
 ├── TemplateRefused       a template breaks a rule: every problem, with its line
 ├── FactsRefused          a letter lacks the text of a field it uses
@@ -43,6 +44,15 @@ class UnsealRefused(MailerError):
 
 class TokenRefused(MailerError):
     """A VERP address or a capability was not made with this key."""
+
+
+class NotificationRefused(MailerError):
+    """What a mail provider's webhook was sent is not signed for us; says which part."""
+
+    def __init__(self, part: str, why: str) -> None:
+        self.part = part
+        self.why = why
+        super().__init__(f"{part}: {why}")
 
 
 class AddressRefused(MailerError):

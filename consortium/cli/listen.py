@@ -12,9 +12,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from consortium.cli.sink import address_of, serve, sync_folder, write_durably
 
-# The form only. Whether it is one of ours is for the mailer, which has the key; so this process
-# holds none, and answers a forged return path as it answers a true one.
-_OURS = re.compile(r"(?:r-[a-z2-7]{26}-[a-z2-7]{16}|stop-[\w-]{22}|reply)@[a-z0-9.-]{3,253}", re.I)
+# The form only: return paths, stops, reply@ for people and fbl@ for providers' complaints. Whether
+# it is one of ours is for the mailer, which has the key; so this process holds none, and answers a
+# forged return path as it answers a true one.
+_OURS = re.compile(
+    r"(?:r-[a-z2-7]{26}-[a-z2-7]{16}|stop-[\w-]{22}|reply|fbl)@[a-z0-9.-]{3,253}", re.I | re.ASCII
+)
 
 
 class Spool:
@@ -65,7 +68,38 @@ def _plain(sender: str | None) -> str:
     type=click.Path(file_okay=False, path_type=Path),
     help="The mailer's folder; each return becomes a file in its folder new.",
 )
-def command(listen: str, spool: Path) -> None:
-    """Take bounces and complaints, and nothing else."""
+@click.option("--lmtp", is_flag=True, help="Speak LMTP, to a Postfix before this (deploy/postfix).")
+@click.option("--hooks", metavar="HOST:PORT", help="Take Amazon SES's notifications there, too.")
+@click.option(
+    "--sns-certificate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PEM file that their signatures are checked against; none is ever fetched.",
+)
+@click.option("--sns-topic", "topics", multiple=True, metavar="ARN", help="A topic that is ours.")
+def command(
+    listen: str,
+    spool: Path,
+    lmtp: bool,
+    hooks: str | None,
+    sns_certificate: Path | None,
+    topics: tuple[str, ...],
+) -> None:
+    """Take bounces, complaints, stops and replies, and nothing else."""
     where = address_of(listen)
-    serve(Spool(spool), where, lambda port: click.echo(f"returns are taken at {where[0]}:{port}"))
+    box = Spool(spool)
+    if hooks is not None:
+        _hook(spool, address_of(hooks), sns_certificate, topics)
+    said = "returns are taken at {}:{}"
+    serve(box, where, lambda port: click.echo(said.format(where[0], port)), lmtp=lmtp)
+
+
+def _hook(
+    spool: Path, where: tuple[str, int], certificate: Path | None, topics: tuple[str, ...]
+) -> None:
+    from consortium.cli.hooks import Hook, serve_beside
+
+    if certificate is None or not topics:
+        raise click.UsageError("--hooks needs --sns-certificate and at least one --sns-topic")
+    hook = Hook(spool, certificate, topics, lambda: datetime.now(UTC), click.echo)
+    serve_beside(hook, where)
+    click.echo(f"notifications are taken at {where[0]}:{where[1]}/hooks/sns")

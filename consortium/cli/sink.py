@@ -14,6 +14,7 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 
 import click
+from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailer.doubts import queued, stamp
@@ -200,19 +201,26 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def serve(handler: object, listen: tuple[str, int], ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is told the port."""
-    asyncio.run(_serve(handler, listen, ready))
+def serve(
+    handler: object, listen: tuple[str, int], ready: Callable[[int], None], *, lmtp: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT, SMTP or LMTP; ``ready`` is told the port."""
+    asyncio.run(_serve(handler, listen, ready, LMTP if lmtp else SMTP))
 
 
-async def _serve(handler: object, listen: tuple[str, int], ready: Callable[[int], None]) -> None:
+async def _serve(
+    handler: object,
+    listen: tuple[str, int],
+    ready: Callable[[int], None],
+    speaks: type[SMTP],
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
 
     def session() -> SMTP:
-        return SMTP(
+        return speaks(
             handler,
             hostname="sink.localhost",
             ident="Trellis",

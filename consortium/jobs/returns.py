@@ -10,8 +10,9 @@ from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.wiring import read_key
 from mailer import bounce
+from mailer.bounce import sns
 from mailer.errors import MailerError
-from mailer.stops import parse_verp
+from mailer.stops import parse_message_id, parse_verp
 
 # The first lines of a file are the listener's own: from where, and to where, it truly came.
 _REPLY = re.compile(rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: reply@", re.IGNORECASE)
@@ -41,7 +42,11 @@ def run() -> None:
 
 def _take(path: Path, key: bytes) -> None:
     try:
-        apply(path.read_bytes(), key)
+        octets = path.read_bytes()
+        if path.suffix == ".sns":
+            take_in(sns.read_message(octets.decode("utf-8", "replace")), key)
+        else:
+            apply(octets, key)
     except (MailerError, Missing):
         pass  # forged, or nobody's: it changes nothing
     except Exception as error:
@@ -77,14 +82,29 @@ def apply(octets: bytes, key: bytes) -> None:
     if _REPLY.match(octets):
         pass_on.hear(mailing.postmaster(), octets)
         return
-    found = bounce.read(octets)
-    delivery = parse_verp(key, found.verp or "").hex()
+    take_in(bounce.read(octets), key)
 
+
+def take_in(found: bounce.Return, key: bytes) -> None:
+    """Take in what was read, of mail or of a notification.
+
+    Raises:
+        TokenRefused: neither its return path nor the Message-ID that it quotes is one of ours.
+        Missing: no letter has them.
+    """
+    here, delivery = process(), _about(found, key)
     if found.kind == "hard":
         plan.bounced(mailing.office(), delivery, here.clock())
         return
 
-    def take_in(unit: Unit) -> None:
+    def note(unit: Unit) -> None:
         hear_back.returned(unit, delivery, found.kind, here.clock(), code=found.code)
 
-    here.units.run("returned", take_in)
+    here.units.run("returned", note)
+
+
+def _about(found: bounce.Return, key: bytes) -> str:
+    """The letter's id: by its return path, or by its own Message-ID where no path is told."""
+    if found.verp is not None or found.message_id is None:
+        return parse_verp(key, found.verp or "").hex()
+    return parse_message_id(key, found.message_id).hex()
