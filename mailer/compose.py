@@ -6,15 +6,18 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from mjml import mjml_to_html
 
 from mailer import footer, plaintext
 from mailer.errors import Problem, TemplateRefused
-from mailer.fields import Field, Piece, bind, fill, parse
-from mailer.markup import COLORS, Node, link_problem, read, written_links
+from mailer.fields import Edge, Field, Marked, between, fill, parse
+from mailer.grammar import COLORS, PLACED
+from mailer.look import CLASSES, DARK, EVERY, LIGHT, LOOK, LOOKS
+from mailer.markup import Node, link_problem, read, written_links
+from mailer.places import Place, PlaceBlock, shown
 
 MAX_SUBJECT = 150
 # Gmail cuts a letter at 102 KB; the facts are still to come.
@@ -26,57 +29,12 @@ _FETCHES = re.compile(
     r"|style=\"[^\"]*url\s*\(|href=\"\s*(?!https://|trellisfield)",
     re.IGNORECASE,
 )
-_MARK = re.compile(r"(trellisfield[0-9a-f]{24}x\d+x)")
 
-# The house look. A template that sets no colour of its own also gets its dark form.
-_LOOK: Mapping[str, Mapping[str, str]] = {
-    "mj-all": {"font-family": "Georgia, 'Times New Roman', serif"},
-    "mj-section": {"background-color": "#ffffff", "padding": "12px 0"},
-    "mj-wrapper": {"padding": "0"},
-    "mj-text": {
-        "color": "#15201c",
-        "font-size": "17px",
-        "line-height": "1.6",
-        "padding": "6px 24px 10px",
-    },
-    "mj-button": {
-        "background-color": "#17594a",
-        "color": "#ffffff",
-        "font-size": "17px",
-        "font-weight": "600",
-        "font-family": "Helvetica, Arial, sans-serif",
-        "border-radius": "6px",
-        "inner-padding": "14px 26px",
-        "padding": "10px 24px 18px",
-        "align": "left",
-        "line-height": "1.2",
-    },
-    "mj-divider": {"border-color": "#d5ddd9", "border-width": "1px", "padding": "10px 24px"},
-}
-_DARK = """
-:root { color-scheme: light dark; supported-color-schemes: light dark; }
-@media (prefers-color-scheme: dark) {
-body, .t-page { background-color: #0e1513 !important; }
-.t-card, .t-card > table { background: #161e1b !important; background-color: #161e1b !important; }
-.t-text, .t-text div, .t-text p, .t-text span, .t-text li { color: #e6edea !important; }
-.t-text h1, .t-text h2, .t-text h3 { color: #e6edea !important; }
-.t-text a { color: #74c6ac !important; }
-.t-button td, .t-button a { background: #74c6ac !important; color: #08150f !important; }
-.t-rule p { border-color: #33403b !important; }
-.t-foot, .t-foot table, .t-foot td { background: #0e1513 !important; }
-.t-foot-text, .t-foot-text div { color: #a9b8b1 !important; }
-.t-foot-text a { color: #74c6ac !important; }
-}
-"""
-_LIGHT = ":root { color-scheme: light only; }"
-_EVERY = ".t-text a { color: #17594a; } .t-text p { margin: 0 0 14px; } h1 { line-height: 1.2; }"
-_CLASSES = {
-    "mj-body": "t-page",
-    "mj-section": "t-card",
-    "mj-text": "t-text",
-    "mj-button": "t-button",
-    "mj-divider": "t-rule",
-}
+_NOWHERE = Place()
+_OWN_TEXT = (
+    "A text part of its own cannot know the places.",
+    "Leave the text part empty: it is made from the letter, place blocks and all.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +63,17 @@ class Compiled:
         html: pieces whose words are markup already; fields are escaped when they come.
         links: every link a coordinator wrote, sorted; the footer's own are not in it.
         digest: ``Template.digest`` of what was compiled.
+        places: its place blocks, by the numbers of their edges; ``places.shown`` picks.
+        language: of its footer and of the pages behind its links.
     """
 
     subject: str
-    text: tuple[Piece, ...]
-    html: tuple[Piece, ...]
+    text: tuple[Marked, ...]
+    html: tuple[Marked, ...]
     links: tuple[str, ...]
     digest: bytes
+    places: tuple[PlaceBlock, ...] = ()
+    language: str = "en"
 
     @property
     def fields(self) -> frozenset[str]:
@@ -130,7 +92,11 @@ class Rendered:
 
 
 def compile_template(
-    template: Template, *, allowed_fields: Collection[str], allowed_hosts: Collection[str]
+    template: Template,
+    *,
+    allowed_fields: Collection[str],
+    allowed_hosts: Collection[str],
+    language: str = "en",
 ) -> Compiled:
     """Check a template by every rule and compile it once for all its letters.
 
@@ -138,6 +104,7 @@ def compile_template(
         template: as the coordinator wrote it.
         allowed_fields: names of ``fields.FIELDS`` that the agreement lets a letter use.
         allowed_hosts: hosts that the agreement lets links lead to.
+        language: one of ``footer.LANGUAGES``: what the letter's own words are in.
 
     Raises:
         TemplateRefused: with every problem, each with its line and what to do.
@@ -147,42 +114,49 @@ def compile_template(
     root, found = read(template.mjml, hosts=hosts)
     problems += found
     problems += _field_problems(root, allowed_fields)
+    problems += _language_problems(root, language)
     if problems:
         raise TemplateRefused(problems)
 
-    links = _links(root)
+    links, digest = _links(root), template.digest()
+    blocks = _mark_places(root, digest)
     text = template.text if template.text is not None else plaintext.written(root)
     pieces, found = parse(text.replace("\r\n", "\n"), line=1, allowed=allowed_fields)
     problems += found
     if template.text is not None:
         problems += _text_problems(template.text, links, hosts)
+        problems += [Problem(block.line, *_OWN_TEXT) for block in blocks[:1]]
     if problems:
         raise TemplateRefused(problems)
 
     return Compiled(
         subject=" ".join(template.subject.split()),
-        text=bind((*pieces, *footer.text()), {}, _same),
-        html=_html(root, allowed_fields, template.digest()),
+        text=(*_text_edges(pieces, digest), *footer.text(language)),
+        html=_html(root, allowed_fields, digest, language),
         links=links,
-        digest=template.digest(),
+        digest=digest,
+        places=blocks,
+        language=language,
     )
 
 
-def render(compiled: Compiled, facts: Mapping[str, str]) -> Rendered:
+def render(compiled: Compiled, facts: Mapping[str, str], place: Place = _NOWHERE) -> Rendered:
     """Join one letter.
 
     Args:
         facts: one text for each of ``compiled.fields``; others are not looked at.
+        place: the reader's, which decides on the place blocks.
 
     Raises:
         FactsRefused: a field has neither text nor fallback.
         LetterRefused: the stop or the why link is no https link.
     """
     known = footer.check_facts({name: facts[name] for name in compiled.fields if name in facts})
+    here = shown(compiled.places, place)
     return Rendered(
         compiled.subject,
-        fill(compiled.text, known, _same),
-        fill(compiled.html, known, html.escape),
+        fill(between(compiled.text, here), known, _same),
+        fill(between(compiled.html, here), known, html.escape),
     )
 
 
@@ -191,7 +165,7 @@ def _same(text: str) -> str:
 
 
 def _subject_problems(subject: str) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     if not subject.strip():
         problems.append(Problem(1, "The subject is empty.", "Say what the letter is about."))
     if len(subject) > MAX_SUBJECT:
@@ -208,7 +182,7 @@ def _subject_problems(subject: str) -> list[Problem]:
     if re.match(r"\s*(?:re|fwd?)\s*:", subject, re.IGNORECASE):
         todo = "This letter answers nobody: begin with what it is about."
         problems.append(Problem(1, "The subject pretends to be an answer.", todo))
-    return problems
+    return [replace(problem, where="Subject") for problem in problems]
 
 
 def _field_problems(root: Node, allowed: Collection[str]) -> list[Problem]:
@@ -223,6 +197,63 @@ def _field_problems(root: Node, allowed: Collection[str]) -> list[Problem]:
                 todo = "Take it out; the title is the same for everybody."
                 problems.append(Problem(node.line, "A field stands in mj-title.", todo))
     return problems
+
+
+def _language_problems(root: Node, language: str) -> list[Problem]:
+    top = root.find("mjml")
+    said = top.attributes.get("lang", language) if top is not None else language
+    if said.lower().split("-")[0] == language:
+        return []
+    todo = f'Write <mjml lang="{language}">, or put it under its own language.'
+    return [Problem(1, "The letter says that it is in another language.", todo)]
+
+
+def _mark_places(root: Node, digest: bytes) -> tuple[PlaceBlock, ...]:
+    """Replace each place block by what it holds, between two marks that nobody can have written."""
+    blocks: list[PlaceBlock] = []
+    for above in [node for node in root.walk() if any(c.tag in PLACED for c in node.children)]:
+        run: list[int] = []
+        inside: list[Node] = []
+        for node in above.children:
+            if node.tag not in PLACED:
+                run = [] if node.tag else run
+                inside.append(node)
+                continue
+            number = len(blocks)
+            rest = node.tag == "mj-elsewhere"
+            blocks.append(PlaceBlock(node.line, node.codes(), tuple(run) if rest else ()))
+            run = [] if rest else [*run, number]
+            mark = f"{digest.hex()[:24]}x{number}x"
+            begins, ends = _raw(f"trellisbegin{mark}"), _raw(f"trellisend{mark}")
+            inside += [begins, *(child for child in node.children if child.tag), ends]
+        above.children[:] = inside
+    return tuple(blocks)
+
+
+def _raw(mark: str) -> Node:
+    return Node("mj-raw", 0, children=[Node("", 0, text=mark)])
+
+
+def _marks(kinds: str, digest: bytes) -> str:
+    """The pattern of this template's own marks; another one's are words like any others."""
+    return rf"(trellis(?:{kinds}){digest.hex()[:24]}x\d+x)"
+
+
+def _edge(mark: str) -> Edge:
+    return Edge(int(mark.rsplit("x", 2)[1]), mark.startswith("trellisbegin"))
+
+
+def _text_edges(pieces: Iterable[Marked], digest: bytes) -> tuple[Marked, ...]:
+    """Cut a text at its marks; the blank line behind one goes with what it holds."""
+    marks = re.compile(_marks("begin|end", digest) + r"\n*")
+    cut: list[Marked] = []
+    for piece in pieces:
+        if not isinstance(piece, str):
+            cut.append(piece)
+            continue
+        for number, part in enumerate(marks.split(piece)):
+            cut += [_edge(part) if number % 2 else part] if part else []
+    return tuple(cut)
 
 
 def _links(root: Node) -> tuple[str, ...]:
@@ -249,7 +280,7 @@ def _text_problems(text: str, links: tuple[str, ...], hosts: Collection[str]) ->
     return problems
 
 
-def _html(root: Node, allowed: Collection[str], digest: bytes) -> tuple[Piece, ...]:
+def _html(root: Node, allowed: Collection[str], digest: bytes, language: str) -> tuple[Marked, ...]:
     # A mark is a word that nobody can have written: it holds a digest of the whole template. It
     # stands where the field stood while the compiler moves the markup around it.
     fields: list[Field] = []
@@ -266,19 +297,27 @@ def _html(root: Node, allowed: Collection[str], digest: bytes) -> tuple[Piece, .
         if not node.tag:
             pieces, _ = parse(node.text, line=node.line, allowed=allowed)
             node.text = "".join(p if isinstance(p, str) else mark(p) for p in pieces)
-        elif dark and node.tag in _CLASSES:
-            node.attributes["css-class"] = _CLASSES[node.tag]
-    compiled = _compile(root, {name: mark(Field(name)) for name in footer.FACTS}, dark)
-    cut = _MARK.split(compiled)
-    cut_pieces: list[Piece] = [
-        fields[int(part.rsplit("x", 2)[1])] if number % 2 else part
-        for number, part in enumerate(cut)
-    ]
-    _check_compiled(compiled, [p for p in cut_pieces if isinstance(p, Field)], fields)
-    return tuple(piece for piece in cut_pieces if piece != "")
+        else:
+            look = node.attributes.pop("look", "")
+            if dark and node.tag in CLASSES:
+                node.attributes["css-class"] = f"t-{look}" if look else CLASSES[node.tag]
+            for name, value in LOOKS.get(look, {}).items() if dark else ():
+                node.attributes.setdefault(name, value)
+    placed = sum(node.tag == "mj-raw" for node in root.walk())
+    compiled = _compile(root, {name: mark(Field(name)) for name in footer.FACTS}, dark, language)
+    cut: list[Marked] = []
+    for number, part in enumerate(re.split(_marks("field|begin|end", digest), compiled)):
+        if not number % 2:
+            cut += [part] if part else []
+        elif part.startswith("trellisfield"):
+            cut.append(fields[int(part.rsplit("x", 2)[1])])
+        else:
+            cut.append(_edge(part))
+    _check_compiled(compiled, cut, fields, placed)
+    return tuple(cut)
 
 
-def _compile(root: Node, marks: dict[str, str], dark: bool) -> str:
+def _compile(root: Node, marks: dict[str, str], dark: bool, language: str) -> str:
     body = root.find("mj-body")
     top = root.find("mjml")
     assert body is not None  # read() refused it otherwise
@@ -291,14 +330,14 @@ def _compile(root: Node, marks: dict[str, str], dark: bool) -> str:
         for node in [root.find(tag)]
     }
     inside = "".join(child.source() for child in body.children)
-    lang = html.escape(top.attributes.get("lang", "en"))
+    lang = html.escape(top.attributes.get("lang", language))
     direction = html.escape(top.attributes.get("dir", "auto"))
     source = (
         f'<mjml lang="{lang}" dir="{direction}"><mj-head>'
         f"<mj-title>{head['mj-title']}</mj-title><mj-preview>{head['mj-preview']}</mj-preview>"
         f"<mj-attributes>{_look(root)}</mj-attributes>"
-        f"<mj-style>{_EVERY}{_DARK if dark else _LIGHT}</mj-style></mj-head>"
-        f"{body.opening()}{inside}{footer.source(marks)}</mj-body></mjml>"
+        f"<mj-style>{EVERY}{DARK if dark else LIGHT}</mj-style></mj-head>"
+        f"{body.opening()}{inside}{footer.source(marks, language)}</mj-body></mjml>"
     )
     compiled = str(mjml_to_html(source, keep_comments=False).html)
     schemes = "light dark" if dark else "light only"
@@ -311,7 +350,7 @@ def _compile(root: Node, marks: dict[str, str], dark: bool) -> str:
 
 def _look(root: Node) -> str:
     """Return the house look, with what the template sets for all of a kind over it."""
-    look = {tag: dict(attributes) for tag, attributes in _LOOK.items()}
+    look = {tag: dict(attributes) for tag, attributes in LOOK.items()}
     own = root.find("mj-attributes")
     for node in own.children if own is not None else ():
         # The compiler takes each tag once only.
@@ -319,11 +358,16 @@ def _look(root: Node) -> str:
     return "".join(Node(tag, 0, attributes).source() for tag, attributes in look.items())
 
 
-def _check_compiled(compiled: str, kept: list[Field], given: list[Field]) -> None:
+def _check_compiled(compiled: str, pieces: list[Marked], given: list[Field], placed: int) -> None:
     # The source was checked; this checks the compiler, which is not ours.
     problems = []
-    if any(all(field is not one for one in kept) for field in given):
+    kept = {id(piece) for piece in pieces if isinstance(piece, Field)}
+    if any(id(field) not in kept for field in given):
         problems.append(Problem(1, "A field was lost.", "Move it into the middle of a paragraph."))
+    edges = [piece for piece in pieces if isinstance(piece, Edge)]
+    paired = [(Edge(n, True), Edge(n, False)) for n in range(placed // 2)]
+    if sorted(zip(edges[::2], edges[1::2], strict=False), key=lambda two: two[0].block) != paired:
+        problems.append(Problem(1, "A place block was torn.", "Put a whole mj-section into it."))
     if found := _FETCHES.search(compiled):
         todo = "Take out what would fetch something when the letter is opened."
         problems.append(Problem(1, f"The letter would hold {found[0].strip()!r}.", todo))

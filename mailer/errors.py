@@ -8,6 +8,7 @@ MailerError
 ├── NotificationRefused   a provider's webhook was sent something not signed for us
 ├── AddressRefused        an address cannot stand in an envelope
 ├── TemplateRefused       a template breaks a rule: every problem, with its line
+├── PlacesRefused         a table of places has a cell that cannot be: says row and column
 ├── FactsRefused          a letter lacks the text of a field it uses
 ├── LetterRefused         a header's source would break the header
 ├── PaceRefused           a breaker was given figures that cannot be
@@ -66,9 +67,16 @@ class Problem:
     line: int
     what: str
     todo: str
+    where: str = ""
+    """Which block and field, or which language; without it the line says enough."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a person says it."""
+        return self.where or f"Line {self.line}"
 
     def __str__(self) -> str:
-        return f"Line {self.line}: {self.what} {self.todo}"
+        return f"{self.place}: {self.what} {self.todo}"
 
 
 class TemplateRefused(MailerError):
@@ -77,6 +85,16 @@ class TemplateRefused(MailerError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class PlacesRefused(MailerError):
+    """A table of places cannot be used; no value of a cell is quoted."""
+
+    def __init__(self, file: str, row: int, column: str, why: str) -> None:
+        self.file, self.row, self.column, self.why = file, row, column, why
+        where = f", row {row}" if row else ""
+        named = f", column {column}" if column else ""
+        super().__init__(f"{file}{where}{named}: {why}")
 
 
 class FactsRefused(MailerError):

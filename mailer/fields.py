@@ -10,10 +10,30 @@ from typing import TypeAlias
 
 from mailer.errors import FactsRefused, Problem
 
+# What a steward's table may say of each precinct; the same for everybody who votes there.
+PLACE_TEXTS: Mapping[str, str] = {
+    "polling_place": "where the reader votes",
+    "polling_address": "its street address",
+    "polling_hours": "its hours",
+    "early_voting_place": "where the reader votes early",
+    "early_voting_address": "its street address",
+    "early_voting_hours": "its hours",
+    "ballot_drop_box": "the nearest drop box",
+    "election_office": "the election office and how to reach it",
+}
+PLACE_DAYS: Mapping[str, str] = {
+    "registration_deadline": "the last day to register",
+    "mail_ballot_request_deadline": "the last day to ask for a mail ballot",
+    "mail_ballot_return_deadline": "the last day on which a mail ballot counts",
+    "early_voting_starts": "the first day of early voting",
+    "early_voting_ends": "the last day of early voting",
+    "cure_deadline": "the last day to mend a ballot that was not counted",
+}
 FIELDS: Mapping[str, str] = {
     "first_name": "the reader's first name, if the agreement allows it",
     "precinct": "the reader's precinct",
-    "polling_place": "where the reader votes",
+    **PLACE_TEXTS,
+    **PLACE_DAYS,
     "election_date": "the day of the election",
     "messenger_name": "who signs the letter",
     "partner_name": "the organisation that sends it",
@@ -21,8 +41,9 @@ FIELDS: Mapping[str, str] = {
     "place_name": "the reader's town or neighborhood",
 }
 # May be empty for one person, so a letter that uses them says what stands there instead.
-MAY_BE_EMPTY = frozenset({"first_name", "precinct", "polling_place", "place_name"})
+MAY_BE_EMPTY = frozenset({"first_name", "precinct", "place_name", *PLACE_TEXTS, *PLACE_DAYS})
 MAX_VALUE = 120
+MAX_INSIDE = 320
 MAX_FALLBACK = 60
 
 _MARK = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
@@ -38,7 +59,28 @@ class Field:
     fallback: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where a place block begins or ends; ``fields.between`` leaves out what is not shown."""
+
+    block: int
+    begins: bool
+
+
 Piece: TypeAlias = str | Field
+Marked: TypeAlias = str | Field | Edge
+
+
+def between(pieces: Iterable[Marked], shown: Collection[int]) -> tuple[Piece, ...]:
+    """Return what readers see to whom these place blocks are shown, and what everybody sees."""
+    kept: list[Piece] = []
+    inside: int | None = None
+    for piece in pieces:
+        if isinstance(piece, Edge):
+            inside = piece.block if piece.begins else None
+        elif inside is None or inside in shown:
+            kept.append(piece)
+    return tuple(kept)
 
 
 def parse(
@@ -77,7 +119,8 @@ def parse(
 
 
 def _field(inside: str, line: int, allowed: Collection[str]) -> tuple[Field, Problem | None]:
-    found = _INSIDE.fullmatch(inside)
+    # Longer ones would let the pattern look for minutes.
+    found = _INSIDE.fullmatch(inside) if len(inside) <= MAX_INSIDE else None
     if found is None:
         todo = "Write a name, and if you like a bar and plain words: {{ first_name | neighbor }}."
         return Field(""), Problem(line, "This is no field.", todo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mailer.errors import FactsRefused, LetterRefused
 from mailer.fields import FIELDS, Field, Piece, tidy
@@ -27,29 +28,56 @@ _URL = re.compile(
     r"/[A-Za-z0-9/_.~%?=&-]*"
 )
 _F = {name: Field(name) for name in FACTS}
-WHO: tuple[Piece, ...] = (
-    "Sent by ",
-    _F["partner_name"],
-    " and signed by ",
-    _F["messenger_name"],
-    ". The text was written by ",
-    _F["author_role"],
-    ".",
-)
-WHY: tuple[Piece, ...] = (
-    _F["partner_name"],
-    " states that you are ",
-    _F["relation"],
-    ".",
-)
-PAID: tuple[Piece, ...] = (
-    "Paid for by ",
-    _F["paid_for_by"],
-    ". ",
-    _F["postal_address"],
-)
-STOP: tuple[Piece, ...] = ("Stop emails about ", _F["race_name"])
-WHY_LINK: tuple[Piece, ...] = ("Why did I get this?",)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The footer in one language; every field is a fact of ``FACTS``."""
+
+    who: tuple[Piece, ...]
+    why: tuple[Piece, ...]
+    paid: tuple[Piece, ...]
+    stop: tuple[Piece, ...]
+    why_link: str
+    ends: str = ""
+    """What makes the pages behind both links speak this language."""
+
+
+WORDS: Mapping[str, Words] = {
+    "en": Words(
+        who=(
+            "Sent by ",
+            _F["partner_name"],
+            " and signed by ",
+            _F["messenger_name"],
+            ". The text was written by ",
+            _F["author_role"],
+            ".",
+        ),
+        why=(_F["partner_name"], " states that you are ", _F["relation"], "."),
+        paid=("Paid for by ", _F["paid_for_by"], ". ", _F["postal_address"]),
+        stop=("Stop emails about ", _F["race_name"]),
+        why_link="Why did I get this?",
+    ),
+    "es": Words(
+        who=(
+            "Enviado por ",
+            _F["partner_name"],
+            " y firmado por ",
+            _F["messenger_name"],
+            ". El texto lo escribió ",
+            _F["author_role"],
+            ".",
+        ),
+        # The relation is the partner's own word, in whatever language it said it.
+        why=(_F["partner_name"], " declara así su relación con usted: «", _F["relation"], "»."),
+        paid=("Pagado por ", _F["paid_for_by"], ". ", _F["postal_address"]),
+        stop=("No recibir más correos sobre ", _F["race_name"]),
+        why_link="¿Por qué recibí esto?",
+        ends="?lang=es",
+    ),
+}
+LANGUAGES = tuple(WORDS)
 
 # Every attribute is written out, so that nothing a template sets for all can hide the footer.
 _TEXT = (
@@ -59,18 +87,21 @@ _TEXT = (
 )
 
 
-def source(mark: dict[str, str]) -> str:
+def source(mark: dict[str, str], language: str = "en") -> str:
     """Return the footer as MJML, each field as its mark."""
+    words = WORDS[language]
 
     def written(pieces: tuple[Piece, ...]) -> str:
         return "".join(p if isinstance(p, str) else mark[p.name] for p in pieces)
 
-    def link(url: str, words: str) -> str:
+    def link(url: str, said: str) -> str:
         style = "color:#17594a;text-decoration:underline;padding:8px 0"
-        return f'<a href="{mark[url]}" style="{style}">{words}</a>'
+        return f'<a href="{mark[url]}{words.ends}" style="{style}">{said}</a>'
 
-    links = f"{link('stop_url', written(STOP))} &nbsp;·&nbsp; {link('why_url', written(WHY_LINK))}"
-    lines = (f"{written(WHO)}<br/><br/>{written(WHY)}", links, written(PAID))
+    links = (
+        f"{link('stop_url', written(words.stop))} &nbsp;·&nbsp; {link('why_url', words.why_link)}"
+    )
+    lines = (f"{written(words.who)}<br/><br/>{written(words.why)}", links, written(words.paid))
     return (
         "<mj-section css-class='t-foot' background-color='#f4f6f5' padding='20px 0 16px'"
         " border='none' border-radius='0' text-align='left'>"
@@ -79,23 +110,23 @@ def source(mark: dict[str, str]) -> str:
     )
 
 
-def text() -> tuple[Piece, ...]:
+def text(language: str = "en") -> tuple[Piece, ...]:
     """Return the footer of the text part; it has the same links."""
+    words = WORDS[language]
     return (
         "\n-- \n",
-        *WHO,
+        *words.who,
         "\n\n",
-        *WHY,
+        *words.why,
         "\n\n",
-        *STOP,
+        *words.stop,
         ": ",
         _F["stop_url"],
-        "\n",
-        *WHY_LINK,
-        " ",
+        f"{words.ends}\n",
+        f"{words.why_link} ",
         _F["why_url"],
-        "\n\n",
-        *PAID,
+        f"{words.ends}\n\n",
+        *words.paid,
         "\n",
     )
 

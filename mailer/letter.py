@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from mailer.addresses import envelope, host
 from mailer.errors import LetterRefused
-from mailer.fields import Field, Piece, bind, value
+from mailer.fields import Field, Piece, between, bind, value
 from mailer.footer import check_facts
+from mailer.places import Place, shown
 
 if TYPE_CHECKING:
     from mailer.compose import Compiled
@@ -34,6 +35,7 @@ _MESSAGE_ID = re.compile(r"<[a-z0-9]{8,64}@[a-z0-9.-]{3,253}>")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9/_.~-]+")
 _ATOMS = re.compile(r"[A-Za-z0-9 .,'&()-]+")
 _LINE = 76
+_NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def prepare(
     campaign: str,
     at: datetime,
     signer: Signer | None = None,
+    place: Place = _NOWHERE,
 ) -> Slice:
     """Serialise everything that a slice's letters share.
 
@@ -166,11 +169,13 @@ def prepare(
         common: facts that are the same for the whole slice.
         campaign: its slug, for Feedback-ID.
         at: UTC; Date, and the signature's time, so never in the future.
+        place: where its readers vote, which decides on the place blocks.
 
     Raises:
         LetterRefused: a header's source would break the header.
     """
     known = check_facts(common)
+    here = shown(compiled.places, place)
     boundary = (
         "t_"
         + hashlib.sha256(
@@ -179,8 +184,8 @@ def prepare(
     )
     parts: list[bytes | _Slot] = []
     for kind, pieces, escape in (
-        ("plain", compiled.text, str),
-        ("html", compiled.html, html.escape),
+        ("plain", between(compiled.text, here), str),
+        ("html", between(compiled.html, here), html.escape),
     ):
         parts.append(
             f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
@@ -228,6 +233,7 @@ def _shared_headers(
         f"Feedback-ID: {campaign}:{sender.partner_id}:letter:{SENDER_ID}",
         "Auto-Submitted: no",
         "MIME-Version: 1.0",
+        *([] if compiled.language == "en" else [f"Content-Language: {compiled.language}"]),
         f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"',
     ]
     return _lines(first), _lines(second) + b"\r\n"

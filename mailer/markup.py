@@ -5,165 +5,45 @@ from __future__ import annotations
 import difflib
 import html
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from mailer.errors import Problem
+from mailer.grammar import (
+    ATTRIBUTES,
+    CHILDREN,
+    HOW,
+    INLINE,
+    KINDS,
+    PLACED,
+    PLACES_IN,
+    REFUSED,
+    STYLES,
+    TAGS,
+    TEXTS,
+    UNCLOSED,
+    VOID,
+)
 
 MAX_SOURCE = 64 * 1024
 MAX_DEPTH = 24
+# The compiler takes some 0.3 ms a tag: so many stay within a second on a busy machine.
+MAX_TAGS = 900
+MAX_SECTIONS = 100
+MAX_PLACED = 40
+MAX_PROBLEMS = 40
 
-_INLINE = frozenset(
-    [
-        "a",
-        "b",
-        "strong",
-        "i",
-        "em",
-        "u",
-        "s",
-        "span",
-        "br",
-        "p",
-        "ul",
-        "ol",
-        "li",
-        "h1",
-        "h2",
-        "h3",
-        "blockquote",
-    ]
+_ENDINGS = (
+    "com|org|net|info|gov|edu|us|co|io|me|ly|app|vote|link|biz|xyz|news|tv|dev|uk|ca|ru|cn|club"
+    "|online|site|page|gle"
 )
-_STYLED = frozenset(
-    {"mj-section", "mj-wrapper", "mj-column", "mj-group"}
-    | {"mj-text", "mj-button", "mj-divider", "mj-spacer"}
-)
-_TEXTS = frozenset({"mj-text", "mj-button", "mj-title", "mj-preview"})
-_VOID = frozenset({"br"})
-_UNCLOSED = _VOID | {"img", "hr", "meta", "link", "input", "base", "source", "embed"}
-_CHILDREN: Mapping[str, frozenset[str]] = {
-    "": frozenset({"mjml"}),
-    "mjml": frozenset({"mj-head", "mj-body"}),
-    "mj-head": frozenset({"mj-title", "mj-preview", "mj-attributes"}),
-    "mj-attributes": _STYLED | {"mj-all"},
-    "mj-body": frozenset({"mj-section", "mj-wrapper"}),
-    "mj-wrapper": frozenset({"mj-section"}),
-    "mj-section": frozenset({"mj-column", "mj-group"}),
-    "mj-group": frozenset({"mj-column"}),
-    "mj-column": frozenset({"mj-text", "mj-button", "mj-divider", "mj-spacer"}),
-    "mj-text": _INLINE,
-    "mj-button": frozenset({"b", "strong", "i", "em", "span", "br"}),
-    **{tag: _INLINE - {"p", "ul", "ol", "h1", "h2", "h3", "blockquote"} for tag in _INLINE},
-    "ul": frozenset({"li"}),
-    "ol": frozenset({"li"}),
-    "blockquote": _INLINE,
-}
-_TAGS = frozenset(_CHILDREN) - {""} | {"mj-divider", "mj-spacer", "mj-all"} | _TEXTS
-_REFUSED = {
-    "mj-include": "Files are not included: paste the text itself.",
-    "mj-raw": "Raw HTML is not taken: use mj-text.",
-    "mj-html": "Raw HTML is not taken: use mj-text.",
-    "mj-image": "Pictures would tell who opened the letter: say it in words.",
-    "img": "Pictures would tell who opened the letter: say it in words.",
-    "mj-style": "Styles are set by attributes; the letter brings its own for phones and dark mode.",
-    "style": "Styles are set by attributes; the letter brings its own for phones and dark mode.",
-    "mj-font": "A font fetched from elsewhere would tell who opened the letter.",
-    "mj-hero": "It needs a picture: use mj-section.",
-    "script": "Letters run no scripts.",
-}
-
-_LENGTH = r"(?:0|\d{1,3}(?:\.\d{1,2})?(?:px|em|%)?)"
-_KINDS = {
-    "color": re.compile(r"#[0-9A-Fa-f]{3}(?:[0-9A-Fa-f]{3})?|[A-Za-z]{3,20}"),
-    "length": re.compile(_LENGTH),
-    "lengths": re.compile(rf"{_LENGTH}(?: {_LENGTH}){{0,3}}"),
-    "size": re.compile(r"(?:1[2-9]|[2-6]\d)px"),
-    "align": re.compile(r"left|center|right|justify"),
-    "valign": re.compile(r"top|middle|bottom"),
-    "weight": re.compile(r"normal|bold|[1-9]00"),
-    "slant": re.compile(r"normal|italic"),
-    "line": re.compile(r"none|underline|line-through"),
-    "rule": re.compile(r"solid|dashed|dotted"),
-    "word": re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*|ltr|rtl|auto"),
-    "border": re.compile(rf"none|{_LENGTH} (?:solid|dashed|dotted) #[0-9A-Fa-f]{{3,6}}"),
-    "font": re.compile(
-        r"(?:(?:Georgia|Helvetica|Arial|Verdana|'?Times New Roman'?|system-ui|serif|sans-serif)"
-        r"(?:, ?|$)){1,6}"
-    ),
-}
-_PADDING = {"padding": "lengths"} | {
-    f"padding-{side}": "length" for side in ("top", "right", "bottom", "left")
-}
-_LETTERS = {
-    "font-family": "font",
-    "font-size": "size",
-    "font-weight": "weight",
-    "font-style": "slant",
-    "line-height": "length",
-    "color": "color",
-    "align": "align",
-}
-_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
-    "mjml": {"lang": "word", "dir": "word"},
-    "mj-body": {"background-color": "color", "width": "length"},
-    "mj-wrapper": {**_PADDING, "background-color": "color", "border-radius": "length"},
-    "mj-section": {
-        **_PADDING,
-        "background-color": "color",
-        "border": "border",
-        "border-radius": "length",
-        "text-align": "align",
-    },
-    "mj-group": {"width": "length", "background-color": "color", "vertical-align": "valign"},
-    "mj-column": {
-        **_PADDING,
-        "width": "length",
-        "background-color": "color",
-        "border": "border",
-        "border-radius": "length",
-        "vertical-align": "valign",
-    },
-    "mj-text": {**_PADDING, **_LETTERS, "container-background-color": "color"},
-    "mj-button": {
-        **_PADDING,
-        **_LETTERS,
-        "href": "link",
-        "background-color": "color",
-        "border": "border",
-        "border-radius": "length",
-        "inner-padding": "lengths",
-        "width": "length",
-    },
-    "mj-divider": {
-        **_PADDING,
-        "border-color": "color",
-        "border-style": "rule",
-        "border-width": "length",
-        "width": "length",
-    },
-    "mj-spacer": {"height": "length"},
-    "mj-all": {"font-family": "font"},
-    "a": {"href": "link", "style": "style"},
-    **{tag: {"style": "style"} for tag in _INLINE - {"a", "br"}},
-}
-_STYLES = {
-    "color": "color",
-    "font-size": "size",
-    "font-weight": "weight",
-    "font-style": "slant",
-    "text-decoration": "line",
-    "text-align": "align",
-    "line-height": "length",
-    "margin": "lengths",
-    "padding": "lengths",
-}
-COLORS = frozenset({"color", "background-color", "container-background-color", "border-color"})
+# Every repeat has a bound, so that the longest template is searched in milliseconds.
 _WRITTEN_LINK = re.compile(
     r"(?:https?://|www\.)[^\s<>\"']+"
-    r"|\b(?:[A-Za-z0-9-]+\.)+(?:com|org|net|info|gov|edu|us|co|io|me|ly|app|vote|link|biz)\b"
-    r"(?:/[^\s<>\"']*)?",
+    rf"|(?<![\w-])(?:[^\W_][\w-]{{0,62}}\.){{1,8}}(?:{_ENDINGS})\b(?:/[^\s<>\"']*)?",
     re.IGNORECASE,
 )
 
@@ -188,11 +68,19 @@ class Node:
         """Return the first node of this tag, or nothing."""
         return next((node for node in self.walk() if node.tag == tag), None)
 
+    def codes(self) -> dict[str, tuple[str, ...]]:
+        """Return the places that a place block names, by their kind."""
+        return {
+            kind: tuple(code.strip() for code in written.split(","))
+            for kind, written in self.attributes.items()
+            if kind in ATTRIBUTES["mj-place"]
+        }
+
     def source(self) -> str:
         """Return one plain spelling of the node, so that no two parsers read it differently."""
         if not self.tag:
             return html.escape(self.text, quote=False)
-        if self.tag in _VOID:
+        if self.tag in VOID:
             return self.opening()
         return f"{self.opening()}{''.join(child.source() for child in self.children)}</{self.tag}>"
 
@@ -201,7 +89,7 @@ class Node:
         written = "".join(
             f' {name}="{html.escape(value)}"' for name, value in self.attributes.items()
         )
-        return f"<{self.tag}{written}{'/' if self.tag in _VOID else ''}>"
+        return f"<{self.tag}{written}{'/' if self.tag in VOID else ''}>"
 
 
 def read(source: str, *, hosts: Collection[str]) -> tuple[Node, list[Problem]]:
@@ -218,9 +106,12 @@ def read(source: str, *, hosts: Collection[str]) -> tuple[Node, list[Problem]]:
         todo = f"Keep it under {MAX_SOURCE // 1024} KB."
         return Node("", 1), [Problem(1, "The template is too long.", todo)]
     reader = _Reader(hosts)
-    reader.feed(source)
-    reader.close()
-    reader.end()
+    try:
+        reader.feed(source)
+        reader.close()
+        reader.end()
+    except _Enough:
+        pass
     return reader.root, reader.problems
 
 
@@ -250,6 +141,17 @@ def written_links(text: str) -> list[str]:
     return [link if "://" in link else f"https://{link}" for link in found]
 
 
+def _host(link: str) -> str | None:
+    try:
+        return urlsplit(link).hostname
+    except ValueError:
+        return None
+
+
+class _Enough(Exception):
+    """What was read so far is refused already, and reading on could take long."""
+
+
 class _Reader(HTMLParser):
     """Builds the tree; the standard library's parser is also the one the compiler reads with."""
 
@@ -259,6 +161,7 @@ class _Reader(HTMLParser):
         self.problems: list[Problem] = []
         self._hosts = hosts
         self._open = [self.root]
+        self._tags: Counter[str] = Counter()
 
     def end(self) -> None:
         """Check what only the end can tell."""
@@ -269,19 +172,61 @@ class _Reader(HTMLParser):
         for tag in ("mjml", "mj-head", "mj-body", "mj-title", "mj-preview", "mj-attributes"):
             for node in [node for node in self.root.walk() if node.tag == tag][1:]:
                 self._wrong(f"{tag} stands twice.", "Keep one.", node.line)
+        for node in self.root.walk():
+            self._links(node)
+            if node.tag in PLACES_IN:
+                self._placed(node)
+
+    def _links(self, node: Node) -> None:
+        """Check that words which look like an address lead where they say."""
+        to = node.attributes.get("href")
+        if node.tag not in ("a", "mj-button") or to is None:
+            return
+        words = "".join(below.text for below in node.walk())
+        for said in written_links(words):
+            if _host(said) != _host(to):
+                todo = "Write what is there, in words, or the very address."
+                self._wrong("The words name another address than the link.", todo, node.line)
+
+    def _placed(self, above: Node) -> None:
+        """Check the place blocks in one tag: each names places, and elsewhere follows some."""
+        before = ""
+        for node in above.children:
+            if not node.tag:
+                continue
+            if node.tag == "mj-place" and not node.attributes:
+                todo = 'Say where: <mj-place zip="81003, 81004">.'
+                self._wrong("<mj-place> names no place.", todo, node.line)
+            if node.tag == "mj-elsewhere" and before != "mj-place":
+                todo = "It goes right behind the <mj-place> blocks that it is the rest of."
+                self._wrong("<mj-elsewhere> follows no <mj-place>.", todo, node.line)
+            if node.tag in PLACED:
+                self._held(node)
+            before = node.tag
+
+    def _held(self, node: Node) -> None:
+        if not any(child.tag for child in node.children):
+            self._wrong(f"<{node.tag}> is empty.", "Put the text into it.", node.line)
+        linked = [below for below in node.walk() if "href" in below.attributes]
+        if linked or any(written_links(below.text) for below in node.walk()):
+            # Visits to a link of one precinct would tell how many read it there.
+            todo = "Put the link behind the block: it is the same for everybody."
+            line = linked[0].line if linked else node.line
+            self._wrong("A link stands in a place block.", todo, line)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         node = self._node(tag, attrs)
-        if tag not in _UNCLOSED:
+        if tag not in UNCLOSED:
             self._open.append(node)
             if len(self._open) == MAX_DEPTH:
                 self._wrong("Tags are nested too deep.", "Close some before opening others.")
+                raise _Enough
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._node(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _UNCLOSED:
+        if tag in UNCLOSED:
             return
         if tag not in [node.tag for node in self._open[1:]]:
             self._wrong(f"</{tag}> closes nothing.", f"Remove it, or open <{tag}> before.")
@@ -292,13 +237,13 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         above = self._open[-1]
-        if above.tag in _TEXTS or (above.tag in _INLINE and above.tag not in ("ul", "ol")):
+        if above.tag in TEXTS or (above.tag in INLINE and above.tag not in ("ul", "ol")):
             above.children.append(Node("", self.getpos()[0], text=data))
             for link in written_links(data):
                 if problem := link_problem(link, self._hosts):
                     line = self.getpos()[0] + data.count("\n", 0, data.find(link[8:]))
                     self._wrong(problem, "Use a listed link, or take it out.", line)
-        elif data.strip() and above.tag not in _REFUSED:
+        elif data.strip() and above.tag not in REFUSED:
             line = self.getpos()[0] + len(data) - len(data.lstrip("\n"))
             self._wrong("Words stand outside mj-text.", "Put them into <mj-text>.", line)
 
@@ -317,32 +262,56 @@ class _Reader(HTMLParser):
     def _node(self, tag: str, attrs: list[tuple[str, str | None]]) -> Node:
         above = self._open[-1]
         node = Node(tag, self.getpos()[0])
-        if tag in _REFUSED:
-            self._wrong(f"<{tag}> is not taken.", _REFUSED[tag])
-        elif tag not in _TAGS:
-            near = difflib.get_close_matches(tag, _TAGS, 1)
+        if tag in REFUSED:
+            self._wrong(f"<{tag}> is not taken.", REFUSED[tag])
+        elif tag not in TAGS:
+            near = difflib.get_close_matches(tag[:40], TAGS, 1)
             todo = f"Did you mean <{near[0]}>?" if near else "Use mj-section, mj-column, mj-text."
             self._wrong(f"There is no <{tag}>.", todo)
         else:
-            if above.tag in _CHILDREN and tag not in _CHILDREN[above.tag]:
+            taken = self._taken()
+            if taken is not None and tag not in taken:
                 inside = f"<{above.tag}>" if above.tag else "the top"
-                into = sorted(one for one, below in _CHILDREN.items() if one and tag in below)
+                into = sorted(one for one, below in CHILDREN.items() if one and tag in below)
+                into += sorted(PLACES_IN) if tag in PLACED else []
                 todo = f"It goes into <{into[0]}>." if into else "Remove it."
                 self._wrong(f"<{tag}> cannot stand in {inside}.", todo)
-            elif above.tag not in _CHILDREN and above.tag in _TAGS:
+            elif taken is None and above.tag in TAGS:
                 self._wrong(f"<{above.tag}> holds words only.", f"Remove <{tag}>.")
             self._attributes(node, attrs)
         above.children.append(node)
+        self._count(node)
         return node
 
+    def _taken(self) -> frozenset[str] | None:
+        """What may stand here; a place block takes what the tag around it takes."""
+        above = self._open[-1].tag
+        if above in PLACED:
+            return CHILDREN.get(self._open[-2].tag)
+        taken = CHILDREN.get(above)
+        return taken | PLACED if taken is not None and above in PLACES_IN else taken
+
+    def _count(self, node: Node) -> None:
+        kind = "placed" if node.tag in PLACED else node.tag
+        for counted, most, what in (
+            ("", MAX_TAGS, "tags"),
+            ("mj-section", MAX_SECTIONS, "sections"),
+            ("placed", MAX_PLACED, "place blocks"),
+        ):
+            if counted in ("", kind):
+                self._tags[counted] += 1
+                if self._tags[counted] > most:
+                    self._wrong(f"There are too many {what}.", f"Use at most {most}.")
+                    raise _Enough
+
     def _attributes(self, node: Node, attrs: list[tuple[str, str | None]]) -> None:
-        known = _ATTRIBUTES.get(node.tag, {})
+        known = ATTRIBUTES.get(node.tag, {})
         for name, given in attrs:
             value = (given or "").strip()
             if name in node.attributes:
                 self._wrong(f"{name} stands twice in <{node.tag}>.", "Keep one.")
             elif name not in known:
-                near = difflib.get_close_matches(name, known, 1)
+                near = difflib.get_close_matches(name[:40], known, 1)
                 todo = f"Did you mean {near[0]}?" if near else "Remove it."
                 self._wrong(f"<{node.tag}> has no {name}.", todo)
             elif "{{" in value or "}}" in value:
@@ -362,24 +331,17 @@ class _Reader(HTMLParser):
         elif kind == "style":
             for declared in filter(None, (part.strip() for part in value.split(";"))):
                 prop, _, worth = (part.strip() for part in declared.partition(":"))
-                if prop not in _STYLES:
-                    todo = f"These exist: {', '.join(_STYLES)}."
+                if prop not in STYLES:
+                    todo = f"These exist: {', '.join(STYLES)}."
                     self._wrong("A style is not taken.", todo)
                 else:
-                    self._value(_STYLES[prop], prop, worth)
-        elif not _KINDS[kind].fullmatch(value):
-            self._wrong(f"The value of {name} is not taken.", _HOW.get(kind, "Write it plainly."))
+                    self._value(STYLES[prop], prop, worth)
+        elif not KINDS[kind].fullmatch(value):
+            self._wrong(f"The value of {name} is not taken.", HOW.get(kind, "Write it plainly."))
 
     def _wrong(self, what: str, todo: str, line: int | None = None) -> None:
         # The parser keeps an author's odd letters out of what we say.
-        said = "".join(letter if letter.isprintable() else "?" for letter in what)[:160]
+        said = "".join(letter if letter.isprintable() else "?" for letter in what[:160])
         self.problems.append(Problem(line or self.getpos()[0], said, todo))
-
-
-_HOW = {
-    "color": "Write #17594a, or a colour's English name.",
-    "length": "Write a number and px, em or %.",
-    "lengths": "Write one to four lengths: 8px 24px.",
-    "size": "Write 12px to 69px.",
-    "font": "Use Georgia, Helvetica, Arial, Verdana, 'Times New Roman', serif or sans-serif.",
-}
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Enough

@@ -20,6 +20,8 @@ def written(root: Node) -> str:
         elif node.tag == "mj-button":
             words = _squeeze("".join(map(_inline, node.children)))
             paragraphs.append(f"{words}: {node.attributes.get('href', '')}")
+        elif node.tag == "mj-raw":
+            paragraphs.append(node.children[0].text)
         elif node.tag == "mj-divider":
             paragraphs.append("* * *")
     return "\n\n".join(paragraphs) + "\n"

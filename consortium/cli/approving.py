@@ -15,6 +15,7 @@ from consortium.cli.drafts import drafted_once, keep_receipt
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.vault import write_whole
+from mailer.written import signed
 from policies.approvals import check_against, manifest_digest
 
 DONE = {
@@ -114,7 +115,7 @@ def _template(campaign: Json, manifest: Json) -> Json | None:
     shown = campaign.get("template")
     if not isinstance(shown, dict):
         return None
-    template = {name: shown.get(name) for name in ("subject", "mjml", "text")}
+    template = signed(shown)
     if hashlib.sha256(rfc8785.dumps(template)).hexdigest() != manifest["template"]:
         raise CheckRefused("the letter shown is not the letter of the manifest; nothing signed")
     return template

@@ -8,13 +8,15 @@ from typing import Any
 
 import rfc8785
 
-from consortium.service import agree, choose, draft, enter, lend, vet
+from consortium.service import agree, choose, draft, enter, lend, locate, vet
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.service.ghosts import at_most as ghosts_at_most
 from consortium.service.proofread import USUAL, Look, must_pass
 from consortium.store import campaigns, frames, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
+from mailer import versions
+from mailer.written import signed
 from policies import approvals, disclosure
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
@@ -72,6 +74,8 @@ def submit(
         if still.state != "draft":
             raise WrongState("only a draft can be submitted")
         lend.may_sign(unit, still)
+        if outdated(unit, still, terms):
+            raise WrongState("the facts of places were loaded anew since; save the draft again")
         still = _led(unit, still)
         manifest = _manifest(unit, terms, still, counted, precincts)
         digest = approvals.manifest_digest(manifest)
@@ -124,7 +128,7 @@ def _manifest(
         "agreement": races.get(unit, one.race).digest,
         "template": template_digest(one.template),
         "sender": _senders(one, terms, sources),
-        "links": sorted(set(draft.compiled(terms, one.template).links)),
+        "links": draft.links(terms, one.template),
         "window": one.template["window"],
         "size_class": min(size_class, terms.size_class_max),
         "messenger": one.template["messenger"],
@@ -151,8 +155,13 @@ def _senders(
 
 def template_digest(template: Mapping[str, Any]) -> str:
     """Digest, in hex, of the letter's own words, as a manifest names it."""
-    words = {name: template[name] for name in ("subject", "mjml", "text")}
-    return hashlib.sha256(rfc8785.dumps(words)).hexdigest()
+    return hashlib.sha256(rfc8785.dumps(signed(template))).hexdigest()
+
+
+def outdated(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> bool:
+    """Whether a newer table of places says anything else of what this letter states."""
+    names = versions.facts_used(draft.compiled(terms, signed(one.template)))
+    return locate.outdated(unit, one, names)
 
 
 def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> None:
@@ -178,7 +187,7 @@ def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> No
             manifest.get("sender"),
         ),
         "links": (
-            sorted(set(draft.compiled(terms, one.template).links)),
+            draft.links(terms, one.template),
             manifest.get("links"),
         ),
     }

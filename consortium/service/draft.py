@@ -1,23 +1,32 @@
 """A letter is written, checked, previewed on made-up people."""
 
+import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from consortium.service import agree, choose, lend, suggest
+from consortium.service import agree, choose, lend, locate, suggest
 from consortium.service.errors import WrongState
 from consortium.store import campaigns
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
-from mailer import compose, letter
+from mailer import compose, fields, letter, polling, versions
+from mailer.errors import Problem, TemplateRefused
+from mailer.places import Place
+from mailer.written import signed
 from matching.nearest import Chart
 from policies import agreement
 from policies.authorise import Caller, require
 
-FIELDS = ("precinct", "election_date", "messenger_name", "partner_name", "race_name", "place_name")
+FIELDS = frozenset(fields.FIELDS) - {"first_name"}
+"""What every agreement allows: facts of the race, of its places, and of who writes."""
 
-AUTHOR = "the race's local coordinator"
+AUTHOR = {
+    "en": "the race's local coordinator",
+    "es": "la coordinación local de esta contienda",
+}
 
 # A made-up person, for previews only: no real row is ever rendered before it is sent.
 MADE_UP = {
@@ -29,25 +38,37 @@ MADE_UP = {
 
 def allowed_fields(terms: agreement.Agreement) -> frozenset[str]:
     """Merge fields that this agreement allows in a letter."""
-    extra = {"first_name"} if "first_name" in terms.fields else set()
-    return frozenset(FIELDS) | extra
+    return FIELDS | ({"first_name"} & set(terms.fields))
 
 
-def compiled(terms: agreement.Agreement, template: Mapping[str, Any]) -> compose.Compiled:
-    """Check and compile a template under an agreement.
+def compiled(
+    terms: agreement.Agreement, template: Mapping[str, Any]
+) -> dict[str, compose.Compiled]:
+    """Check and compile a letter under an agreement, in every language that it is written in.
 
     Raises:
-        TemplateRefused: with every problem, its line and what to do.
+        TemplateRefused: with every problem, where it is and what to do.
     """
-    return compose.compile_template(
-        compose.Template(
-            str(template.get("subject", "")),
-            str(template.get("mjml", "")),
-            None if template.get("text") is None else str(template["text"]),
-        ),
-        allowed_fields=allowed_fields(terms),
-        allowed_hosts=frozenset(terms.link_hosts),
+    made = _compiled(
+        json.dumps(template), terms.languages, allowed_fields(terms), frozenset(terms.link_hosts)
     )
+    return dict(made)
+
+
+# A campaign's letter is compiled at every turn of its sending; it is a twentieth of a second.
+@lru_cache(maxsize=16)
+def _compiled(
+    written: str, languages: Sequence[str], allowed: frozenset[str], hosts: frozenset[str]
+) -> Mapping[str, compose.Compiled]:
+    return versions.compile_versions(
+        json.loads(written), languages=languages, allowed_fields=allowed, allowed_hosts=hosts
+    )
+
+
+def links(terms: agreement.Agreement, template: Mapping[str, Any]) -> list[str]:
+    """Every link of a kept letter, in all its languages, sorted."""
+    made = compiled(terms, signed(template))
+    return sorted({link for one in made.values() for link in one.links})
 
 
 def draft(
@@ -80,7 +101,8 @@ def draft(
     require(caller, "draft", term=agree.term(unit, race, now))
     terms = agree.signed_terms(unit, race)
     normal = choose.normal_form(definition_, artefacts, choose.snapshot(unit, []).attributes)
-    compiled(terms, template)
+    made = compiled(terms, {name: part for name, part in template.items() if name != "facts"})
+    _known_places(made, normal_places(artefacts, unit))
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
@@ -92,10 +114,9 @@ def draft(
     signs = {key: lend.plain(str(messenger.get(key, ""))) for key in ("name", "place")}
     lend.lent(unit, race, signs)
     new = str(uuid.uuid4())
+    facts = locate.newest(unit, race) if versions.facts_used(made) else None
     kept = {
-        "subject": template["subject"],
-        "mjml": template["mjml"],
-        "text": template.get("text"),
+        **signed({**template, "facts": facts}),
         "messenger": signs,
         **({"nearest": True} if each else {}),
         "window": {"opens": stamp(opens), "closes": stamp(closes)},
@@ -128,16 +149,59 @@ def draft(
     return new
 
 
-def preview(unit: Unit, caller: Caller, campaign: str, public_url: str) -> str:
-    """The letter as HTML, to a made-up person, from the caller or else the first partner by id."""
+def _known_places(
+    made: Mapping[str, compose.Compiled], known: Mapping[str, Collection[str]]
+) -> None:
+    """Refuse a place block for a place that the voter file here does not have."""
+    problems = [
+        Problem(
+            block.line,
+            f"The voter file here has no such {kind}.",
+            "Spell it as the list of places does, or take it out.",
+            "" if language == next(iter(made)) else versions.NAMES[language],
+        )
+        for language, one in made.items()
+        for block in one.places
+        for kind, codes in block.codes.items()
+        if not set(codes) <= set(known.get(kind, ()))
+    ]
+    if problems:
+        raise TemplateRefused(problems)
+
+
+def normal_places(artefacts: Artefacts, unit: Unit) -> dict[str, dict[str, int]]:
+    """Every place of the newest voter file, by kind."""
+    return choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
+
+
+def preview(
+    unit: Unit,
+    caller: Caller,
+    campaign: str,
+    public_url: str,
+    *,
+    language: str = "",
+    place: Place | None = None,
+) -> str:
+    """The letter as HTML, to a made-up person, from the caller or else the first partner by id.
+
+    Args:
+        language: one that the letter is written in; otherwise its first.
+        place: where the made-up person votes, for place blocks and facts; otherwise nowhere.
+    """
     require(caller, "see_campaign")
     one = campaigns.get(unit, campaign)
     terms = agree.terms(unit, one.race)
     sources = one.manifest["sources"] if one.manifest else [p.id for p in terms.parties]
     party = terms.party(caller.id if caller.id in sources else sorted(sources)[0])
-    facts = letter_facts(terms, one, party) | MADE_UP
+    made = compiled(terms, signed(one.template))
+    language = language if language in made else next(iter(made))
+    where = place or Place()
+    facts = letter_facts(terms, one, party, language=language) | MADE_UP
+    facts |= {"precinct": where.precinct} if where.precinct else {}
+    facts |= locate.facts(unit, one.template.get("facts"), where.precinct, language)
     facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
-    return compose.render(compiled(terms, one.template), facts).html
+    return compose.render(made[language], facts, where).html
 
 
 def sender(
@@ -160,8 +224,10 @@ def letter_facts(
     campaign: campaigns.Campaign,
     party: agreement.Party,
     signs: Mapping[str, str] | None = None,
+    language: str = "en",
 ) -> dict[str, str]:
-    """What every letter of this campaign from this partner, in one messenger's name, says alike."""
+    """What every letter of this campaign from this partner says alike, in one messenger's name
+    and in one language."""
     messenger = signs or campaign.template["messenger"]
     return {
         "messenger_name": messenger["name"],
@@ -169,8 +235,8 @@ def letter_facts(
         "partner_name": party.name,
         "relation": party.relation,
         "race_name": terms.race.name,
-        "author_role": AUTHOR,
-        "election_date": f"{terms.race.election_date:%B} {terms.race.election_date.day}",
+        "author_role": AUTHOR[language],
+        "election_date": polling.spoken(terms.race.election_date, language),
         "postal_address": terms.postal_address,
         # Every letter says who paid; an agreement that names nobody means the sender.
         "paid_for_by": terms.paid_for_by or party.name,

@@ -53,17 +53,16 @@ def _letter(run: Run, item: Delivery, payload: Payload) -> tuple[str, str, bytes
     domain = run.terms.party(item.partner).domain
     raw = bytes.fromhex(item.id)
     token = stops.capability(keys, raw).token
-    facts = {"why_url": f"{url}/why/{token}", "precinct": item.place["precinct"]}
-    if "first_name" in run.terms.fields and payload.first_name:
-        facts["first_name"] = payload.first_name
-    message = run.slices(item.partner, item.messenger).write(
+    message = run.letters.write(
+        item,
+        payload,
         letter.Recipient(
             address=payload.email,
             message_id=stops.message_id(keys, raw, domain),
             stop_url=f"{url}/u/{token}",
             stop_mailto=f"stop-{token}@{domain}",
-            facts=facts,
-        )
+            facts={"why_url": f"{url}/why/{token}"},
+        ),
     )
     return stops.verp_address(keys, raw, domain), payload.email, message
 

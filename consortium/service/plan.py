@@ -6,6 +6,7 @@ out, and custodians cannot tell which those are.
 
 import hashlib
 import hmac
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -311,7 +312,13 @@ def _pending(
         partner=row.partner,
         person=row.roll_row,
         address_token=token,
-        place={"precinct": row.precinct, "zip": row.zip, "house": row.house},
+        place={
+            "precinct": row.precinct,
+            "zip": row.zip,
+            "house": row.house,
+            # Kept of a reader only where the letter has words for a district.
+            **({"districts": row.districts} if "district" in json.dumps(one.template) else {}),
+        },
         state="pending",
         attempt=0,
         fence=0,

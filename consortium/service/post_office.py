@@ -10,6 +10,7 @@ from consortium.custodians import Shown
 from consortium.service import enter
 from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
+from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit, Units
 from mailer import letter, pace
 from mailer.dkim import Signer
@@ -70,6 +71,16 @@ class Custodians(Protocol):
 
     def close(self, campaign: str) -> bool:
         """Ask for the signed totals; whether so many gave theirs that none can be opened again."""
+
+
+class Written(Protocol):
+    """Writes the letters of one campaign."""
+
+    def ready(self, item: Delivery) -> None:
+        """Prepare what a letter needs in any language; raises what would stop it being written."""
+
+    def write(self, item: Delivery, payload: Payload, recipient: letter.Recipient) -> letter.Letter:
+        """One whole letter, in the reader's language and of their place."""
 
 
 class Doubts(Protocol):
@@ -149,8 +160,7 @@ class Run:
     terms: Agreement
     fence: int
     closes: datetime
-    slices: Callable[[str, str], letter.Slice]
-    """What the letters of one partner in one messenger's name share, serialised once."""
+    letters: Written
     transport: Transport
     interval: float
     renewed: float = field(default_factory=time.monotonic)

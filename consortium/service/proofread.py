@@ -17,6 +17,8 @@ from consortium.store.unit import Unit, Units
 from mailer import checks, compose, letter, spam, uniform
 from mailer.errors import Problem, TemplateRefused
 from mailer.findings import Finding, sorted_worst_first, worst
+from mailer.places import Place
+from mailer.written import signed
 from policies.agreement import Agreement, Party
 from policies.authorise import Caller, require
 
@@ -134,20 +136,38 @@ def letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
 
 
 def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
-    compiled = draft.compiled(mail.terms, mail.one.template)
-    kinds = [(mail.terms.party(one), signs) for one in mail.sources for signs in mail.signers]
-    each = -(-uniform.PEOPLE // (len(kinds) * len(PLACES)))
-    found: list[Finding] = []
+    kinds = [
+        (mail.terms.party(source), signs, compiled, place, facts)
+        for source in mail.sources
+        for signs in mail.signers
+        for compiled in draft.compiled(mail.terms, signed(mail.one.template)).values()
+        for place, facts in _readers(compiled)
+    ]
+    each = max(2, -(-uniform.PEOPLE // len(kinds)))
     groups: dict[str, list[uniform.Made]] = {}
-    for party, signs in kinds:
-        written = _slice(mail, party, signs, compiled)
-        for number, place in enumerate(PLACES, 1):
-            sample = _sample(mail, party, signs, compiled, place, look)
-            found += checks.inspect([sample], _rules(mail.terms, party, look))
-            begin = len(groups) * each
-            made = uniform.written(written, range(begin, begin + each), look.public_url, place)
-            groups[f"{party.id}, {signs['name']}, place {number}"] = list(made)
+    found: list[Finding] = []
+    for number, (party, signs, compiled, place, facts) in enumerate(kinds):
+        sample = _sample(mail, party, signs, compiled, place, facts, look)
+        found += checks.inspect([sample], _rules(mail.terms, party, look))
+        written = _slice(mail, party, signs, compiled, place)
+        people = range(number * each, (number + 1) * each)
+        name = f"{party.id}, {signs['name']}, {compiled.language}, place {number + 1}"
+        groups[name] = list(uniform.written(written, people, look.public_url, facts))
     return (*checks.once(found), uniform.inspect(groups))
+
+
+def _readers(compiled: compose.Compiled) -> list[tuple[Place, Mapping[str, str]]]:
+    """Made-up readers of no place in particular, and one of each place block."""
+    inside = [
+        Place(
+            block.codes.get("precinct", ("",))[0],
+            block.codes.get("zip", ("",))[0],
+            frozenset(block.codes.get("district", ())),
+        )
+        for block in compiled.places
+        if block.codes
+    ]
+    return [*((Place(), facts) for facts in PLACES), *((place, PLACES[0]) for place in inside)]
 
 
 def _sample(
@@ -155,32 +175,34 @@ def _sample(
     party: Party,
     signs: Mapping[str, str],
     compiled: compose.Compiled,
-    place: Mapping[str, str],
+    place: Place,
+    facts: Mapping[str, str],
     look: Look,
 ) -> checks.Sample:
-    _, own = uniform.reader(0, look.public_url, place)
-    facts = {**draft.letter_facts(mail.terms, mail.one, party, signs), **place, **own}
-    shown = compose.render(compiled, facts)
-    return checks.Sample(shown.subject, shown.text, shown.html, _language(shown.html))
+    _, own = uniform.reader(0, look.public_url, facts)
+    common = draft.letter_facts(mail.terms, mail.one, party, signs, compiled.language)
+    shown = compose.render(compiled, {**common, **facts, **own}, place)
+    return checks.Sample(shown.subject, shown.text, shown.html, compiled.language)
 
 
 def _slice(
-    mail: Mail, party: Party, signs: Mapping[str, str], compiled: compose.Compiled
+    mail: Mail, party: Party, signs: Mapping[str, str], compiled: compose.Compiled, place: Place
 ) -> letter.Slice:
-    facts = draft.letter_facts(mail.terms, mail.one, party, signs)
+    facts = draft.letter_facts(mail.terms, mail.one, party, signs, compiled.language)
     return letter.prepare(
         compiled,
         sender=draft.sender(mail.one, party, signs),
         common={name: text for name, text in facts.items() if name in compiled.fields},
         campaign=mail.one.id,
         at=SAMPLES,
+        place=place,
     )
 
 
 def _specimen(mail: Mail, look: Look) -> bytes:
     party = mail.terms.party(sorted(mail.sources)[0])
-    compiled = draft.compiled(mail.terms, mail.one.template)
-    whole = _slice(mail, party, mail.signers[0], compiled)
+    first = next(iter(draft.compiled(mail.terms, signed(mail.one.template)).values()))
+    whole = _slice(mail, party, mail.signers[0], first, Place())
     [made] = uniform.written(whole, [0], look.public_url, PLACES[0])
     return made.message
 
@@ -218,10 +240,6 @@ def _signers(unit: Unit, one: campaigns.Campaign) -> list[dict[str, str]]:
     others = named if named is not None else lend.everybody(unit, one.race)
     longest = sorted((s for s in others if s != first), key=lambda s: (-len(s["name"]), s["name"]))
     return [first, *longest[: SIGNERS - 1]]
-
-
-def _language(html: str) -> str:
-    return html.split('<html lang="', 1)[-1].split('"', 1)[0]
 
 
 def _about(one: campaigns.Campaign) -> str:

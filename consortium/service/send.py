@@ -8,9 +8,8 @@ never arrived, or leaves them in doubt for a person.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from consortium.service import agree, approve, assign, draft, keep_free, lanes, settle, vet, warm
@@ -27,6 +26,7 @@ from consortium.service.hand_over import (
     rests,
     wait,
 )
+from consortium.service.letters import Letters
 from consortium.service.plan import plan, set_aside
 from consortium.service.post_office import (
     Custodians,
@@ -42,7 +42,7 @@ from consortium.service.withhold import look
 from consortium.store import campaigns, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
-from mailer import compose, letter, pace
+from mailer import pace
 from mailer.transports import InDoubt
 from policies import caps
 from policies.agreement import Agreement
@@ -126,6 +126,10 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
     if one.state == "logged" and (why := _red(office, one, terms, now)):
         wait(office, id, f"{why}; the operator has to mend it")
         return
+    if office.units.read("mail-facts", lambda unit: approve.outdated(unit, one, terms)):
+        # Whoever reads an old polling place goes there.
+        wait(office, id, "a letter drafted anew: facts of places were loaded that differ from it")
+        return
     plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
@@ -162,7 +166,7 @@ def _work(
         terms,
         fence,
         closes,
-        _slices(office, one, terms),
+        Letters(office, one, terms),
         transport,
         min(1 / office.per_second, fits),
     )
@@ -216,39 +220,11 @@ def _sources(one: campaigns.Campaign) -> Sequence[str]:
     return list((one.manifest or {}).get("sources", ()))
 
 
-def _slices(
-    office: PostOffice, one: campaigns.Campaign, terms: Agreement
-) -> Callable[[str, str], letter.Slice]:
-    """Everything that letters of one partner in one messenger's name share, serialised once."""
-    compiled = draft.compiled(terms, one.template)
-    at = office.clock().replace(microsecond=0)
-
-    @cache
-    def made(source: str, messenger: str) -> letter.Slice:
-        party = terms.party(source)
-        signs = office.units.read("mail-signs", lambda unit: assign.signs(unit, one, messenger))
-        facts = draft.letter_facts(terms, one, party, signs)
-        return letter.prepare(
-            compiled,
-            sender=draft.sender(one, party, signs),
-            common=_used(compiled, facts),
-            campaign=one.id,
-            at=at,
-            signer=office.signers.get(source),
-        )
-
-    return made
-
-
-def _used(compiled: compose.Compiled, facts: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in facts.items() if name in compiled.fields}
-
-
 def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
     """Open, claim, send and settle up to fifty letters. Returns whether to go on."""
     office = run.office
     for item in batch:
-        run.slices(item.partner, item.messenger)  # what cannot be written is not claimed
+        run.letters.ready(item)  # what cannot be written is not claimed
     opened = lanes.pass_by(run, open_rows(run, batch))
     waiting = deque(office.units.run("claim", lambda unit: claim(run, unit, opened)))
     while waiting:

@@ -113,8 +113,12 @@ def write_audience(out: Path, attributes: Path, parts: Sequence[Part]) -> list[b
             )
         db.execute(
             """CREATE TEMP TABLE whole AS
-               SELECT a.*, r.household, r.precinct, r.zip, r.house
-               FROM audience a JOIN read_parquet(?) r ON r.row_id = a.roll_row ORDER BY a.lock""",
+               SELECT a.*, r.household, r.precinct, r.zip, r.house,
+                      concat_ws('|', r.congressional, r.senate, r.house, r.local) AS districts
+               FROM audience a JOIN (
+                   SELECT NULL::VARCHAR AS local WHERE false
+                   UNION ALL BY NAME SELECT * FROM read_parquet(?)
+               ) r ON r.row_id = a.roll_row ORDER BY a.lock""",
             [str(attributes)],
         )
         db.table("whole").order("lock").write_parquet(str(out))
@@ -137,6 +141,8 @@ class Candidate:
     precinct: str
     zip: str
     house: str
+    districts: str = ""
+    """Every district's code, with bars between them; empty in files of an earlier version."""
 
 
 def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
@@ -144,8 +150,10 @@ def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
     with duckdb.connect() as db:
         found = db.execute(
             """SELECT lock, tag, bundle, partner, "row", roll_row, address_token, household,
-                      precinct, zip, house FROM read_parquet($path)
-               WHERE $person IS NULL OR roll_row = $person ORDER BY lock""",
+                      precinct, zip, house, coalesce(districts, '') FROM (
+                   SELECT NULL::VARCHAR AS districts WHERE false
+                   UNION ALL BY NAME SELECT * FROM read_parquet($path)
+               ) WHERE $person IS NULL OR roll_row = $person ORDER BY lock""",
             {"path": str(path), "person": person},
         ).fetchall()
     return [
@@ -161,6 +169,7 @@ def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
             precinct=r[8],
             zip=r[9],
             house=r[10],
+            districts=r[11],
         )
         for r in found
     ]
@@ -197,7 +206,11 @@ def without(path: Path, out: Path, bundle: str, rows: Sequence[int] | None, *, l
     """
     gone = "bundle = $bundle" if rows is None else 'bundle = $bundle AND "row" IN $rows'
     with duckdb.connect() as db:
-        db.execute("CREATE TABLE whole AS SELECT * FROM read_parquet($path)", {"path": str(path)})
+        db.execute(
+            """CREATE TABLE whole AS SELECT NULL::VARCHAR AS districts WHERE false
+               UNION ALL BY NAME SELECT * FROM read_parquet($path)""",
+            {"path": str(path)},
+        )
         given: dict[str, object] = {"bundle": bundle}
         if rows is not None:
             given["rows"] = list(rows)
@@ -206,7 +219,7 @@ def without(path: Path, out: Path, bundle: str, rows: Sequence[int] | None, *, l
         db.execute(
             f"""UPDATE whole SET tag = repeat('\x00'::BLOB, 32), bundle = '{BARE}',
                 partner = '{BARE}', "row" = -1, roll_row = -1, address_token = NULL,
-                household = -1, precinct = '', zip = '', house = '' WHERE {gone}""",  # noqa: S608 - fixed words
+                household = -1, precinct = '', zip = '', house = '', districts = '' WHERE {gone}""",  # noqa: S608 - fixed words
             given,
         )
         many = int(changed[0])

@@ -12,6 +12,7 @@ from consortium.store.errors import Missing
 from consortium.web.desk import desk
 from consortium.web.page import PageRoute, go, render
 from consortium.web.who import Reader, Writer
+from mailer.written import signed
 from policies.errors import Denied
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -84,7 +85,7 @@ def approval(request: Request, id: str, session: Reader) -> Response:
         campaign=found,
         mine=mine(found, caller.partner or ""),
         manifest_bytes=exact(found.manifest) if found.manifest else "",
-        template_bytes=exact(signed_template(found)),
+        template_bytes=exact(signed(found.template)),
         proof=desk(request).checks(caller, id),
         figures=desk(request).figures(caller, id),
     )
@@ -106,11 +107,6 @@ def mine(campaign: Any, partner: str) -> Any:
 def exact(value: Any) -> str:
     """The bytes that are hashed, RFC 8785, as the text that the page shows."""
     return rfc8785.dumps(value).decode()
-
-
-def signed_template(campaign: Any) -> dict[str, Any]:
-    """The three parts that the manifest's template digest covers; a missing one is null."""
-    return {part: campaign.template.get(part) for part in ("subject", "mjml", "text")}
 
 
 def _file_name(id: str) -> str:
