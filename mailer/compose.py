@@ -96,7 +96,7 @@ def compile_template(
     *,
     allowed_fields: Collection[str],
     allowed_hosts: Collection[str],
-    language: str = "en",
+    language: str | None = None,
 ) -> Compiled:
     """Check a template by every rule and compile it once for all its letters.
 
@@ -104,7 +104,8 @@ def compile_template(
         template: as the coordinator wrote it.
         allowed_fields: names of ``fields.FIELDS`` that the agreement lets a letter use.
         allowed_hosts: hosts that the agreement lets links lead to.
-        language: one of ``footer.LANGUAGES``: what the letter's own words are in.
+        language: one of ``footer.LANGUAGES``, in which its words must be; otherwise it is in the
+            one that its ``lang`` says.
 
     Raises:
         TemplateRefused: with every problem, each with its line and what to do.
@@ -114,7 +115,8 @@ def compile_template(
     root, found = read(template.mjml, hosts=hosts)
     problems += found
     problems += _field_problems(root, allowed_fields)
-    problems += _language_problems(root, language)
+    spoken = language or _said(root)
+    problems += _language_problems(root, spoken)
     if problems:
         raise TemplateRefused(problems)
 
@@ -131,12 +133,12 @@ def compile_template(
 
     return Compiled(
         subject=" ".join(template.subject.split()),
-        text=(*_text_edges(pieces, digest), *footer.text(language)),
-        html=_html(root, allowed_fields, digest, language),
+        text=(*_text_edges(pieces, digest), *footer.text(spoken)),
+        html=_html(root, allowed_fields, digest, spoken),
         links=links,
         digest=digest,
         places=blocks,
-        language=language,
+        language=spoken,
     )
 
 
@@ -199,10 +201,15 @@ def _field_problems(root: Node, allowed: Collection[str]) -> list[Problem]:
     return problems
 
 
+def _said(root: Node) -> str:
+    top = root.find("mjml")
+    lang = top.attributes.get("lang", "en").lower().split("-")[0] if top is not None else "en"
+    return lang if lang in footer.LANGUAGES else "en"
+
+
 def _language_problems(root: Node, language: str) -> list[Problem]:
     top = root.find("mjml")
-    said = top.attributes.get("lang", language) if top is not None else language
-    if said.lower().split("-")[0] == language:
+    if top is None or top.attributes.get("lang", language).lower().split("-")[0] == language:
         return []
     todo = f'Write <mjml lang="{language}">, or put it under its own language.'
     return [Problem(1, "The letter says that it is in another language.", todo)]
