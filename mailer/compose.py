@@ -31,6 +31,10 @@ _FETCHES = re.compile(
 )
 
 _NOWHERE = Place()
+_TOO_LONG = (
+    "The letter is too long.",
+    f"Keep the compiled letter under {MAX_HTML // 1024} KB: Gmail cuts longer ones.",
+)
 _OWN_TEXT = (
     "A text part of its own cannot know the places.",
     "Leave the text part empty: it is made from the letter, place blocks and all.",
@@ -337,6 +341,8 @@ def _compile(root: Node, marks: dict[str, str], dark: bool, language: str) -> st
         for node in [root.find(tag)]
     }
     inside = "".join(child.source() for child in body.children)
+    if len(inside) > MAX_HTML:  # it would be too long, and take long
+        raise TemplateRefused([Problem(1, *_TOO_LONG)])
     lang = html.escape(top.attributes.get("lang", language))
     direction = html.escape(top.attributes.get("dir", "auto"))
     source = (
@@ -379,7 +385,6 @@ def _check_compiled(compiled: str, pieces: list[Marked], given: list[Field], pla
         todo = "Take out what would fetch something when the letter is opened."
         problems.append(Problem(1, f"The letter would hold {found[0].strip()!r}.", todo))
     if len(compiled.encode()) > MAX_HTML:
-        todo = f"Keep the compiled letter under {MAX_HTML // 1024} KB: Gmail cuts longer ones."
-        problems.append(Problem(1, "The letter is too long.", todo))
+        problems.append(Problem(1, *_TOO_LONG))
     if problems:
         raise TemplateRefused(problems)

@@ -80,10 +80,10 @@ class Problem:
 
 
 class TemplateRefused(MailerError):
-    """A template breaks one or more rules; ``problems`` holds them all, in order of line."""
+    """A template breaks one or more rules; ``problems`` holds the first 60, in order of line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))[:60]
         super().__init__("\n".join(map(str, self.problems)))
 
 
