@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 
 from consortium.service import agree
 from consortium.service.errors import NotReady
-from consortium.store import campaigns, inspections, races, texts
+from consortium.store import campaigns, inspections, texts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from mailer.domains import Domain
 from mailer.findings import Finding, Level, sorted_worst_first, worst
 from policies.agreement import Agreement, Party
-from policies.authorise import Caller, require
 
 MAX_AGE = timedelta(hours=24)
 """What was found longer ago than this says nothing any more: red."""
@@ -93,14 +92,6 @@ def red(unit: Unit, terms: Agreement, sources: Sequence[str], now: datetime) -> 
             bad = next(each for each in one.findings if each.level == "red")
             return f"the sending domain {one.name} is red: {bad.point}, {bad.what.rstrip('.')}"
     return ""
-
-
-def listed(unit: Unit, caller: Caller, now: datetime) -> list[Vetted]:
-    """How every partner's sending domain stands, for whoever may see campaigns."""
-    require(caller, "see_campaign")
-    race = races.first(unit).id
-    terms = agree.terms(unit, race)
-    return vetted(unit, terms, [party.id for party in terms.parties], now)
 
 
 def of_campaign(unit: Unit, one: campaigns.Campaign, now: datetime) -> list[Vetted]:

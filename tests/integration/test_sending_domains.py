@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from consortium.cli.operator import command
-from consortium.jobs import dkim_files
+from consortium.clock import Standing
+from consortium.jobs import dkim_files, vetting
 from consortium.service import agree, vet
 from consortium.store import inspections, ledger, texts
 from consortium.store.unit import Unit
@@ -214,6 +215,38 @@ def test_the_key_that_signs_is_the_key_that_is_checked(home: Path) -> None:
     assert one.public == dkim.dns_record(signer["union"].key.public_key())
     mode = (home / "mailer" / "dkim" / "union.pem").stat().st_mode & 0o777
     assert mode == 0o600
+
+
+def test_the_mailer_looks_again_by_itself_at_one_domain_a_turn(
+    home: Path, dns: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for partner in ("union", "parks"):
+        publish(dns, run(home, "add", "--partner", partner, "--json"))
+    process = Process(settings_of(home), Standing(NOON))
+    good = Tls(NOON + timedelta(days=9999))
+    monkeypatch.setattr(vetting, "process", lambda: process)
+    monkeypatch.setattr(vetting, "StartTls", lambda: lambda name, address: good)
+
+    def seen() -> dict[str, tuple[str, datetime]]:
+        def read(unit: Unit) -> dict[str, inspections.Inspection | None]:
+            return {one: inspections.get(unit, f"domain {one}") for one in ("parks", "union")}
+
+        kept = process.units.read("kept", read)
+        return {one: (said.level, said.at) for one, said in kept.items() if said}
+
+    vetting.run()
+    assert seen() == {"parks": ("green", NOON)}
+    vetting.run()
+    assert seen() == {"parks": ("green", NOON), "union": ("green", NOON)}
+    vetting.run()  # nothing is due
+    asked = len(dns.asked)
+    vetting.run()
+    assert len(dns.asked) == asked
+    process.clock.now = later = NOON + timedelta(hours=2)  # type: ignore[attr-defined]
+    dns.txt("trellis._domainkey.parks.example", "v=DKIM1; k=rsa; p=")
+    for _ in range(3):
+        vetting.run()
+    assert seen() == {"parks": ("red", later), "union": ("green", later)}
 
 
 def test_nobody_adds_a_domain_that_the_agreement_does_not_name(home: Path) -> None:

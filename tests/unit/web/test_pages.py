@@ -13,6 +13,7 @@ from consortium.service.absence import Absence
 from consortium.web.assets import FOLDER, asset
 from consortium.web.pages import auditor
 from consortium.web.security import LETTER_POLICY, POLICY
+from mailer.findings import Finding
 from policies.authorise import Caller
 from provenance.merkle import leaf_hash
 from tests.fakes.service import (
@@ -725,6 +726,29 @@ def test_a_draft_does_not_claim_an_estimate(
     assert "estimated when you submit it" in page
     assert "≈" not in page
     assert "very likely" not in page
+
+
+def test_what_has_to_be_mended_is_said_and_keeps_a_draft_from_being_submitted(
+    desk: FakeDesk, browser: TestClient, enter: Enter
+) -> None:
+    path = browser.post("/campaigns/new", data=letter(enter(COORDINATOR))).headers["location"]
+    good = browser.get(path).text
+    assert "Use shorter sentences." in good
+    assert "news.teachers.example" in good
+    assert f'action="{path}/submit"' in good
+    desk.findings = [Finding("Contrast", "red", "Too pale.", "Use a darker colour.", 7)]
+    bad = browser.get(path).text
+    assert "Contrast, line 7 (to mend):" in bad
+    assert "Use a darker colour." in bad
+    assert "cannot be submitted" in bad
+    assert f'action="{path}/submit"' not in bad
+
+
+def test_who_approves_is_shown_what_to_look_at(browser: TestClient, enter: Enter) -> None:
+    enter(TEACHERS)
+    page = browser.get(f"/approvals/{SUBMITTED}").text
+    assert "Reading level (look at it):" in page
+    assert "1 to look at" in page
 
 
 def test_an_address_that_makes_no_sense_is_a_page_too(browser: TestClient) -> None:
