@@ -120,10 +120,12 @@ def resting(unit: Unit, terms: Agreement, now: datetime) -> dict[str, int]:
 
     Whoever has no limit, and lends their name, is not in it.
     """
-    signed = deliveries.signed_since(unit, caps.day_began(terms, now))
+    listed = messengers.listed(unit, terms.race.id)
+    limited = [one.id for one in listed if one.daily and one.confirmed]
+    signed = deliveries.signed_since(unit, limited, caps.day_began(terms, now))
     return {
         one.id: max(0, one.daily - signed.get(one.id, 0)) if one.confirmed else 0
-        for one in messengers.listed(unit, terms.race.id)
+        for one in listed
         if one.daily or not one.confirmed
     }
 

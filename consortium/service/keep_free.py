@@ -56,7 +56,7 @@ def own(unit: Unit, caller: Caller, race: str) -> list[date]:
 
 def days(unit: Unit, race: str) -> frozenset[date]:
     """Every day on which no letter of a race leaves because some partner writes itself."""
-    return frozenset(one.day for one in kept_days.listed(unit, race))
+    return kept_days.days(unit, race)
 
 
 def _own(unit: Unit, caller: Caller, race: str) -> str:

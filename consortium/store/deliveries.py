@@ -126,12 +126,14 @@ def in_state(
     return [frozen(Delivery, row) for row in unit.session.scalars(query)]
 
 
-def signed_since(unit: Unit, since: datetime) -> dict[str, int]:
-    """Letters that left, or may have left, in each messenger's name since then."""
+def signed_since(unit: Unit, messengers: Collection[str], since: datetime) -> dict[str, int]:
+    """Letters that left, or may have left, in some messengers' names since then."""
+    if not messengers:
+        return {}
     query = (
         select(DeliveryRow.messenger, func.count())
         .where(
-            DeliveryRow.messenger != "",
+            DeliveryRow.messenger.in_(messengers),
             DeliveryRow.claimed_at >= since,
             DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
         )

@@ -44,3 +44,9 @@ def listed(unit: Unit, race: str, since: date | None = None) -> list[KeptDay]:
         query = query.where(KeptDayRow.day >= since)
     ordered = query.order_by(KeptDayRow.day, KeptDayRow.partner)
     return [frozen(KeptDay, row) for row in unit.session.scalars(ordered)]
+
+
+def days(unit: Unit, race: str) -> frozenset[date]:
+    """Every day that anybody keeps in a race."""
+    query = select(KeptDayRow.day).where(KeptDayRow.race == race)
+    return frozenset(unit.session.scalars(query))
