@@ -285,6 +285,10 @@ def _records(listing: Listing, reading: Reading) -> Iterator[tuple[int, list[str
                 why = "has a quotation mark that is not closed or stands inside a cell, or a far too long cell: export again"  # noqa: E501
                 reading.refuse(RowRefused(number, "the whole row", why))
                 continue
+            if any("\x00" in cell for cell in cells):
+                why = "holds a null byte: export again, or remove the row"
+                reading.refuse(RowRefused(number, "the whole row", why))
+                continue
             while len(cells) > width and not cells[-1].strip():
                 cells.pop()
             if len(cells) != width:

@@ -24,7 +24,7 @@ from matching.errors import BundleRefused, DefinitionRefused
 from matching.linking import BLOCK_CAP, Duck, compare, sql, tie
 from matching.recipes import ADDRESS_RECIPE, RECIPES
 from matching.score import Weights
-from matching.scratch import scratch
+from matching.scratch import opened, scratch
 
 __all__ = [
     "BLOCK_CAP", "Eligible", "Source", "address_tokens", "agreements", "audience",
@@ -141,13 +141,7 @@ def link(
         weights: for the recipes both sides used.
         memory: as `scratch` takes it; what is more is joined on the disk, in a private folder.
     """
-    with (
-        unlocked(members, key=key) as mine,
-        unlocked(roll, key=key) as theirs,
-        scratch(memory) as base,
-    ):
-        base.read_parquet(str(mine)).create_view("members")
-        base.read_parquet(str(theirs)).create_view("roll")
+    with opened(key=key, memory=memory, members=members, roll=roll) as base:
         link_tables(base, weights)
         base.table("links").order("row").write_parquet(str(out), compression="zstd")
 
@@ -245,13 +239,7 @@ def agreements(
     members: Path, roll: Path, links: Path, *, key: bytes, memory: str | None = None
 ) -> dict[int, int]:
     """How many links agree in each recipe, by its number: exact, and never to be shown as it is."""
-    with (
-        unlocked(members, key=key) as mine,
-        unlocked(roll, key=key) as theirs,
-        scratch(memory) as base,
-    ):
-        base.read_parquet(str(mine)).create_view("members")
-        base.read_parquet(str(theirs)).create_view("roll")
+    with opened(key=key, memory=memory, members=members, roll=roll) as base:
         found = base.execute(sql("agreements"), {"links": str(links)}).fetchall()
     return dict.fromkeys(range(len(RECIPES)), 0) | {int(at): int(count) for at, count in found}
 

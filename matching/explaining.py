@@ -11,11 +11,10 @@ from pathlib import Path
 import duckdb
 
 from matching import engine
-from matching.atrest import unlocked
 from matching.errors import RowUnknown
 from matching.recipes import RECIPES
 from matching.score import Weights
-from matching.scratch import scratch
+from matching.scratch import opened
 
 __all__ = ["Explained", "explain", "explain_tables"]
 
@@ -90,13 +89,7 @@ def explain(
     Raises:
         RowUnknown: the list has no such row.
     """
-    with (
-        unlocked(members, key=key) as mine,
-        unlocked(roll, key=key) as theirs,
-        scratch() as base,
-    ):
-        base.read_parquet(str(mine)).create_view("whole_list")
-        base.read_parquet(str(theirs)).create_view("roll")
+    with opened(key=key, whole_list=members, roll=roll) as base:
         _rivals(base, row)
         return explain_tables(base, row, weights)
 

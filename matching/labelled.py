@@ -52,7 +52,7 @@ class People:
     header: tuple[str, ...]
     ignored: tuple[str, ...]
     unread: dict[str, Unread] = field(default_factory=dict)
-    """By column, of the rows that ``records`` has given; none whose cells could all be read."""
+    """By column, of the rows that ``records`` has given; a column that could be read has none."""
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
     def records(self) -> Iterator[Record]:

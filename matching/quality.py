@@ -18,6 +18,7 @@ import duckdb
 from matching import engine, group, oprf
 from matching.recipes import RECIPES, Record, token_inputs
 from matching.score import Weights, load
+from matching.scratch import scratch
 
 __all__ = ["Outputs", "Quality", "Report", "hide", "keyed_hash", "linked", "measure",
            "one_key", "reference_links", "report", "show", "tables"]  # fmt: skip
@@ -184,7 +185,7 @@ def tables(
 
     The records pass through once, in batches; nothing of them but tokens is kept.
     """
-    with duckdb.connect() as base:
+    with scratch() as base:
         base.execute("SET preserve_insertion_order = false")
         _fill(base, "plain", voters, outputs)
         _fill(base, "members", members, outputs)

@@ -6,13 +6,15 @@ By itself DuckDB spills into the folder that the process was started in, and lea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
-__all__ = ["scratch"]
+from matching.atrest import unlocked
+
+__all__ = ["opened", "scratch"]
 
 
 @contextmanager
@@ -33,3 +35,23 @@ def scratch(memory: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
             config["memory_limit"] = memory
         with duckdb.connect(config=config) as base:
             yield base
+
+
+@contextmanager
+def opened(
+    *, key: bytes, memory: str | None = None, **artefacts: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A scratch database with a view of each artefact, by the name that it is given here.
+
+    Raises:
+        ArtefactRefused: another key, changed bytes, or the end cut off.
+    """
+    with ExitStack() as stack:
+        plain = {
+            name: stack.enter_context(unlocked(locked, key=key))
+            for name, locked in artefacts.items()
+        }
+        base = stack.enter_context(scratch(memory))
+        for name, path in plain.items():
+            base.read_parquet(str(path)).create_view(name)
+        yield base

@@ -34,7 +34,8 @@ def encoding_of(path: Path) -> tuple[str, list[str]]:
     if wide:
         _check_decodes(path, wide)
         return wide, ["the file is UTF-16; it was read as that"]
-    if b"\x00" in head:
+    # A stray one costs its row; a file full of them is none of text.
+    if head.count(0) * 50 > len(head):
         raise ListRefused("this is not a text file", todo="Export the list as CSV")
     if head.startswith(codecs.BOM_UTF8):
         _check_decodes(path, "utf-8-sig")

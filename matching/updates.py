@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matching.atrest import unlocked
 from matching.linking import Duck, about, sql
-from matching.scratch import scratch
+from matching.scratch import opened
 
 __all__ = ["Update"]
 
@@ -31,13 +30,7 @@ class Update:
         self, before: Path, after: Path, folder: Path, *, key: bytes, memory: str | None = None
     ) -> None:
         self._changed, self._key, self._memory = folder / "changed.parquet", key, memory
-        with (
-            unlocked(before, key=key) as old,
-            unlocked(after, key=key) as new,
-            scratch(memory) as base,
-        ):
-            base.read_parquet(str(old)).create_view("before")
-            base.read_parquet(str(new)).create_view("after")
+        with opened(key=key, memory=memory, before=before, after=after) as base:
             Duck(base).run("changed", {})
             base.table("changed").write_parquet(str(self._changed), compression="zstd")
             sizes = [
@@ -50,7 +43,6 @@ class Update:
         """Whether linking a list anew could give other links."""
         if self._resized:
             return True
-        with unlocked(members, key=self._key) as mine, scratch(self._memory) as base:
-            base.read_parquet(str(mine)).create_view("members")
+        with opened(key=self._key, memory=self._memory, members=members) as base:
             base.read_parquet(str(self._changed)).create_view("changed")
             return bool(Duck(base).ask(sql("touched"))[0][0])

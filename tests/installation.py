@@ -26,7 +26,7 @@ from consortium.cli.world import make
 from consortium.world import load
 
 SIZES = (260, 200, 160)
-PATIENCE = 300.0
+PATIENCE = 900.0
 HEADER = ("first_name", "last_name", "email", "street address", "zip", "status")
 
 
@@ -57,7 +57,7 @@ def trellis(*args: str | Path, preexec: Callable[[], None] | None = None) -> Sai
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
             env=kept,
             preexec_fn=preexec,
             check=False,

@@ -50,7 +50,7 @@ def lacking(what: str, package: str) -> str:
     pytest.fail(f"{what} is not installed here: apt-get install {package}", pytrace=False)
 
 
-def wait_until(ready: Callable[[], bool], what: str, log: Path, seconds: float = 60.0) -> None:
+def wait_until(ready: Callable[[], bool], what: str, log: Path, seconds: float = 240.0) -> None:
     """Wait for a server that is coming up, and show its last words when it does not."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -165,7 +165,7 @@ class Postfix:
         arrived = sorted((self.maildir / "new").glob("*"), key=lambda path: path.stat().st_mtime_ns)
         return [path.read_bytes() for path in arrived]
 
-    def wait_for(self, letters: int, seconds: float = 60.0) -> list[bytes]:
+    def wait_for(self, letters: int, seconds: float = 240.0) -> list[bytes]:
         """Wait until so many letters are in the Maildir."""
         wait_until(lambda: len(self.letters()) >= letters, f"letter {letters}", self.log, seconds)
         return self.letters()
@@ -227,7 +227,7 @@ def postgres_server() -> Iterator[Postgres]:
         yield cluster
     finally:
         server.send_signal(signal.SIGINT)  # fast shutdown: sessions are closed, not waited for
-        server.wait(30)
+        server.wait(240)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -260,7 +260,7 @@ def redis_server() -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(240)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -414,7 +414,7 @@ def s3() -> Iterator[dict[str, object]]:
         return True
 
     try:
-        wait_until(up, "moto", Path(os.devnull), 60)
+        wait_until(up, "moto", Path(os.devnull))
         yield {
             "key": "trellis",
             "secret": "trellis-secret",
@@ -422,4 +422,4 @@ def s3() -> Iterator[dict[str, object]]:
         }
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(timeout=60)
+        server.wait(timeout=240)

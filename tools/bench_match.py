@@ -261,8 +261,9 @@ def main() -> None:
         "city, birth years": lambda out: city(out, options.city, "year"),
     }
     only = [one for one in options.only.split(",") if one]
-    head = ("rows", "linker", "F1", "precision", "recall", "best F1", "R at .99", "R at .999", "s")
-    say("| " + " | ".join(head) + " |\n|" + " --- |" * 2 + " ---: |" * 7)
+    head = ("rows", "linker", "F1", "precision", "recall", "certain: P", "R", "best F1",
+            "R at .99", "R at .999", "s")  # fmt: skip
+    say("| " + " | ".join(head) + " |\n|" + " --- |" * 2 + " ---: |" * 9)
     for name, make in sets.items():
         if only and name not in only:
             continue
@@ -278,8 +279,14 @@ def main() -> None:
 
 
 def row(name: str, linker: str, found: Mapping[str, object]) -> None:
-    keys = ("f1", "precision", "recall", "f1_best", "recall_at_p99", "recall_at_p999")
-    cells = [f"{found[key]:.4f}" for key in keys] + [f"{found['seconds']:.0f}"]
+    certain = found.get("certain", {})
+    values = (
+        *(found[key] for key in ("f1", "precision", "recall")),
+        *(certain.get(key) for key in ("precision", "recall")),
+        *(found[key] for key in ("f1_best", "recall_at_p99", "recall_at_p999")),
+    )
+    cells = ["" if value is None else f"{value:.4f}" for value in values]
+    cells.append(f"{found['seconds']:.0f}")
     say("| " + " | ".join([name, linker, *cells]) + " |")
 
 

@@ -74,7 +74,7 @@ class Cast:
         if port is not None:
             self.wait(name, port)
 
-    def wait(self, name: str, port: int, patience: float = 60.0) -> None:
+    def wait(self, name: str, port: int, patience: float = 240.0) -> None:
         """Wait until a started process listens."""
         end = time.monotonic() + patience
         while time.monotonic() < end:

@@ -4,7 +4,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import click
 from consortium.cli import explaining
 from consortium.cli.normalising import normalise_command
 from matching import labelled, marginal, people, quality, score, training
-from matching.errors import LabelsRefused, RecipeRefused, RowUnknown, WeightsRefused
+from matching.errors import LabelsRefused, RecipeRefused, RollRefused, RowUnknown, WeightsRefused
 from matching.explaining import Explained, explain_tables
 from matching.people import Noise
 from matching.recipes import Record
+from matching.roll.reader import open_roll
 
 HELD_OUT = 900
 """Seed of the town that is evaluated; training's towns must not be seen."""
@@ -314,24 +315,50 @@ def make(out: Path, voters: int, members: int, seed: int, births: str, lists: st
 @click.option("--members", default=4_000, show_default=True, type=click.IntRange(min=30))
 @click.option("--seed", default=HELD_OUT, show_default=True)
 @_lists
+@click.option("--roll", type=click.Path(exists=True, path_type=Path),
+              help="A voter file: how common each recipe's tokens are there.")  # fmt: skip
 @_json
-def recipes(voters: int, members: int, seed: int, lists: str, as_json: bool) -> None:
+def recipes(
+    voters: int, members: int, seed: int, lists: str, roll: Path | None, as_json: bool
+) -> None:
     """Show what each recipe adds and costs, on a made-up town; refuse one that is too common."""
-    town = training.sample(
-        seed, voters=voters, members=members, dated=True, noise=ELSEWHERE, habits=LISTS[lists]
-    )
-    found = marginal.rows(town.members(), town.voters(), town.truth, score.load())
+    found: Sequence[marginal.Row | marginal.Block]
+    if roll is not None:
+        found, voters = _common(roll)
+    else:
+        town = training.sample(
+            seed, voters=voters, members=members, dated=True, noise=ELSEWHERE, habits=LISTS[lists]
+        )
+        found = marginal.rows(town.members(), town.voters(), town.truth, score.load())
     if as_json:
         click.echo(json.dumps([row.to_json() for row in found]))
     else:
-        click.echo("| recipe | made by | alone on the roll | biggest block | bits | recall lost "
-                   "without | precision lost |\n| --- |" + " ---: |" * 6)  # fmt: skip
+        click.echo("| recipe |" + "".join(f" {_HEADS[name]} |" for name in found[0].to_json()
+                   if name != "recipe"))  # fmt: skip
+        click.echo("| --- |" + " ---: |" * (len(found[0].to_json()) - 1))
         for row in found:
-            click.echo(f"| {row.recipe} | {row.made:.0%} | {row.alone:.1%} | {row.biggest:,} | "
-                       f"{row.bits:.1f} | {row.lost:+.4f} | {row.wrong:+.4f} |")  # fmt: skip
+            click.echo("| " + " | ".join(_shown(*cell) for cell in row.to_json().items()) + " |")
     try:
         marginal.refuse_common(found, voters)
     except RecipeRefused as refused:
+        raise click.ClickException(str(refused)) from refused
+
+
+_HEADS = {"made": "made by", "alone": "alone on the roll", "biggest": "biggest block",
+          "bits": "bits", "lost": "recall lost without", "wrong": "precision lost"}  # fmt: skip
+
+
+def _shown(name: str, value: object) -> str:
+    spelled = {"made": ".0%", "alone": ".1%", "biggest": ",", "bits": ".1f", "lost": "+.4f",
+               "wrong": "+.4f"}.get(name, "")  # fmt: skip
+    return f"{value:{spelled}}"
+
+
+def _common(place: Path) -> tuple[list[marginal.Block], int]:
+    try:
+        roll = open_roll(place)
+        return marginal.blocks((n, voter.record) for n, voter in enumerate(roll.voters()))
+    except RollRefused as refused:
         raise click.ClickException(str(refused)) from refused
 
 

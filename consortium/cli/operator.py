@@ -188,8 +188,10 @@ def serve(home: Path) -> None:
 
 def _work(home: Path, queues: str, every: dict[str, float], *, relays: bool) -> None:
     os.environ["TRELLIS_HOME"] = str(home.absolute())
+    from consortium import leavings
     from consortium.jobs.working import work
 
+    leavings.contain()
     sys.exit(work(queues, every, relays=relays))
 
 

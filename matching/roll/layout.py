@@ -25,6 +25,7 @@ __all__ = ["STATES", "Known", "Layout", "State", "cells_of", "fingerprint", "rec
 STATES = ("CO", "FL", "NC", "NY", "OH", "WA")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
            "October", "November", "December")  # fmt: skip
+_MARKS = {",": "commas", "\t": "tabs", "|": "bars", ";": "semicolons"}
 _LOOKS = 0.8
 """The share of a sample's lines that must look as the layout says."""
 
@@ -262,6 +263,9 @@ def _header_difference(names: Sequence[str], nearest: Layout) -> RollRefused:
     twice = [name for name, times in Counter(names).items() if times > 1 and name in folded]
     if twice:
         reason += f": {', '.join(twice)} stands there more than once"
+    elif list(names) == folded:
+        marks = " or ".join(_MARKS.get(mark, mark) for mark in nearest.delimiters)
+        reason += f": the same columns, but not parted by {marks}"
     elif not missing and not new:
         at = next(
             (n for n, (a, b) in enumerate(zip(names, folded, strict=False)) if a != b), len(folded)

@@ -78,7 +78,8 @@ def test_averaging_gains_no_more_than_one_answer_may() -> None:
 
 
 def test_the_same_attack_succeeds_with_the_memo_off() -> None:
-    assert advantage(memo=False, asks=180) >= 0.8
+    # 14 of 300 games are lost on average: 46 or more are twice in a million million times.
+    assert advantage(memo=False, asks=180) >= 0.7
 
 
 def test_near_questions_end_with_the_budget() -> None:

@@ -204,8 +204,8 @@ def test_what_a_planted_mailbox_learns_by_silence_is_what_is_documented(
     heard = {letter.person for letter in post.letters(id) if letter.partner == "parks"}
     silent_if_listed = 1 - len(heard & set(range(1, many // 2 + 1))) / (many // 2)
     silent_if_not = 1 - len(heard & set(range(many // 2 + 1, many + 1))) / (many // 2)
-    # Four standard errors of the difference of two shares of 200.
-    assert silent_if_listed - silent_if_not == pytest.approx(advantage, abs=0.2)
+    # More than five standard errors of the difference of two shares of 200.
+    assert silent_if_listed - silent_if_not == pytest.approx(advantage, abs=0.25)
     if once == "address":
         both = {letter.person for letter in post.letters(id) if letter.partner == "union"}
         assert heard & both, "the price: somebody with two addresses may get two letters"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import uvicorn
@@ -19,7 +20,7 @@ from tests.fakes.service import FakeDesk, application
 
 __all__ = ["installation"]
 
-PATIENCE = 30_000
+PATIENCE = 120_000
 """Milliseconds; both cores may be busy with other tests."""
 
 FLAGS = [
@@ -61,7 +62,6 @@ class Site:
             cookie = self.desk.open_session(who).cookie
             context.add_cookies([{"name": "trellis", "value": cookie, "url": self.base}])
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(f"{path}: {error}"))
         page.on(
             "console",
@@ -80,6 +80,14 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        plain = browser.new_context
+
+        def patient(**options: Any) -> BrowserContext:
+            made = plain(**options)
+            made.set_default_timeout(PATIENCE)
+            return made
+
+        browser.new_context = patient  # type: ignore[method-assign]
         yield browser
         browser.close()
 
@@ -100,5 +108,5 @@ def site(chromium: Browser) -> Iterator[Site]:
     for context in running.contexts:
         context.close()
     server.should_exit = True
-    thread.join(60)
+    thread.join(240)
     listener.close()

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 TRELLIS = str(Path(sys.executable).parent / "trellis")
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Installation:
     def cli(self, *words: str | Path) -> str:
         """Run one command of somebody's tool; what it printed."""
         done = subprocess.run(
-            [TRELLIS, *map(str, words)], capture_output=True, text=True, timeout=400, check=False
+            [TRELLIS, *map(str, words)], capture_output=True, text=True, timeout=900, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -106,4 +106,4 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             yield Installation(folder, found[1], {})
         finally:
             demo.terminate()
-            demo.wait(60)
+            demo.wait(400)

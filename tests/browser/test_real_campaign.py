@@ -37,7 +37,7 @@ def write(page: Page, base: str, subject: str) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-def until(page: Page, state: str, seconds: float = 240) -> None:
+def until(page: Page, state: str, seconds: float = 900) -> None:
     """Load the page again until it says so, as somebody without script would."""
     end = time.monotonic() + seconds
     while page.locator(f"[data-state={state}]").count() == 0:
@@ -99,6 +99,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     expect(letter.locator("body")).to_contain_text("Come say hello on Saturday")
     page.get_by_role("button", name="Submit to the partners").click()
     expect(page.locator("[data-state=submitted]")).to_be_visible()
+    page.wait_for_load_state()  # it is there from its first line on; it is counted when whole
     asked = page.locator(".checks li").count()
     expect(page.locator(".checks")).to_contain_text("Has not answered")
     page.get_by_role("button", name="Schedule").click()
@@ -148,6 +149,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
     page.get_by_role("button", name="Show the 3 figures").click()
     figures = page.locator("[data-figures] dl")
     expect(figures).to_contain_text("Handed to providers")
+    page.wait_for_load_state()
     told = figures.inner_text()
     page.reload()
     assert figures.inner_text() == told
@@ -189,6 +191,7 @@ def test_any_one_partner_stops_a_letter_and_a_coordinator_types_the_word(
             page.reload()
         else:
             page.get_by_role("button", name="Stop for good").click()
+            expect(page.get_by_label("Type stop to confirm")).to_be_visible()
             page.get_by_role("button", name="Stop for good").click()
             expect(page.get_by_role("alert")).to_contain_text("Nothing was stopped")
             page.get_by_label("Type stop to confirm").fill("stop")

@@ -109,6 +109,7 @@ def test_a_coordinator_works_without_script_from_places_to_pause(site: Site) -> 
     page.goto(site.base + f"/campaigns/{SENDING}")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     assert [verb for verb, *_ in site.desk.changed] == [
         "count",
         "draft",
@@ -160,6 +161,7 @@ def test_signing_in_takes_a_press_and_a_stop_needs_the_word(site: Site) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Nothing was stopped")
     page.get_by_label("Type stop to confirm").fill("stop")
     page.get_by_role("button", name="Stop for good").click()
+    expect(page.locator("[data-state=stopped]")).to_be_visible()
     assert site.desk.letters[SENDING].state == "stopped"
 
 

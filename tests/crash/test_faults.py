@@ -39,7 +39,7 @@ def traced(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         stdin=subprocess.DEVNULL,
         env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
-        timeout=60,
+        timeout=400,
         check=False,
     )
 

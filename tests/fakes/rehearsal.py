@@ -27,7 +27,7 @@ from consortium.cli.demo import Demo
 from consortium.world import load
 
 WORLD = ("--voters", "600", "--members", "300,250,200", "--seed", "3")
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 class _WeeklyCast(Cast):

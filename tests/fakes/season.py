@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import secrets
 import shutil
@@ -563,7 +564,7 @@ def again(kept: tuple[Path, dict[str, Any]], folder: Path) -> Iterator[Season]:
     for name, value in known.items():
         setattr(season, name, copy(value))
     server = Server(folder, Units(base, clock), clock, planted=True)
-    server.serial = 1_000_000  # tokens of the season before the copy are spent
+    server.serial = itertools.count(1_000_001)  # tokens of the season before the copy are spent
     season.stand_on(server, folder)
     yield season
     base.dispose()

@@ -1,6 +1,7 @@
 """A whole server in one process: the real app, store, log and artefacts; keys are made up."""
 
 import base64
+import itertools
 import json
 import secrets
 from collections.abc import Iterable, Mapping
@@ -132,7 +133,7 @@ class Server:
         self.app = create_app(process)
         self.client = TestClient(self.app, raise_server_exceptions=False)
         self.agreement = document()
-        self.serial = 0
+        self.serial = itertools.count(1)
         if not planted:
             units.run("plant", self._plant)
 
@@ -164,7 +165,7 @@ class Server:
 
     def claims(self, who: str, **other: Any) -> dict[str, Any]:
         """The claims of a good token."""
-        self.serial += 1
+        serial = next(self.serial)  # in one step: some tests call from two threads
         now = int(self.clock().timestamp())
         good = {
             "iss": who,
@@ -172,7 +173,7 @@ class Server:
             "aud": "trellis-api",
             "iat": now,
             "exp": now + 240,
-            "jti": f"{who}-{self.serial:016}",
+            "jti": f"{who}-{serial:016}",
         }
         return {**good, **other}
 

@@ -110,7 +110,7 @@ class Seat:
 
     def answering(self) -> None:
         """Wait until it answers; bring it back, as systemd would, if it was killed."""
-        for _ in range(3000):
+        for _ in range(12_000):
             self.revive()
             with suppress(httpx.HTTPError):
                 httpx.get(f"{self.url}/status").raise_for_status()
@@ -239,7 +239,7 @@ class Three:
     def until(self, work: Callable[[], Any], ready: Callable[[Any], bool] = lambda _: True) -> Any:
         """Try until it works, bringing back whoever was killed meanwhile."""
         failed: Exception | None = None
-        for _ in range(12):
+        for _ in range(60):
             for seat in self.seats.values():
                 seat.answering()
             try:

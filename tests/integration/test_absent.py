@@ -133,7 +133,8 @@ def full_disk(folder: Path, pid: int) -> Iterator[str]:
         os.truncate(folder / "filler", (folder / "filler").stat().st_size - (16 << 10))
         yield os.strerror(28)
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # A request that was refused may still hold its file for a moment.
+        until(lambda: not subprocess.run(["umount", str(folder)]).returncode, "the disk to be free")
         shutil.rmtree(keep)
 
 

@@ -112,7 +112,7 @@ class TestArtefacts:
         for digest in here:
             age = store.age(digest)
             assert age is not None
-            assert abs(age) < timedelta(minutes=1)
+            assert abs(age) < timedelta(minutes=10)
         store.tidy(timedelta())
         assert set(store.names()) == here
 
@@ -158,18 +158,17 @@ def test_a_full_disk_is_a_refusal_and_leaves_nothing(
 def test_a_store_that_is_not_there_is_a_refusal() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        gone = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    away = artefacts(
-        "s3://nowhere/x",
-        {
-            "key": "k",
-            "secret": "s",
-            "endpoint_url": gone,
-            "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
-        },
-    )
-    with pytest.raises(ArtefactRefused):
-        away.read("a" * 64)
+        away = artefacts(
+            "s3://nowhere/x",
+            {
+                "key": "k",
+                "secret": "s",
+                "endpoint_url": f"http://127.0.0.1:{probe.getsockname()[1]}",
+                "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
+            },
+        )
+        with pytest.raises(ArtefactRefused):
+            away.read("a" * 64)
 
 
 def test_any_other_file_system_of_fsspec_works_too() -> None:

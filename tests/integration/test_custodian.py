@@ -288,7 +288,7 @@ def test_whatever_others_answer_a_custodian_goes_on_with_its_work(
     monkeypatch.setattr(ann.custodian.anchors, "step", step)
     held = SimpleNamespace(ledger=ann.ledger, wrapping=SimpleNamespace(keep_only=lambda kept: None))
     with process._pulling(ann.custodian, held):  # type: ignore[arg-type]
-        assert went_on.wait(20)
+        assert went_on.wait(240)
 
 
 @pytest.mark.parametrize("actor", ["lead", "nobody"])

@@ -41,7 +41,7 @@ def begin(*args: str | Path, **environment: str) -> subprocess.Popen[str]:
 
 def run(*args: str | Path, **environment: str) -> tuple[int, str]:
     process = begin(*args, **environment)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     return process.returncode, out + err
 
 
@@ -87,8 +87,10 @@ def serving(home: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     url = json.loads((home / "identity.json").read_text())["url"]
     process = begin("serve", "--home", home, **environment)
     try:
-        for _ in range(600):
+        end = time.monotonic() + 240
+        while True:
             assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < end, "it does not answer"
             try:
                 httpx.get(f"{url}/status").raise_for_status()
                 break

@@ -260,7 +260,7 @@ def test_processes_that_start_together_take_turns(empty: Engine) -> None:
         assert process.stdin is not None
         process.stdin.write("now\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=60)[1] for process in processes] == ["", ""]
+    assert [process.communicate(timeout=400)[1] for process in processes] == ["", ""]
     assert [process.returncode for process in processes] == [0, 0]
     with empty.connect() as connection:
         assert connection.execute(text("select count(*) from alembic_version")).scalar() == 1

@@ -43,7 +43,7 @@ class Dies(SmtpTransport):
 
 
 def through(post: Post, postfix: Postfix, name: str, **other: Any) -> Any:
-    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=20)
+    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=120)
     whole = {"transport": lambda: SmtpTransport(server), "doubts": PostfixLog(postfix.log)}
     return post.new_office(name, **{**whole, **other})
 
@@ -63,7 +63,7 @@ def test_after_a_death_postfix_own_log_says_what_it_took(
 ) -> None:
     members = [(n, f"m{n}@example.net") for n in range(1, 21)] + [(99, "gone@example.net")]
     id = post.campaign("c1" if taken else "c2", post.bundle("union", 1, members))
-    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=20)
+    server = Mta("127.0.0.1", postfix.port, tls="off", timeout=120)
     first = through(post, postfix, "first", transport=lambda: Dies(server, 8, taken=taken))
     with pytest.raises(Killed):
         post.go(id, first)

@@ -106,7 +106,7 @@ def test_what_comes_back_is_heard_and_the_next_campaign_keeps_to_it(sent: Rehear
 
     clicked = next(one for one in first if any(len(addresses[voter]) > 1 for voter in of(one)))
     context = ssl.create_default_context(cafile=str(here.demo.server / "tls.pem"))
-    with httpx.Client(verify=context, trust_env=False) as client:
+    with httpx.Client(verify=context, trust_env=False, timeout=120) as client:
         client.get(clicked.stop_url)
         assert suppressions(here) == []
         for _ in range(2):

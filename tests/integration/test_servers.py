@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_socket import SocketConnectBlockedError
 
-from tests.servers import Postfix, Postgres
+from tests.servers import Postfix, Postgres, wait_until
 
 
 def test_postgres_answers_in_a_database_of_this_test_alone(postgres_url: str) -> None:
@@ -46,7 +46,10 @@ def test_postfix_takes_a_letter_and_logs_its_sender_before_it_delivers(postfix: 
         client.sendmail("verp-1@unions.test", ["maria@mail.test"], b"Subject: hello\r\n\r\nhi\r\n")
     (letter,) = postfix.wait_for(1)
     assert b"Subject: hello" in letter
-    assert "from=<verp-1@unions.test>" in postfix.log.read_text()
+    # Its log is written by a process of its own, in the order in which it was told.
+    wait_until(lambda: "status=sent" in postfix.log.read_text(), "the delivery's line", postfix.log)
+    said = postfix.log.read_text()
+    assert "from=<verp-1@unions.test>" in said.partition("status=sent")[0]
 
 
 def test_postfix_refuses_who_is_gone(postfix: Postfix) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -65,7 +66,7 @@ class AnyPort(Controller):
 
 @contextmanager
 def serving(handler: object, **settings: object) -> Iterator[Controller]:
-    controller = AnyPort(handler, hostname="127.0.0.1", port=0, ready_timeout=20, **settings)
+    controller = AnyPort(handler, hostname="127.0.0.1", port=0, ready_timeout=240, **settings)
     controller.start()
     try:
         yield controller
@@ -261,6 +262,15 @@ def test_no_clear_answer_to_the_final_dot_is_in_doubt(answer: bytes) -> None:
         assert isinstance(transport.send(BACK, ANA, LETTER), InDoubt)
 
 
+class Hasty(SmtpTransport):
+    """Waits long for everything but the answer to the final dot."""
+
+    def _content(self, message: bytes, scrub: Any) -> Outcome:
+        assert self._socket is not None
+        self._socket.settimeout(0.1)
+        return super()._content(message, scrub)
+
+
 def test_a_server_too_slow_after_the_dot_is_in_doubt() -> None:
     def script(peer: socket.socket) -> None:
         greet(peer, b"PIPELINING")
@@ -268,7 +278,7 @@ def test_a_server_too_slow_after_the_dot_is_in_doubt() -> None:
         peer.recv(1)  # until the client gives up
 
     with scripted(script) as transport:
-        transport._server = Server(transport._server.host, transport._server.port, timeout=0.1)
+        transport.__class__ = Hasty
         assert isinstance(transport.send(BACK, ANA, LETTER), InDoubt)
 
 
@@ -307,9 +317,10 @@ def test_dots_are_stuffed_and_the_size_is_declared() -> None:
 
 
 def test_no_server_at_all_is_deferred() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
+    with socket.socket() as gone:  # bound, so that nobody else takes it, and not listened on
+        gone.bind(("127.0.0.1", 0))
         port = gone.getsockname()[1]
-    outcome = SmtpTransport(Server("127.0.0.1", port, timeout=1)).send(BACK, ANA, LETTER)
+        outcome = SmtpTransport(Server("127.0.0.1", port, timeout=60)).send(BACK, ANA, LETTER)
     assert outcome == Deferred(0, "no connection to the server (ConnectionRefusedError)", "connect")
 
 

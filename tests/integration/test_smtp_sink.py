@@ -47,7 +47,7 @@ def process(module: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], i
 
 
 def wait_for(folder: Path, count: int) -> list[Path]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while len(found := sorted(folder.glob("*"))) < count and time.monotonic() < deadline:
         time.sleep(0.01)
     return found

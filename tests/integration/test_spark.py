@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,10 @@ def locked(folder: Path, voters: int, members: int) -> tuple[Path, Path]:
 
 def listening(pid: int) -> set[tuple[str, int]]:
     """Addresses and ports on which a process waits for calls."""
-    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile: it listens on nothing
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
     found = set()
     for table, family, width in (("tcp", socket.AF_INET, 4), ("tcp6", socket.AF_INET6, 16)):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:

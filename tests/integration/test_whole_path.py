@@ -181,7 +181,7 @@ def test_the_log_verifies_after_the_run(run: Run) -> None:
     said = json.loads(trellis(*_verify(run.out / "log")).stdout)
     assert said["ok"] is True
     # What was said at the very end may have come in between the demo's own check and its end.
-    assert 0 <= said["size"] - run.summary["log_size"] <= 5
+    assert said["size"] >= run.summary["log_size"]
     assert set(said["kinds"]) >= {
         "agreement", "approval", "contribution", "intent", "key", "match", "roll", "sent",
     }  # fmt: skip
@@ -218,7 +218,8 @@ def test_what_really_happened_replays_as_a_story_that_every_rule_allows(
     (agreement,) = (one for one in home.glob("*.json") if one.name.count(".") == 1)
     words = ("audit", "verify", run.out / "log", "--invite", invite, "--agreement", agreement)
     story = json.loads(trellis(*words, "--openings", opened, "--json").stdout)["story"]
-    assert (story["opened"], story["closed"]) == (run.summary["log_size"], {})
+    assert len(kinds) >= run.summary["log_size"]
+    assert (story["opened"], story["closed"]) == (len(kinds), {})
     told = " ".join(story["checked"])
     for rule in (
         "intent: signed agreement, enough approvals, every source's attestation (1)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,7 +45,7 @@ def _cut(world: Path, out: Path, stage: str, how: signal.Signals, *, letters: in
             break
         time.sleep(0.01)
     running.send_signal(how)
-    code = running.wait(60)
+    code = running.wait(PATIENCE)
     assert stage not in json.loads((out / "progress.json").read_text()), "too late to be a cut"
     return code
 
@@ -55,7 +56,12 @@ def test_a_demo_that_is_terminated_and_then_killed_goes_on_and_mails_nobody_twic
     world, out = small_world(tmp_path / "W"), tmp_path / "D"
     assert _cut(world.folder, out, UPLOAD, signal.SIGTERM) == 143
     assert not list((out / "mail" / "new").iterdir())
+    settings = out / "server" / "trellis.env"
+    plain = settings.read_text()
+    settings.write_text(re.sub(r"(LETTERS_PER_SECOND)=.*", r"\1=8", plain))  # to be cut in time
+    assert settings.read_text() != plain
     assert _cut(world.folder, out, SEND, signal.SIGKILL, letters=20) == -signal.SIGKILL
+    settings.write_text(plain)
     before = sum(1 for _ in arrived(out / "mail"))
     run = demo(world, out)
     assert 20 <= before < run.summary["sent"], "it was cut before the last letter"

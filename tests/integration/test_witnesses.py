@@ -30,7 +30,7 @@ def trellis(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(1200):
+    for _ in range(4800):
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -108,7 +108,7 @@ def test_a_log_grows_under_the_eyes_of_its_witnesses(
     missing: list[str] = []
 
     def ask(note: bytes, proof_for: ProofFor) -> list[bytes]:
-        lines, missing[:] = gather(note, policy.witnesses, proof_for, 5)
+        lines, missing[:] = gather(note, policy.witnesses, proof_for, 120)
         return lines
 
     log = Sequencer(FolderBackend(tmp_path / "log"), MemoryLock(), LOG, policy, ask)

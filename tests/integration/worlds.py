@@ -30,7 +30,7 @@ from matching.recipes import Record
 from matching.roll import reader
 
 SIZES = ("--voters", "700", "--members", "300,250,200", "--seed", "3")
-PATIENCE = 400.0
+PATIENCE = 1200.0
 TRELLIS = (sys.executable, "-m", "consortium.cli.main")
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections import Counter
+from datetime import date
 from importlib import resources
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consortium.cli.match import command
+from consortium.cli.world import make
 from matching import marginal
 from matching.errors import RecipeRefused
-from matching.recipes import RECIPES
+from matching.recipes import RECIPES, token_inputs
+from matching.roll.reader import open_roll
 
 FIGURES = {
     "precision", "recall", "f1", "certain", "recall_at_p99", "recall_at_p999", "f1_best", "pairs",
@@ -190,3 +194,24 @@ def test_each_recipe_is_shown_with_what_it_adds_and_a_common_one_is_refused() ->
     common = [marginal.Row("last initial", 1.0, 0.0, 60, 3.0, 0.0, 0.0)]
     with pytest.raises(RecipeRefused, match="60 of 500 voters"):
         marginal.refuse_common(common, 500)
+
+
+def test_how_common_each_recipes_tokens_are_is_said_of_a_voter_file_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, voters=600, members=[30], seed=5, today=date(2026, 11, 21))
+    ran = run("recipes", "--roll", str(tmp_path / "roll"), "--json")
+    told = {one["recipe"]: one for one in json.loads(ran.stdout.splitlines()[0])}
+    assert ran.exit_code == 0
+    assert [*told] == [recipe.says for recipe in RECIPES]
+    names = Counter(
+        token_inputs(voter.record)[0] for voter in open_roll(tmp_path / "roll").voters()
+    )
+    assert told["first root, last"]["biggest"] == max(names.values())
+    assert told["first root, last"]["alone"] == round([*names.values()].count(1) / 600, 4)
+    monkeypatch.setattr(marginal, "LEAST", 1)
+    monkeypatch.setattr(marginal, "BOUND", 0.0)
+    refused = run("recipes", "--roll", str(tmp_path / "roll"))
+    assert refused.exit_code == 1
+    assert "of 600 voters share a token" in refused.stderr
+    assert run("recipes", "--roll", str(tmp_path / "truth.csv")).exit_code == 1

@@ -38,7 +38,7 @@ def test_each_turn_comes_whatever_became_of_the_others(
         ledger=SimpleNamespace(secrets=set),
     )
     with process._pulling(custodian, parts):
-        assert all(one.wait(60) for one in done.values())
+        assert all(one.wait(240) for one in done.values())
         for one in done.values():
             one.clear()
-        assert all(one.wait(60) for one in done.values())  # and again
+        assert all(one.wait(240) for one in done.values())  # and again

@@ -92,13 +92,13 @@ def ended(home: Path, *how: str, after: float = 0.0) -> tuple[int, str]:
         )
     try:
         if after:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 240
             control = home / "broker" / "control"  # it declares its queue there once it listens
             while not list(control.glob("*")) and time.monotonic() < end:
                 time.sleep(0.1)
             time.sleep(after)
             child.send_signal(signal.SIGTERM)
-        code = child.wait(60)
+        code = child.wait(400)
     finally:
         child.kill()
         child.wait()

@@ -109,6 +109,12 @@ def test_a_quotation_mark_that_closes_rows_later_swallows_none_of_them(tmp_path:
     assert found[1:] == ["Cy", "Di", "Ed"]
 
 
+def test_a_stray_null_byte_costs_its_row_alone(tmp_path: Path) -> None:
+    rows = "Bo,Li\x00,bo@example.org,80202,subscribed\nCy,Li,cy@example.org,80202,subscribed\n"
+    reading = _open(tmp_path, GENERIC + rows).check()
+    assert (reading.usable, [one.row for one in reading.refused]) == (2, [3])
+
+
 def test_a_header_with_empty_names_at_its_end_asks_nothing_of_the_rows(tmp_path: Path) -> None:
     listing = _open(tmp_path, "email,status,,\na@example.org,subscribed\nb@example.org,no,,\n")
     assert (listing.check().usable, listing.header) == (2, ("email", "status"))

@@ -259,6 +259,19 @@ def test_a_changed_layout_stops_with_its_difference_and_no_cell(
     assert not words & {*rolls.FIRST, *(f"{last}{n}" for last in rolls.LAST for n in "ABCDEFGHIJ")}
 
 
+@pytest.mark.parametrize(
+    ("code", "mark", "word"),
+    [("CO", "\t", "by commas"), ("NC", ",", "by tabs"), ("WA", ";", "by tabs or bars")],
+)
+def test_a_known_header_parted_by_another_mark_says_that(
+    code: str, mark: str, word: str, tmp_path: Path
+) -> None:
+    layout = rolls.newest(code)
+    (tmp_path / "file.txt").write_text(mark.join(layout.columns) + "\r\n")
+    with pytest.raises(RollRefused, match=f"the same columns, but not parted {word}"):
+        open_roll(tmp_path)
+
+
 def test_a_new_columns_name_is_shown_whole_where_the_line_is_a_header_for_sure(
     tmp_path: Path,
 ) -> None:

@@ -168,8 +168,8 @@ def nginx(folder: Path, home: Path) -> Iterator[httpx.Client]:
     assert "warn" not in checked.stderr
     running = subprocess.Popen(words)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(1200):
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+            for _ in range(4800):
                 try:
                     client.get("/checkpoint")
                     break
@@ -178,7 +178,7 @@ def nginx(folder: Path, home: Path) -> Iterator[httpx.Client]:
             yield client
     finally:
         running.terminate()
-        running.wait(60)
+        running.wait(240)
 
 
 def test_our_nginx_configuration_serves_a_log(folder: Path, tmp_path: Path) -> None:
