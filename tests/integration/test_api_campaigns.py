@@ -1,13 +1,16 @@
 """A campaign through the JSON API, from draft to the log: each step once, by whom it belongs to."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consortium.service import lend
-from consortium.store import campaigns, ledger, messengers
+from consortium.service import agree, lend
+from consortium.service import approve as approving
+from consortium.service.errors import EntryMisfits
+from consortium.store import campaigns, ledger, messengers, races
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 
@@ -390,3 +393,30 @@ def test_partners_and_the_coordinator_share_one_calendar(furnished: Server) -> N
     assert server.call("ann", "GET", path).status_code == 403
     strange = server.call("union", "POST", f"/races/{RACE}/days", json={"day": "soon"})
     assert strange.status_code == 422
+
+
+def test_without_a_name_the_partners_approve_everybody_who_may_sign(furnished: Server) -> None:
+    server = furnished
+    server.lend("Bo Ray", "Parma", zip="43601", daily="40")
+    unnamed = {name: said for name, said in DRAFT.items() if name != "messenger"}
+    id = server.call("cora", "POST", f"/races/{RACE}/campaigns", json=unnamed).json()["id"]
+    path = server.lend("Cy Tan", "Oregon", zip="43602")
+    invited(server, name="Di Fox")  # has not answered
+    assert server.call("cora", "POST", f"/campaigns/{id}/submit").status_code == 200
+    shown = server.call("cora", "GET", f"/campaigns/{id}").json()
+    assert [one["name"] for one in shown["manifest"]["messengers"]] == [
+        "Ann Lee", "Bo Ray", "Cy Tan",
+    ]  # fmt: skip
+    assert {one["from"].split(" for ")[0] for one in shown["manifest"]["sender"].values()} == {
+        "{messenger}"
+    }
+    say(server, path, "no")  # two others still sign: it goes on
+    assert server.call("cora", "GET", f"/campaigns/{id}").json()["state"] == "submitted"
+    one = server.units.run("look", lambda unit: campaigns.get(unit, id))
+    terms = server.units.run("terms", lambda unit: agree.signed_terms(unit, RACE))
+    race = server.units.run("race", lambda unit: races.get(unit, RACE))
+    approving.unchanged(one, terms, race)
+    other = replace(one, template={**one.template, "nearest": False})
+    with pytest.raises(EntryMisfits):
+        approving.unchanged(other, terms, race)
+    assert approve(server, "union", id, shown["digest"]).status_code == 202

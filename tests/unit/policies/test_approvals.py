@@ -117,3 +117,37 @@ def test_nobody_and_strangers_approve_nothing(agreement: Agreement) -> None:
     for sources in ([], ["stranger"]):
         with pytest.raises(NotYetApproved):
             enough(agreement, sources, ["stranger", "union", "parks", "tenants"])
+
+
+SEVERAL = {
+    **MANIFEST,
+    "messengers": [{"name": "Ana", "place": "Toledo"}, {"name": "Maria", "place": "Toledo"}],
+    "sender": {
+        one: {"from": f"{{messenger}} for {one.title()}", "domain": f"{one}.example"}
+        for one in ("parks", "union")
+    },
+}
+
+
+def test_several_messengers_are_all_named_and_each_from_line_says_where_a_name_goes() -> None:
+    check_manifest(SEVERAL)
+    fewer = {**SEVERAL, "messengers": SEVERAL["messengers"][1:]}
+    check_manifest(fewer)
+    assert manifest_digest(fewer) != manifest_digest(SEVERAL)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("messengers", []),
+        ("messengers", [{"name": "Maria"}]),
+        ("messengers", list(reversed(SEVERAL["messengers"]))),
+        ("messengers", [SEVERAL["messengers"][1]] * 2),
+        ("messengers", SEVERAL["messengers"][:1]),  # whom previews name is not among them
+        ("sender", MANIFEST["sender"]),
+        ("somebody", {}),
+    ],
+)
+def test_a_list_of_messengers_that_could_hide_somebody_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(ManifestRefused):
+        check_manifest({**SEVERAL, key: value})
