@@ -15,6 +15,7 @@ from consortium.cli.errors import CheckRefused, ToolError, Unreachable
 from consortium.cli.home import Json
 from consortium.cli.joining import home_option, init_command, join_command, line
 from consortium.cli.vault import write_whole
+from mailer import starting
 
 ENDED = ("closed", "stopped")
 UTC_FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -208,14 +209,14 @@ def nearest(
     "--template",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The letter, MJML.",
+    help="The letter: MJML, or JSON with subject, blocks or mjml, and languages.",
 )
 @click.option(
     "--text",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Its plain text; otherwise made from the MJML.",
 )
-@click.option("--subject", required=True)
+@click.option("--subject", default="", help="Of a letter in MJML.")
 @click.option(
     "--messenger", default="", help="Who signs them all; without it each is signed by the nearest."
 )
@@ -247,7 +248,12 @@ def draft(
         raise click.UsageError("--closes is not after --opens")
     if bool(messenger) != bool(messenger_place):
         raise click.UsageError("give --messenger with --messenger-place, or neither")
-    letter = {"subject": subject, "mjml": _text(template)}
+    if template.suffix == ".json":
+        letter = _object(template, "letter")
+    elif not subject:
+        raise click.UsageError("a letter in MJML needs --subject")
+    else:
+        letter = {"subject": subject, "mjml": _text(template)}
     if text is not None:
         letter["text"] = _text(text)
     body: Json = {
@@ -262,6 +268,26 @@ def draft(
         f"Draft {answer['id']}. Look at it: trellis coordinator preview {answer['id']} --out letter.html"  # noqa: E501
     )
     last_line(answer)
+
+
+@command.command()
+@click.argument("name", default="")
+@click.option("--spanish", is_flag=True, help="With the Spanish letter beside the English one.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it.")
+@json_option
+def starter(name: str, spanish: bool, out: Path | None) -> None:
+    """Write one of the letters that ship, to be changed and drafted; without a name, list them."""
+    known = dict(starting.called())
+    if name not in known or out is None:
+        table(("name", "letter"), list(known.items()))
+        last_line({"starters": list(known)})
+        return
+    letter: Json = starting.starter(name)
+    if spanish:
+        letter["languages"] = {"es": starting.starter(name, "es")}
+    write_whole(out, (json.dumps(letter, indent=1, ensure_ascii=False) + "\n").encode())
+    say(f"Written to {out}. Change what is in it, then: draft --template {out}")
+    last_line({"name": name, "out": str(out)})
 
 
 @command.command()

@@ -274,6 +274,36 @@ def link(home: Path, actor: str) -> None:
 
 @command.command()
 @_home
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def places(home: Path, file: Path) -> None:
+    """Load where and when people vote, by precinct, for letters to say; checked cell by cell."""
+    from consortium.service import locate
+    from consortium.service.errors import NotReady
+    from consortium.store import races
+    from consortium.store.unit import Unit
+    from consortium.wiring import Process, settings_of
+    from mailer.errors import PlacesRefused
+
+    process, raw = Process(settings_of(home)), file.read_bytes()
+
+    def load_table(unit: Unit) -> locate.Loaded:
+        race, artefacts = races.first(unit).id, process.artefacts
+        return locate.load(unit, race, raw, file=file.name, artefacts=artefacts)
+
+    try:
+        done = process.units.run("places", load_table)
+    except (PlacesRefused, NotReady) as refused:
+        raise click.ClickException(f"{refused}; nothing was loaded") from refused
+    click.echo(f"{done.rows:,} rows with {', '.join(done.columns)}; the table is {done.digest}")
+    if done.missing:
+        rest = "have what * says" if done.everywhere else "have no facts"
+        click.echo(f"{len(done.missing):,} precincts without a row {rest}: "
+                   f"{', '.join(done.missing[:10])}")  # fmt: skip
+    click.echo("Letters drafted before that say anything else now wait: draft those again.")
+
+
+@command.command()
+@_home
 @click.option("--campaign", help="List this campaign's letters in doubt.")
 @click.option("--letter", help="Decide about one of them.")
 @click.option("--was", type=click.Choice(["sent", "not-sent"]))

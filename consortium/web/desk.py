@@ -93,7 +93,7 @@ class Desk:
         race: str,
         *,
         definition: Mapping[str, Any],
-        template: Mapping[str, str],
+        template: Mapping[str, Any],
         messenger: Mapping[str, str],
         window: Mapping[str, str],
     ) -> str:

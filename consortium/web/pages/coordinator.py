@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -15,6 +14,7 @@ from consortium.web.desk import desk
 from consortium.web.page import PageRoute, go, render
 from consortium.web.security import LETTER_POLICY
 from consortium.web.who import Reader, Writer
+from mailer import blocks, starting
 from mailer.errors import TemplateRefused
 from policies.errors import BudgetSpent, DefinitionRefused, Denied, TooFew
 
@@ -99,7 +99,7 @@ def compose(
     """An empty letter for the audience that was chosen, or one of the starters."""
     if session.caller.role != "coordinator":
         raise Denied("draft", "only a coordinator writes letters")
-    written = {"mjml": starters().get(starter, ""), "starter": starter}
+    written = begin_from(starter) if starter else {}
     return _compose(request, session, definition_from(place, age, votes, primaries), written)
 
 
@@ -114,6 +114,8 @@ def save(
     subject: Text = "",
     mjml: Text = "",
     text: Text = "",
+    subject_es: Text = "",
+    mjml_es: Text = "",
     signer: Text = "",
     opens: Text = "",
     closes: Text = "",
@@ -124,6 +126,8 @@ def save(
         "subject": subject,
         "mjml": mjml.replace("\r\n", "\n"),
         "text": text.replace("\r\n", "\n"),
+        "subject_es": subject_es,
+        "mjml_es": mjml_es.replace("\r\n", "\n"),
         "signer": signer.replace("\r\n", "\n"),
         "opens": opens,
         "closes": closes,
@@ -141,10 +145,12 @@ def save(
     ]
     if errors:
         return _compose(request, session, asked, written, errors=errors)
-    template = {"subject": subject, "mjml": written["mjml"]}
+    template: dict[str, Any] = {"subject": subject, "mjml": written["mjml"]}
     name, _, place_name = written["signer"].partition("\n")
     if written["text"].strip():
         template["text"] = written["text"]
+    if written["mjml_es"].strip():
+        template["languages"] = {"es": {"subject": subject_es, "mjml": written["mjml_es"]}}
     try:
         made = desk(request).draft(
             session.caller,
@@ -156,7 +162,7 @@ def save(
         )
     except TemplateRefused as refused:
         found = [
-            (f"Line {each.line}" if each.line else "Letter", each.what, each.todo)
+            (each.place if each.line else "Letter", each.what, each.todo)
             for each in refused.problems
         ]
         return _compose(request, session, asked, written, errors=found)
@@ -191,7 +197,7 @@ def _compose(
         picks=picks(definition),
         written=written,
         errors=errors,
-        starters=sorted(starters()),
+        starters=starting.called(),
         confirmed=_signers(request, session, race, definition),
         race=race,
     )
@@ -299,16 +305,16 @@ def _window(
     return window, errors
 
 
-def starters() -> dict[str, str]:
-    """The letters that ship with the mailer, by name; somebody's own words go in between."""
-    folder = resources.files("mailer") / "starters"
-    if not folder.is_dir():
+def begin_from(name: str) -> dict[str, str]:
+    """One of the letters that ship, in both languages; somebody's own words go in between."""
+    if name not in starting.ORDER:
         return {}
-    return {
-        each.name.removesuffix(".mjml"): each.read_text("utf-8")
-        for each in folder.iterdir()
-        if each.name.endswith(".mjml")
-    }
+    written = {"starter": name}
+    for language, end in (("en", ""), ("es", "_es")):
+        one = starting.starter(name, language)
+        made = blocks.to_mjml(one["blocks"], title=one["subject"], language=language)
+        written |= {f"subject{end}": one["subject"], f"mjml{end}": made.mjml}
+    return written
 
 
 def definition_from(
