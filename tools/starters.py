@@ -85,12 +85,15 @@ def smaller(png: bytes) -> bytes:
     drawn = pixels.translate(near)
     triples = [drawn[at : at + 3] for at in range(0, len(drawn), 3)]
     most = [colour for colour, _ in Counter(triples).most_common(256)]
+    truest: dict[bytes, bytes] = {}
+    for colour, _ in Counter(pixels[at : at + 3] for at in range(0, len(pixels), 3)).most_common():
+        truest.setdefault(colour.translate(near), colour)
     index = {colour: number for number, colour in enumerate(most)}
     flat = bytes(index.get(colour, 0) for colour in triples)
     rows = b"".join(b"\0" + flat[at : at + width] for at in range(0, len(flat), width))
     parts = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-        (b"PLTE", b"".join(most)),
+        (b"PLTE", b"".join(truest[colour] for colour in most)),
         (b"IDAT", zlib.compress(rows, 9)),
         (b"IEND", b""),
     )
