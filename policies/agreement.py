@@ -22,7 +22,7 @@ NONPARTISAN = frozenset({"gotv", "registration", "event"})
 """What the rows of a 501(c)(3) may be used for, and only behind the nonpartisan wall."""
 WALLS = frozenset({"candidate", "independent", "nonpartisan"})
 
-OPTIONAL: Mapping[str, Any] = {"candidates": ()}
+OPTIONAL: Mapping[str, Any] = {"candidates": (), "silence": None}
 """Keys that a document may leave out, and what it says then; it is written without them."""
 
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
@@ -64,6 +64,14 @@ class Approval:
 
     rule: str
     k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Hours after which a partner's own tool may say yes to a letter of an approved programme."""
+
+    hours: int
+    rapid_hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,7 @@ class Agreement:
     use_terms: Mapping[str, Any]
     log_opens: str
     candidates: tuple[str, ...] = ()
+    silence: Silence | None = None
 
     @property
     def by_person(self) -> bool:
@@ -191,6 +200,7 @@ def parse(document: bytes) -> Agreement:
         use_terms=_use_terms(at),
         log_opens=at.one_of("log_opens", frozenset({"after_polls", "never"})),
         candidates=_candidates(at),
+        silence=_silence(at),
     )
     _check_whole(agreement)
     return agreement
@@ -335,6 +345,14 @@ def _candidates(at: Strict) -> tuple[str, ...]:
     if not names:
         raise AgreementRefused("candidates", "is empty: leave it out")
     return names
+
+
+def _silence(at: Strict) -> Silence | None:
+    if "silence" not in at.raw:
+        return None
+    read = at.inner("silence", ("hours", "rapid_hours"))
+    hours = read.number("hours", 24, 336)
+    return Silence(hours, read.number("rapid_hours", 6, hours))
 
 
 def _distinct(name: str, found: Sequence[Party] | Sequence[Custodian]) -> None:

@@ -4,6 +4,7 @@ PolicyError
 ├── AgreementRefused(key)       a document that is not an agreement; ``key`` is where
 ├── DefinitionRefused(field)    a question that may not be asked
 ├── ManifestRefused(key)        a manifest with a missing, strange or ill-typed key
+├── ProgrammeRefused(key)       a plan of letters that partners could not approve once
 ├── NotYetApproved(missing)     partners whose yes is still needed
 ├── TooFew                      an audience below the gate
 ├── BudgetSpent(scope, left)    nothing left to spend: for the race, or for this person today
@@ -43,6 +44,14 @@ class ManifestRefused(PolicyError):
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"manifest, {key}: {reason}")
+        self.key, self.reason = key, reason
+
+
+class ProgrammeRefused(PolicyError):
+    """The plan of letters is not one to approve, or a letter is not one of the plan."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"programme, {key}: {reason}")
         self.key, self.reason = key, reason
 
 

@@ -78,6 +78,12 @@ def summary(agreement: Agreement, digest: str) -> list[str]:
         *(f"    {p.name} ({p.domain}), {p.tax_status}: {p.relation}" for p in a.parties),
         f"  SHA-256      {digest}",
     ]
+    if a.silence is not None:
+        lines.insert(
+            6,
+            f"  Silence      for a programme that you approved, your own tool says yes after {a.silence.hours} h "  # noqa: E501
+            f"({a.silence.rapid_hours} h for rapid response) unless somebody says no",
+        )
     if a.trust == "operator":
         lines.insert(
             -1,
