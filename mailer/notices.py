@@ -22,6 +22,8 @@ HELD = "Your reply waits for your yes / Su respuesta espera su sí"
 UNHEARD = "Your reply was not passed on / Su respuesta no se entregó"
 BOX = "Replies to letters in your name / Respuestas a las cartas en su nombre"
 
+OWN = "Is this address yours? / ¿Es suya esta dirección?"
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -110,6 +112,34 @@ def box(messenger: str, race: str, link: str, days: int) -> str:
         f" {race} lleguen a esta dirección. Si es usted, abra esta página y oprima el botón:",
         "",
         f"Si no lo es, no haga nada: aquí no llegará nada, y la dirección se borra a los {days}"
+        " días.",
+        link,
+    )
+
+
+def own(role: str, link: str, days: int) -> str:
+    """Ask somebody of ours whether an address is theirs, and say what would come there."""
+    seed = role == "partner"
+    what = (
+        "the first letter of each email that the partner takes part in, before anybody else's"
+        if seed
+        else "test letters, when the coordinator asks for one"
+    )
+    es = (
+        "la primera carta de cada correo en que participa la organización, antes que a nadie más"
+        if seed
+        else "cartas de prueba, cuando la coordinación pida una"
+    )
+    return _both(
+        f"The race's {role} named this address as their own. If it is yours and you say yes, it"
+        f" gets {what}. To say so, open this page and press the button:",
+        "",
+        f"If it is not yours, do nothing: nothing comes here, and the address is deleted after"
+        f" {days} days.",
+        "Alguien de la campaña indicó esta dirección como suya. Si lo es y dice que sí, aquí"
+        f" llegará: {es}. Para decirlo, abra esta página y oprima el botón:",
+        "",
+        f"Si no es suya, no haga nada: aquí no llegará nada, y la dirección se borra a los {days}"
         " días.",
         link,
     )

@@ -24,6 +24,7 @@ from consortium.cli.joining import (
 )
 from consortium.cli.partner_lists import forget, lists_, receipt, upload
 from consortium.cli.taking_back import withdraw
+from consortium.cli.trying import seed_command
 from consortium.cli.vault import write_whole
 from consortium.cli.whereabouts import trace_command
 from consortium.custodians import CustodianAddress, CustodianProblem
@@ -58,6 +59,7 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 
 
 command.add_command(join_command)
+command.add_command(seed_command)
 for _verb in (
     upload, forget, lists_, quality, receipt, trace_command, withdraw, calendar, keep_day
 ):  # fmt: skip

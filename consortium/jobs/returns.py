@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consortium.jobs import mailing, relay
 from consortium.jobs.celery import app, process
-from consortium.service import hear_back, pass_on, plan
+from consortium.service import hear_back, pass_on, plan, try_out
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
 from consortium.wiring import read_key
@@ -36,6 +36,7 @@ def run() -> None:
             _take(path, key)
         mailing.take_typed()
         _pass_on()
+        _try_out()
     finally:
         relay.answered("returns")
 
@@ -67,6 +68,14 @@ def _pass_on() -> None:
         print(f"replies: {type(error).__name__}, trying again", flush=True)  # noqa: T201
 
 
+def _try_out() -> None:
+    """Send tests and seeds; a fault there holds up no stop."""
+    try:
+        try_out.turn(mailing.postmaster())
+    except Exception as error:
+        print(f"test letters: {type(error).__name__}, trying again", flush=True)  # noqa: T201
+
+
 def apply(octets: bytes, key: bytes) -> None:
     """Take in one return.
 
@@ -93,6 +102,8 @@ def take_in(found: bounce.Return, key: bytes) -> None:
         Missing: no letter has them.
     """
     here, delivery = process(), _about(found, key)
+    if here.units.run("came-back", lambda unit: try_out.came_back(unit, delivery, found.kind)):
+        return
     if found.kind == "hard":
         plan.bounced(mailing.office(), delivery, here.clock())
         return

@@ -196,7 +196,7 @@ def _ask(master: Postmaster, id: str) -> None:
         token = stops.capability(master.delivery, bytes.fromhex(letter.id)).token
         subject = notices.UNHEARD
         text = notices.unheard(name, party.name, f"{master.public_url}/why/{token}")
-    outcome = _send(master, party, f"reply {id} {one.state}", said["from"], subject, text)
+    outcome = write_notice(master, party, f"reply {id} {one.state}", said["from"], subject, text)
     again = isinstance(outcome, Deferred) and one.tries + 1 < MOST_TRIES
     asked = one.state == "new" and not isinstance(outcome, Deferred | Failed)
     state = one.state if again else "held" if asked else "gone"
@@ -212,7 +212,7 @@ def _give(master: Postmaster, id: str) -> None:
     said = json.loads(master.open_held(one.sealed, f"reply {id}"))
     to = master.open_held(box.sealed, f"box {box.messenger}").decode()
     subject, text = said["subject"] or "Re:", notices.passed_on(name, said["text"])
-    outcome = _send(
+    outcome = write_notice(
         master, party, f"reply {id} on", to, subject, text, reply_to=said["from"], by_us=False
     )
     again = isinstance(outcome, Deferred) and one.tries + 1 < MOST_TRIES
@@ -257,10 +257,10 @@ def _prove(master: Postmaster, box: Box) -> None:
     if master.units.run("box-asked", ask):
         url = f"{master.public_url}/replies/{link.token}"
         text = notices.box(one.name, race, url, HELD_FOR.days)
-        _send(master, party, about, to, notices.BOX, text)
+        write_notice(master, party, about, to, notices.BOX, text)
 
 
-def _send(
+def write_notice(
     master: Postmaster,
     party: Party,
     about: str,
@@ -271,6 +271,7 @@ def _send(
     reply_to: str = "",
     by_us: bool = True,
 ) -> Outcome:
+    """Hand over one short letter that the machine writes by itself, from a partner's domain."""
     ident = _derived(master, b"notice/v1", about.encode())[:16]
     notice = notices.Notice(
         name=f"Trellis for {party.name}" if by_us else f"A reply, through {party.name}",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from consortium.service import agree, draft, lend, vet
+from consortium.service import agree, draft, lend, try_out, vet
 from consortium.service.vet import Vetted
 from consortium.store import campaigns, inspections
 from consortium.store.errors import Missing
@@ -85,7 +85,8 @@ def proof(unit: Unit, caller: Caller, id: str, look: Look, now: datetime) -> Pro
     scored = inspections.get(unit, _subject(id))
     last = scored is not None and scored.about == _about(one)
     score = Finding.from_json(scored.findings[0]) if scored and last else _LATER
-    found = [*letters(_mail(unit, one), look), score]
+    mail = _mail(unit, one)
+    found = [*letters(mail, look), score, try_out.finding(unit, mail.sources)]
     return Proof(sorted_worst_first(found), tuple(vet.of_campaign(unit, one, now)))
 
 

@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from consortium.service import agree, approve, assign, draft, keep_free, lanes, settle, vet, warm
+from consortium.service import (
+    agree,
+    approve,
+    assign,
+    draft,
+    keep_free,
+    lanes,
+    settle,
+    try_out,
+    vet,
+    warm,
+)
 from consortium.service.claim import claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
@@ -130,6 +141,9 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         # Whoever reads an old polling place goes there.
         wait(office, id, "a letter drafted anew: facts of places were loaded that differ from it")
         return
+    if one.state == "logged" and (why := _seeds(office, one, now)):
+        wait(office, id, why)
+        return
     plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)
 
@@ -139,6 +153,11 @@ def _red(office: PostOffice, one: campaigns.Campaign, terms: Agreement, now: dat
     assert one.manifest is not None
     sources = one.manifest["sources"]
     return office.units.read("mail-domains", lambda unit: vet.red(unit, terms, sources, now))
+
+
+def _seeds(office: PostOffice, one: campaigns.Campaign, now: datetime) -> str:
+    """Why the seeds' letters hold up everybody else's."""
+    return office.units.run("mail-seeds", lambda unit: try_out.seeds_hold(unit, one, now))
 
 
 def _work(

@@ -385,6 +385,30 @@ class HeldReplyRow(Base):
     expires: Mapped[datetime] = mapped_column(index=True)
 
 
+class OwnBoxRow(Base):
+    """An address that an actor says is its own: only the mailer can read it, and how proven."""
+
+    __tablename__ = "own_boxes"
+    actor: Mapped[str] = mapped_column(ForeignKey("actors.id"), primary_key=True)
+    sealed: Mapped[bytes]
+    state: Mapped[str] = mapped_column(String(8))  # typed | asked | proven
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    at: Mapped[datetime]
+
+
+class TrialRow(Base):
+    """A letter to an actor's own address, about a made-up person; and each time one was asked."""
+
+    __tablename__ = "trials"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    actor: Mapped[str] = mapped_column(ForeignKey("actors.id"), index=True)
+    campaign: Mapped[str | None] = mapped_column(ForeignKey("campaigns.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(4))  # ask | test | seed
+    state: Mapped[str] = mapped_column(String(8), index=True)
+    outcome: Mapped[str] = mapped_column(String(60))
+    at: Mapped[datetime]
+
+
 class ChargeRow(Base):
     """One debit of the privacy ledger; append-only, chained by its head."""
 

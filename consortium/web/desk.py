@@ -22,6 +22,7 @@ from consortium.service import (
     sign_in,
     suggest,
     trail,
+    try_out,
     withdraw,
 )
 from consortium.service.sign_in import SignedIn
@@ -371,6 +372,30 @@ class Desk:
     def prove_box(self, token: str, *, yes: bool) -> None:
         """Whoever reads an address lets replies come there, or not, or ``Missing``."""
         self._units.run("prove-box", lambda unit: pass_on.prove_box(unit, token, yes=yes))
+
+    def own_box(self, caller: Caller) -> str:
+        """How far the caller's own address is."""
+        return self._units.read("own", lambda unit: try_out.own(unit, caller))
+
+    def type_own_box(self, caller: Caller, address: str) -> None:
+        """Seal the caller's own address at once, and have it asked."""
+        state, now = self._state, self._state.clock()
+        key = self._units.read("mailer-key", lambda unit: show.mailer_key(unit, state.log_files))
+        sealed = stops.seal_typed(key, address, try_out.OWN)
+        self._units.run("own", lambda unit: try_out.type_box(unit, caller, sealed, now))
+
+    def order_test(self, caller: Caller, id: str) -> None:
+        """Send a letter to its author's own address."""
+        now = self._state.clock()
+        self._units.run("test", lambda unit: try_out.order(unit, caller, id, now))
+
+    def asked_own_box(self, token: str) -> Any:
+        """Whose address is asked about under a link, or ``Missing``."""
+        return self._units.run("asked-own", lambda unit: try_out.asked_box(unit, token))
+
+    def prove_own_box(self, token: str, *, yes: bool) -> None:
+        """Whoever reads an address lets letters come there, or not, or ``Missing``."""
+        self._units.run("prove-own", lambda unit: try_out.prove_box(unit, token, yes=yes))
 
 
 def desk(request: Request) -> Desk:

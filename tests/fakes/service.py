@@ -33,6 +33,7 @@ from consortium.service.show import EntryView, LogView, WitnessView
 from consortium.service.sign_in import SignedIn
 from consortium.service.suggest import Suggested
 from consortium.service.trail import RecipientView, TrailStep
+from consortium.service.try_out import OwnView
 from consortium.service.vet import Vetted
 from consortium.store.errors import Missing
 from consortium.web.pages import routers
@@ -139,7 +140,7 @@ class FakeDesk:
         self.links = dict(LINKS)
         self.asked: dict[str, Counted] = {}
         self.stops: set[str] = set()
-        self.held, self.box = "held", ""
+        self.held, self.box, self.own = "held", "", ""
         self.days: set[tuple[date, str]] = {(date(2026, 10, 22), "growers")}
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
         self.trust = "threshold"
@@ -510,6 +511,33 @@ class FakeDesk:
         self.asked_box(token)
         self.changed.append(("prove_box", yes))
         self.box = "proven" if yes else ""
+
+    def own_box(self, caller: Caller) -> str:
+        return self.own
+
+    def type_own_box(self, caller: Caller, address: str) -> None:
+        if "@" not in address:
+            raise AddressRefused("no address")
+        self.changed.append(("type_own_box", caller.id))
+        self.own = "typed"
+
+    def order_test(self, caller: Caller, id: str) -> None:
+        if len(self.changed) > 10:
+            raise NotReady("ten within a day")
+        self.changed.append(("order_test", id))
+
+    def asked_own_box(self, token: str) -> OwnView:
+        if token not in ("is-it-coras", "is-it-a-seed"):
+            raise Missing("unknown link")
+        role, name = (
+            ("partner", "Steel City Teachers") if "seed" in token else ("coordinator", "Cora")
+        )
+        return OwnView(role, name, self.own or "asked")
+
+    def prove_own_box(self, token: str, *, yes: bool) -> None:
+        self.asked_own_box(token)
+        self.changed.append(("prove_own_box", yes))
+        self.own = "proven" if yes else ""
 
     def visited(self, capability: str) -> None:
         self.recipient(capability)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from consortium.service import agree, lend
+from consortium.service import agree, lend, show, try_out
 from consortium.service import approve as approving
 from consortium.service.errors import EntryMisfits
-from consortium.store import campaigns, ledger, messengers, races
+from consortium.store import campaigns, ledger, messengers, races, trials
+from mailer import keys, unseal
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 
@@ -152,6 +153,33 @@ def test_nobody_signs_who_has_not_confirmed(furnished_anywhere: Server) -> None:
     assert invited(server, place="Parma").status_code == 201
     say(server, path, "yes")
     assert server.call("cora", "POST", f"/campaigns/{id}/submit").status_code == 200
+
+
+def test_an_own_address_is_sealed_on_its_way_in_and_a_test_waits_for_its_yes(
+    furnished: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, address, mailer = furnished, "Cora.Lee@home.example", keys.generate()
+    early = server.call("cora", "POST", "/own-address", json={"address": address})
+    assert (early.status_code, "Cora" in early.text) == (409, False)
+    monkeypatch.setattr(show, "mailer_key", lambda unit, backend: mailer.public)
+    assert server.call("cora", "GET", "/own-address").json() == {"state": ""}
+    named = server.call("cora", "POST", "/own-address", json={"address": address})
+    assert (named.status_code, named.json()) == (202, {"state": "typed"})
+    kept = server.units.read("own", lambda unit: trials.box(unit, "cora"))
+    assert kept is not None
+    assert b"home.example" not in kept.sealed
+    assert unseal.unseal_typed(kept.sealed, [mailer.private])[0] == try_out.OWN
+    id = server.call("cora", "POST", f"/races/{RACE}/campaigns", json=DRAFT).json()["id"]
+    refused = server.call("cora", "POST", f"/campaigns/{id}/test")
+    assert (refused.status_code, "is proven yet" in refused.json()["detail"]) == (409, True)
+    proven = replace(kept, state="proven")
+    server.units.run("prove", lambda unit: trials.put_box(unit, proven))
+    assert server.call("cora", "POST", f"/campaigns/{id}/test").status_code == 202
+    assert server.call("union", "POST", f"/campaigns/{id}/test").status_code == 403
+    wrong = server.call("cora", "POST", "/own-address", json={"address": "Cora.Lee at home"})
+    assert (wrong.status_code, "Cora" in wrong.text) == (422, False)
+    gone = server.call("cora", "POST", "/own-address", json={"address": ""})
+    assert gone.json() == {"state": ""}
 
 
 def nearest(server: Server, definition: dict[str, Any], who: str = "cora") -> Any:

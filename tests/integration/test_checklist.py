@@ -25,8 +25,8 @@ import pytest
 from sqlalchemy import select
 
 from consortium.clock import Standing
-from consortium.service import hear_back, vet
-from consortium.store import suppressions
+from consortium.service import hear_back, try_out, vet
+from consortium.store import suppressions, trials
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
 from consortium.store.tables import RingRow
@@ -37,9 +37,11 @@ from mailer.errors import TemplateRefused, TokenRefused
 from mailer.findings import Finding
 from mailer.transports import Deferred, Failed, InDoubt
 from policies import agreement
+from policies.authorise import Caller
 from tests.databases import NOON
 from tests.fakes.post import Post, post
 from tests.fakes.server import EPOCH, RACE, Server
+from tests.unit.service import test_try_out as trying
 from tests.unit.service.test_silence import letters as weekly
 
 __all__ = ["post"]
@@ -368,6 +370,55 @@ def test_14_each_receiving_domain_has_a_pace_of_its_own(post: Post) -> None:
     assert sum(to.endswith("slow.example") for to in post.mta.to) == 4
 
 
+def test_15_seeds_get_it_first_and_it_goes_on_only_when_none_is_refused_or_comes_back(
+    post: Post,
+) -> None:
+    seeds = {one: f"staff@{one}.example" for one in ("union", "parks")}
+    for one, address in seeds.items():
+        trying.proven(post, Caller(one, "partner", one), address)
+    parts = post.bundle("union", 1, people(1, 2)), post.bundle("parks", 2, people(3))
+    id = post.campaign("c1", *parts)
+
+    def begin() -> None:
+        post.mta.taken.clear()
+        post.go(id)
+        trying.turn(post)
+        post.go(id)
+        assert set(post.mta.to) <= set(seeds.values()), "nobody else gets one before them"
+
+    post.mta.answers[seeds["parks"]] = [Deferred(451, "4.7.1 policy", "dot", "4.7.1")]
+    begin()
+    assert (post.state(id).state, post.mta.to) == ("paused", [seeds["union"]])
+
+    post.change(id, state="logged", before_pause=None)  # resumed, and one comes back this time
+    begin()
+    assert sorted(post.mta.to) == sorted(seeds.values())
+    back = stops.parse_verp(post.office.keys.delivery, post.mta.taken[0][0]).hex()
+    post.units.run("back", lambda unit: try_out.came_back(unit, back, "hard"))
+    post.go(id)
+    assert post.state(id).state == "paused"
+    assert "came back" in post.state(id).waiting_for
+
+    post.change(id, state="logged", before_pause=None)
+    begin()
+    post.later(seconds=try_out.SEED_WAIT.total_seconds() - 1)
+    post.go(id)
+    assert len(post.mta.to) == 2
+    assert "seed test, until" in post.state(id).waiting_for
+    post.later(seconds=1)
+    post.go(id)
+    assert sorted(post.mta.to[2:]) == [f"m{n}@example.net" for n in (1, 2, 3)]
+
+    # Where there are no seeds, that is said before anybody approves, and letters go.
+    def said(unit: Unit) -> Finding:
+        return try_out.finding(unit, ["parks", "union"])
+
+    assert post.units.read("said", said).level == "green"
+    post.units.run("drop", lambda unit: try_out.came_back(unit, _seed_of(unit, id), "complaint"))
+    found = post.units.read("said", said)
+    assert (found.level, "No seed address of parks" in found.what) == ("none", True)
+
+
 def test_16_a_second_person_approves_exactly_these_bytes(post: Post) -> None:
     id = post.campaign("c1", post.bundle("union", 1, people(1)))
     good = post.state(id).template
@@ -471,6 +522,10 @@ def test_21_no_address_and_no_name_in_logs_errors_or_what_is_rung(
         assert "@example.net" not in text
         assert "Ana" not in text
     assert set(post.states(id)) >= {"failed", "in_doubt", "sent"}
+
+
+def _seed_of(unit: Unit, id: str) -> str:
+    return next(one.id for one in trials.of(unit, id, "seed") if one.actor == "parks")
 
 
 def _rings(unit: Unit) -> list[Any]:

@@ -11,6 +11,7 @@ def routers() -> list[APIRouter]:
         calendar,
         coordinator,
         messenger,
+        own,
         partner,
         recipient,
         reply,
@@ -19,7 +20,8 @@ def routers() -> list[APIRouter]:
     )
 
     screens = (
-        sign_in, coordinator, partner, calendar, auditor, recipient, messenger, reply, signing
+        sign_in, coordinator, partner, calendar, auditor, recipient, messenger, reply, own,
+        signing,
     )  # fmt: skip
     return [files, *(each.router for each in screens)]
 

@@ -342,7 +342,7 @@ def picks(definition: dict[str, Any]) -> dict[str, list[str]]:
 
 
 @router.get("/campaigns/{id}")
-def campaign(request: Request, id: str, session: Reader) -> Response:
+def campaign(request: Request, id: str, session: Reader, test: str = "") -> Response:
     """One email: its state, what is approved, who said yes, how far it is."""
     caller = session.caller
     found = desk(request).campaign(caller, id)
@@ -354,6 +354,8 @@ def campaign(request: Request, id: str, session: Reader) -> Response:
         moving=found.state in MOVING,
         proof=desk(request).checks(caller, id),
         figures=desk(request).figures(caller, id),
+        own=desk(request).own_box(caller),
+        tested=test,
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse
 
-from consortium.service import approve, attest, draft, look, proofread, report, suggest
+from consortium.service import approve, attest, draft, look, proofread, report, suggest, try_out
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Promised, Signed, Slug
 from consortium.web.tokens import Bearer
@@ -128,6 +128,13 @@ def checks(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs, now: Now
             for one in found.domains
         ],
     }
+
+
+@router.post("/campaigns/{id}/test", status_code=202)
+def test(id: UUID, caller: Bearer, all_units: AllUnits, now: Now) -> State:
+    """Send the letter to its author's own address, to a made-up person."""
+    all_units.run("test", lambda unit: try_out.order(unit, caller, str(id), now()))
+    return State(id=str(id), state="waiting")
 
 
 @router.post("/campaigns/{id}/submit")
