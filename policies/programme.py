@@ -339,8 +339,8 @@ def _worded(at: Strict) -> tuple[Mapping[str, Any], dict[str, Slot]]:
         raise ProgrammeRefused(at.of("template"), "is not a letter without a table of places")
     slots: dict[str, Slot] = {}
     names = at.raw["slots"]
-    if not isinstance(names, dict) or len(names) > 5:
-        raise ProgrammeRefused(at.of("slots"), "is not an object of at most five slots")
+    if not isinstance(names, dict) or len(names) > 40:
+        raise ProgrammeRefused(at.of("slots"), "is not an object of at most 40 slots")
     for name in names:
         where = at.of("slots")
         pattern(NAME, "has a slot whose name is not 1-30 of a-z, 0-9, _")(where, name)

@@ -12,7 +12,7 @@ from consortium.service import agree, choose, draft, enter, lend, locate, vet
 from consortium.service.errors import EntryMisfits, WrongState
 from consortium.service.ghosts import at_most as ghosts_at_most
 from consortium.service.proofread import USUAL, Look, must_pass
-from consortium.store import campaigns, frames, races
+from consortium.store import campaigns, frames, programmes, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
 from mailer import versions
@@ -284,4 +284,7 @@ def stop(unit: Unit, caller: Caller, id: str, *, now: datetime) -> str:
     if one.state in ("stopped", "closed"):
         return one.state
     campaigns.change(unit, id, state="stopped", waiting_for="", closed=now)
+    if caller.role == "partner" and caller.partner:
+        # A letter that came of a programme: none of the others goes by silence any more.
+        programmes.hold(unit, id, caller.partner, now)
     return "stopped"

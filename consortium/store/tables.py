@@ -359,6 +359,41 @@ class KeptDayRow(Base):
     at: Mapped[datetime]
 
 
+class ProgrammeRow(Base):
+    """A plan of several letters, as the exact bytes that partners say yes to."""
+
+    __tablename__ = "programmes"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    race: Mapped[str] = mapped_column(ForeignKey("races.id"))
+    author: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(64))
+    document: Mapped[bytes]
+    at: Mapped[datetime]
+
+
+class ProgrammeAnswerRow(Base):
+    """What a partner said of a programme last."""
+
+    __tablename__ = "programme_answers"
+    programme: Mapped[str] = mapped_column(ForeignKey("programmes.id"), primary_key=True)
+    partner: Mapped[str] = mapped_column(String(40), primary_key=True)
+    yes: Mapped[bool]
+    at: Mapped[datetime]
+
+
+class ProgrammeLetterRow(Base):
+    """The campaign that came of a programme's letter; one letter's turn is taken once."""
+
+    __tablename__ = "programme_letters"
+    __table_args__ = (UniqueConstraint("programme", "letter", "turn"),)
+    campaign: Mapped[str] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    programme: Mapped[str] = mapped_column(ForeignKey("programmes.id"))
+    letter: Mapped[str] = mapped_column(String(40))
+    turn: Mapped[int]
+    words: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
 class ReplyBoxRow(Base):
     """Where a messenger's replies go: an address that only the mailer can read, and how proven."""
 
