@@ -141,8 +141,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         # Whoever reads an old polling place goes there.
         wait(office, id, "a letter drafted anew: facts of places were loaded that differ from it")
         return
-    if one.state == "logged" and (why := _seeds(office, one, now)):
-        wait(office, id, why)
+    if one.state == "logged" and _seeds(office, one, now):
         return
     plan(office, one, terms, fence)
     _work(office, one, terms, fence, closes, until=time.monotonic() + seconds)

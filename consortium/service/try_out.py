@@ -276,6 +276,15 @@ def seeds_hold(unit: Unit, one: Campaign, now: datetime) -> str:
     A seed is the proven address of somebody on a source partner's staff, who agreed to it. One
     that was refused or came back pauses the campaign; who resumes it tests again.
     """
+    if campaigns.get(unit, one.id).state != "logged":
+        return "somebody held or stopped it meanwhile"
+    why = _holds(unit, one, now)
+    if why and campaigns.get(unit, one.id).state == "logged":
+        campaigns.change(unit, one.id, waiting_for=why[:200])
+    return why
+
+
+def _holds(unit: Unit, one: Campaign, now: datetime) -> str:
     found = trials.of(unit, one.id, "seed")
     if not found:
         found = [_seed(unit, one.id, actor, now) for actor in with_seeds(unit, _manifest(one))]

@@ -57,6 +57,8 @@ class FakeWorld:
     contributions: dict[str, Any] = field(default_factory=dict)
     rolls: dict[str, Any] = field(default_factory=dict)
     campaigns: dict[str, Any] = field(default_factory=dict)
+    own: str = ""
+    tested: list[str] = field(default_factory=list)
     audiences: dict[str, Any] = field(default_factory=dict)
     approvals: dict[str, Any] = field(default_factory=dict)
     roster: list[bytes] = field(default_factory=list)
@@ -396,6 +398,14 @@ class FakeWorld:
                 leaf = self._entry(body, campaign=id)
                 self.approvals[f"{id}/{parts[-1]}"] = leaf
                 return _ok({"leaf": leaf}, 202)
+            case ["GET", "own-address"]:
+                return _ok({"state": "asked" if self.own else ""})
+            case ["POST", "own-address"]:
+                self.own = body["address"]
+                return _ok({"state": "typed" if self.own else ""}, 202)
+            case ["POST", "campaigns", id, "test"]:
+                self.tested.append(id)
+                return _ok({"id": id, "state": "waiting"}, 202)
             case ["POST", "campaigns", id, verb]:
                 states = {"submit": "submitted", "pause": "paused", "stop": "stopped"}
                 self.campaigns[id]["state"] = states.get(verb, "approved")

@@ -128,3 +128,25 @@ def test_with_shapes_an_area_is_precincts_by_a_point_inside_each_or_by_the_whole
     broken = desk.run(*words, "--code", "{HOUSE}{PCT}")
     assert broken.exit_code == 1
     assert "raw.geojson, feature 3: a ring is not closed" in broken.output
+
+
+def test_an_own_address_is_typed_and_never_an_argument(seat: Callable[[str], Desk]) -> None:
+    desk, typed = seat("coordinator"), "cora@home.example"
+    assert "named no address" in desk.run("test").output
+    asked = desk.run("test", "--address", answers=f"{typed}\n")
+    assert (asked.exit_code, desk.world.own) == (0, typed)
+    assert "within three days" in asked.output
+    assert "waits for your yes" in desk.run("test").output
+    assert desk.run("test", "--address", typed, "--forget").exit_code == 2
+    assert "[Test]" in desk.run("test", "c1").output
+    assert desk.world.tested == ["c1"]
+    assert desk.json("test", "--forget") == {"state": ""}
+    assert desk.world.own == ""
+
+
+def test_a_partner_names_a_seed_and_takes_it_back(seat: Callable[[str], Desk]) -> None:
+    desk = seat("partner")
+    assert desk.run("seed", "--address", answers="staff@union.example\n").exit_code == 0
+    assert desk.world.own == "staff@union.example"
+    assert "waits for your yes" in desk.run("seed").output
+    assert desk.json("seed", "--forget") == {"state": ""}

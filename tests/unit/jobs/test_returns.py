@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from consortium.jobs import mailing, returns
+from consortium.store import trials
 from consortium.store.deliveries import Delivery
 from consortium.store.tables import SuppressionRow
+from consortium.store.trials import Trial
 from consortium.store.unit import Unit
 from mailer import stops
 from tests.fakes.post import Post
@@ -133,3 +135,16 @@ def test_a_strange_file_is_set_aside_and_holds_up_nothing(
     assert desk.came(b"Subject: x\r\n\r\n", desk.verp) == []
     assert len(list((desk.spool.parent / "unread").iterdir())) == 1
     assert "m1@example.net" not in capsys.readouterr().out
+
+
+def test_what_comes_back_of_a_seeds_letter_holds_the_campaign_and_suppresses_nobody(
+    desk: Desk,
+) -> None:
+    id = "5e" * 16
+    new = Trial(id, "union", "c1", "seed", "sent", "", desk.post.clock())
+    desk.post.units.run("seed", lambda unit: trials.add(unit, new))
+    desk.post.change("c1", state="sending")
+    verp = stops.verp_address(desk.key, bytes.fromhex(id), "union.example")
+    assert desk.came(golden("01", verp), verp) == []
+    assert desk.post.state("c1").state == "paused"
+    assert "seed came back" in desk.post.state("c1").waiting_for

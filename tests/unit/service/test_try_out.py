@@ -235,3 +235,14 @@ def test_a_seed_that_comes_back_late_holds_a_campaign_that_has_begun(post: Post)
     post.units.run("back", lambda unit: try_out.came_back(unit, back, "hard"))
     assert (post.state(id).state, post.state(id).before_pause) == ("paused", "sending")
     assert not post.units.run("x", lambda unit: try_out.came_back(unit, "0" * 32, "hard"))
+
+
+def test_a_stop_between_look_and_seed_test_stays_a_stop(post: Post) -> None:
+    proven(post, UNION, SEED)
+    id = campaign(post)
+    before = post.state(id)
+    post.change(id, state="stopped", waiting_for="")
+    assert post.units.run("hold", lambda u: try_out.seeds_hold(u, before, post.clock()))
+    assert (post.state(id).state, post.state(id).waiting_for) == ("stopped", "")
+    turn(post)
+    assert post.mta.to == []
