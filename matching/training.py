@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from matching import engine, people, quality
+from matching import engine, listing, people, quality
 from matching.recipes import DATED, PHONED, RECIPES, ZIPPED, Record
 from matching.score import Weights, train
 
@@ -27,7 +27,7 @@ VOTERS, MEMBERS = 1_000_000, 105_000
 SMALLER, TOWNS = 100, 12
 """Besides the two large towns, twice so many are so many times smaller: half of them tell what
 agreement is worth there, half where the thresholds stand."""
-NOISE = people.Noise(birth=0.03, given=0.01, digit=0.01)
+NOISE = listing.Noise(birth=0.03, given=0.01, digit=0.01)
 LIKELY, CERTAIN = 0.98, 0.996
 """Precision that the two thresholds are set to, on the worst kind of roll."""
 
@@ -56,14 +56,14 @@ class Sample:
     """
 
     place: people.Town
-    listed: tuple[people.Entry, ...]
+    listed: tuple[listing.Entry, ...]
     phones: tuple[bool, ...]
     dated: bool
     truth: Mapping[int, int]
 
     def members(self) -> Iterator[tuple[int, Record]]:
         """Row and record of the list."""
-        return ((row, people.entry_record(entry)) for row, entry in enumerate(self.listed))
+        return ((row, listing.entry_record(entry)) for row, entry in enumerate(self.listed))
 
     def voters(self) -> Iterator[tuple[int, Record]]:
         """Position and record of the roll."""
@@ -108,17 +108,17 @@ def sample(
     voters: int,
     members: int,
     dated: bool = False,
-    noise: people.Noise = NOISE,
-    habits: Mapping[str, people.Habits] = people.HABITS,
+    noise: listing.Noise = NOISE,
+    habits: Mapping[str, listing.Habits] = listing.HABITS,
 ) -> Sample:
     """Generate a town; the list mixes ``habits`` evenly, one row per person."""
     chance = random.Random(seed)  # noqa: S311 - generated people need no secret
     place = people.town(chance, voters=voters, year=2026)
     phones = tuple(chance.random() < 0.45 for _ in place.voters)
     share = members // len(habits)
-    listed: list[people.Entry] = []
+    listed: list[listing.Entry] = []
     for each in habits.values():
-        listed += people.entries(chance, place, count=share, habits=each, noise=noise)
+        listed += listing.entries(chance, place, count=share, habits=each, noise=noise)
     # One row per person: the scorer is used within one list.
     once = tuple({entry.person.number: entry for entry in listed}.values())
     where = {person.number: at for at, person in enumerate(place.voters)}
@@ -200,7 +200,7 @@ def _sum(towns: Iterable[_Counts]) -> _Counts:
 
 def _counted(seed: int, voters: int, members: int) -> _Counts:
     town = sample(
-        seed, voters=voters, members=members, dated=True, noise=NOISE, habits=people.PATTERNS
+        seed, voters=voters, members=members, dated=True, noise=NOISE, habits=listing.PATTERNS
     )
     with quality.tables(town.members(), town.voters()) as base:
         quality.hide(base)

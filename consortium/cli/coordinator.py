@@ -1,6 +1,8 @@
 """A coordinator's commands: choose places, count, draft a letter, preview, submit, watch, stop."""
 
+import functools
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,23 @@ def messenger(home: Path, name: str, place: str, zip: str, precinct: str, daily:
 
 
 def audience_options(function: Any) -> Any:
-    """Add the options that cut an audience."""
+    """Add the options that cut an audience, and hand the definition over as ``audience``."""
+
+    @functools.wraps(function)
+    def cut(
+        definition: Path | None,
+        district: tuple[str, ...],
+        precinct: tuple[str, ...],
+        zip: tuple[str, ...],
+        age: tuple[str, ...],
+        votes: tuple[str, ...],
+        primaries: tuple[str, ...],
+        **other: Any,
+    ) -> None:
+        places = {"district": district, "precinct": precinct, "zip": zip}
+        rules = {"age": age, "votes": votes, "primaries": primaries}
+        function(audience=_definition(definition, places, rules), **other)
+
     for option in (
         click.option(
             "--primaries", multiple=True, help="Of the last four years with one: 0, 1-2, 3-4."
@@ -119,55 +137,33 @@ def audience_options(function: Any) -> Any:
             help="A JSON file with places, age, votes, primaries; instead of the options.",
         ),
     ):
-        function = option(function)
-    return function
+        cut = option(cut)
+    return cut
 
 
 def _definition(
-    file: Path | None,
-    district: tuple[str, ...],
-    precinct: tuple[str, ...],
-    zip: tuple[str, ...],
-    age: tuple[str, ...],
-    votes: tuple[str, ...],
-    primaries: tuple[str, ...],
+    file: Path | None, places: Mapping[str, Sequence[str]], rules: Mapping[str, Sequence[str]]
 ) -> Json:
     """Read a definition from a file or from the options; the server puts it in normal form."""
-    places = {
-        kind: list(codes)
-        for kind, codes in (("district", district), ("precinct", precinct), ("zip", zip))
-        if codes
-    }
+    where, who = ({word: list(said) for word, said in given.items() if said}
+                  for given in (places, rules))  # fmt: skip
     if file is not None:
-        if places or age or votes or primaries:
+        if where or who:
             raise click.UsageError("give --definition or the options, not both")
         return _object(file, "definition")
-    if not places:
+    if not where:
         raise click.UsageError("name at least one place: --district, --precinct or --zip")
-    made: Json = {"places": places}
-    rules = (("age", age), ("votes", votes), ("primaries", primaries))
-    made.update({word: list(bands) for word, bands in rules if bands})
-    return made
+    return {"places": where, **who}
 
 
 @command.command()
 @home_option
 @audience_options
 @json_option
-def count(
-    home: Path,
-    definition: Path | None,
-    district: tuple[str, ...],
-    precinct: tuple[str, ...],
-    zip: tuple[str, ...],
-    age: tuple[str, ...],
-    votes: tuple[str, ...],
-    primaries: tuple[str, ...],
-) -> None:
+def count(home: Path, audience: Json) -> None:
     """Ask about how many people an audience has; each new question spends a look, for good."""
     api = line(home)
-    asked = _definition(definition, district, precinct, zip, age, votes, primaries)
-    answer: Json = api.post(_race(api, "counts"), {"definition": asked})
+    answer: Json = api.post(_race(api, "counts"), {"definition": audience})
     fresh = "a new look was spent" if answer.get("fresh") else "asked before: no look was spent"
     say(
         str(answer.get("shown")),
@@ -181,20 +177,10 @@ def count(
 @home_option
 @audience_options
 @json_option
-def nearest(
-    home: Path,
-    definition: Path | None,
-    district: tuple[str, ...],
-    precinct: tuple[str, ...],
-    zip: tuple[str, ...],
-    age: tuple[str, ...],
-    votes: tuple[str, ...],
-    primaries: tuple[str, ...],
-) -> None:
+def nearest(home: Path, audience: Json) -> None:
     """Who of the volunteers that confirmed lives nearest to an audience; it spends no look."""
     api = line(home)
-    asked = _definition(definition, district, precinct, zip, age, votes, primaries)
-    found: list[Json] = api.post(_race(api, "messengers/nearest"), {"definition": asked})
+    found: list[Json] = api.post(_race(api, "messengers/nearest"), {"definition": audience})
     if not found:
         say("Nobody has confirmed yet: ask a volunteer with 'messenger'.")
     for one in found:
@@ -228,13 +214,7 @@ def nearest(
 @json_option
 def draft(
     home: Path,
-    definition: Path | None,
-    district: tuple[str, ...],
-    precinct: tuple[str, ...],
-    zip: tuple[str, ...],
-    age: tuple[str, ...],
-    votes: tuple[str, ...],
-    primaries: tuple[str, ...],
+    audience: Json,
     template: Path,
     text: Path | None,
     subject: str,
@@ -259,7 +239,7 @@ def draft(
     if text is not None:
         letter["text"] = _text(text)
     body: Json = {
-        "definition": _definition(definition, district, precinct, zip, age, votes, primaries),
+        "definition": audience,
         "template": letter,
         "window": window,
     }

@@ -13,10 +13,10 @@ import click
 
 from consortium.cli import explaining
 from consortium.cli.normalising import normalise_command
-from matching import labelled, marginal, people, quality, score, training
+from matching import labelled, listing, marginal, quality, score, training
 from matching.errors import LabelsRefused, RecipeRefused, RollRefused, RowUnknown, WeightsRefused
 from matching.explaining import Explained, explain_tables
-from matching.people import Noise
+from matching.listing import Noise
 from matching.recipes import Record
 from matching.roll.reader import open_roll
 
@@ -59,7 +59,7 @@ def _births(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
-LISTS = {"systems": people.HABITS, "association": {"association": people.ASSOCIATION}}
+LISTS = {"systems": listing.HABITS, "association": {"association": listing.ASSOCIATION}}
 
 
 def _lists(function: Any) -> Any:

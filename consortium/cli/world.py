@@ -17,9 +17,10 @@ from typing import Any
 import click
 import tomli_w
 
-from matching import people
+from matching import listing, people
 from matching.errors import MatchingError
-from matching.people import Entry, Person, Town
+from matching.listing import Entry
+from matching.people import Person, Town
 from matching.roll import co
 
 __all__ = ["command", "make"]
@@ -87,8 +88,8 @@ def make(out: Path, *, voters: int, members: Sequence[int], seed: int, today: da
     earlier: list[int] = []
     for size, (slug, _, _, _, system) in zip(members, _PARTNERS, strict=False):
         shared = chance.sample(earlier, min(len(earlier), size // 20))
-        listed = people.entries(
-            chance, place, count=size, habits=people.HABITS[system], prefer=shared
+        listed = listing.entries(
+            chance, place, count=size, habits=listing.HABITS[system], prefer=shared
         )
         earlier += [entry.person.number for entry in listed if entry.person.registered]
         _write_list(chance, out / "partners" / slug / "members.csv", system, listed)

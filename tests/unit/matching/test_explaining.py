@@ -11,7 +11,7 @@ from matching import engine, quality, score
 from matching.atrest import lock_file
 from matching.errors import RowUnknown
 from matching.explaining import TAKEN, TIED, Explained, explain, explain_tables
-from matching.people import Noise
+from matching.listing import Noise
 from matching.recipes import Record, make_record
 from matching.training import sample
 
