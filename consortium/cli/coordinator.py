@@ -16,6 +16,7 @@ from consortium.cli.desk import Desk, json_option, last_line, say, table, waitin
 from consortium.cli.errors import CheckRefused, ToolError, Unreachable
 from consortium.cli.home import Json
 from consortium.cli.joining import home_option, init_command, join_command, line
+from consortium.cli.programmes import planning
 from consortium.cli.trying import test_command
 from consortium.cli.vault import write_whole
 from mailer import starting
@@ -48,6 +49,7 @@ command.add_command(join_command)
 command.add_command(area)
 command.add_command(shapes)
 command.add_command(calendar)
+command.add_command(planning)
 command.add_command(test_command)
 
 

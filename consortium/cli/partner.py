@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from consortium.cli import agreeing, approving, attesting, their_word, withdrawing
+from consortium.cli import agreeing, approving, attending, attesting, their_word, withdrawing
 from consortium.cli.api import Api
 from consortium.cli.days import calendar, keep_day
 from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
@@ -23,6 +23,7 @@ from consortium.cli.joining import (
     wait_option,
 )
 from consortium.cli.partner_lists import forget, lists_, receipt, upload
+from consortium.cli.programmes import answering, attend
 from consortium.cli.taking_back import withdraw
 from consortium.cli.trying import seed_command
 from consortium.cli.vault import write_whole
@@ -61,7 +62,8 @@ def init(home: Path, id: str, name: str, domain: str, relation: str, rows: int |
 command.add_command(join_command)
 command.add_command(seed_command)
 for _verb in (
-    upload, forget, lists_, quality, receipt, trace_command, withdraw, calendar, keep_day
+    upload, forget, lists_, quality, receipt, trace_command, withdraw, calendar, keep_day,
+    answering, attend,
 ):  # fmt: skip
     command.add_command(_verb)
 
@@ -233,6 +235,8 @@ def stop(home: Path, campaign: str, yes: bool) -> None:
     """Stop a letter for good, at the server and at every custodian. Any one partner can."""
     api = line(home)
     confirm(f"Stop {campaign} for good? What has left has left.", yes, asked_for=True)
+    if attending.drop_word(api.home, campaign):
+        say("Your standing word for its programme is taken back: nothing else of it goes either.")
     # The custodians first: without their shares nothing opens, whatever the server does.
     told = withdrawing.stop(api.home, campaign, clock=api.clock, transport=outside().transport)
     say(f"Custodians that will open nothing more of it: {', '.join(told.done) or 'none yet'}.")

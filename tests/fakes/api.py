@@ -76,6 +76,7 @@ class FakeWorld:
     gauged: dict[str, int] = field(default_factory=dict)
     labels: list[bytes] = field(default_factory=list)
     left: str = ""
+    programmes: dict[str, Any] = field(default_factory=dict)
     browsers: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -106,6 +107,7 @@ class FakeWorld:
         ]
         self.by_sid = {self.match.sid: (self.match, self.shares)}
         self.following: dict[str, dict[str, str]] = {}
+        self.asked: dict[str, Any] = {}
         self.keys = {
             "match": self.put(self._statement(self.match)),
             "seal": self.put(self._statement(self.seal)),
@@ -410,6 +412,20 @@ class FakeWorld:
                 states = {"submit": "submitted", "pause": "paused", "stop": "stopped"}
                 self.campaigns[id]["state"] = states.get(verb, "approved")
                 return _ok({"state": self.campaigns[id]["state"]})
+            case ["GET", "programmes"]:
+                return _ok(list(self.programmes.values()))
+            case ["POST", "races", _, "programmes"]:
+                new = {"id": "p1", "planned": [], "answers": [], "state": "proposed", "name": "new"}
+                self.programmes["p1"] = {**new, **body}
+                return _ok(self.programmes["p1"], 201)
+            case ["PUT", "programmes", id, "answer"]:
+                self.programmes[id]["state"] = "approved" if body["yes"] else "held"
+                return _ok({"id": id, "state": self.programmes[id]["state"]})
+            case ["GET", "programmes", _, "due"]:
+                return _ok({"letters": ["plan"]})
+            case ["POST", "programmes", _, "ask"]:
+                self.asked = body
+                return _ok({"id": "c-of-" + body["letter"], "state": "submitted"}, 201)
             case ["GET", "races", _, "places"]:
                 zips = [{"code": code, "registered": 3000} for code in ("80134", "80202")]
                 districts = [{"code": "State House 44", "registered": 12000}]

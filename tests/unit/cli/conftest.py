@@ -37,7 +37,9 @@ class Desk:
         """Run one command of this person's tool."""
         outside = Outside(self.world.transport(), lambda: NOW, lambda _seconds: None)
         verb, *rest = [str(arg) for arg in args]
-        full = [verb, "--home", str(self.home), *rest]
+        named = isinstance(GROUPS[self.person].commands[verb], click.Group)  # its verb comes next
+        words, rest = [verb, *rest[:named]], rest[named:]
+        full = [*words, "--home", str(self.home), *rest]
         return CliRunner().invoke(GROUPS[self.person], full, obj=outside, input=answers)
 
     def json(self, *args: str | Path) -> dict[str, Any]:
