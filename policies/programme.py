@@ -19,8 +19,8 @@ import rfc8785
 
 from policies.agreement import Agreement
 from policies.errors import AgreementRefused, ProgrammeRefused
-from policies.strict import Strict, day, no_twins, pattern
-from policies.wording import MOST, NAME, Slot, check_marks, checked, filled
+from policies.strict import Strict, day, no_twins, pattern, text
+from policies.wording import MOST, NAME, Slot, check_marks, check_slot, filled, spelled
 
 VERSION = 1
 STEPS = frozenset({"invite", "ask", "plan", "remind", "thank"})
@@ -29,6 +29,8 @@ LARGEST = 2**19
 """Bytes of a programme's document at most."""
 SLACK = 3
 """Days by which a letter may leave earlier than planned, so that letters do not crowd."""
+SLOT_KEYS = (("most", "usual"), ("names", "times"))
+"""Keys of a slot: those it must have, and those it may."""
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 _DAY = timedelta(days=1)
@@ -204,11 +206,12 @@ def fits(
     if agreement.silence is None:
         raise ProgrammeRefused("silence", "is no yes under this agreement")
     letter = programme.letter(id)
+    made = filled(letter.template, letter.slots, words, agreement.candidates)
     held = {
         "agreement": (manifest["agreement"], programme.agreement),
         "race": (manifest["race"], programme.race),
         "definition": (manifest["definition"], programme.definition),
-        "template": (_stated(template), _stated(filled(letter.template, letter.slots, words))),
+        "template": (_stated(template), _stated(made)),
         "messenger": ("messengers" in manifest, not programme.messenger),
     }
     if programme.messenger:
@@ -344,11 +347,21 @@ def _worded(at: Strict) -> tuple[Mapping[str, Any], dict[str, Slot]]:
     for name in names:
         where = at.of("slots")
         pattern(NAME, "has a slot whose name is not 1-30 of a-z, 0-9, _")(where, name)
-        one = Strict(f"{where}.{name}", names[name], ("most", "usual"))
-        slots[name] = Slot(name, one.number("most", 1, MOST), one.text("usual", MOST))
-        checked(slots[name], slots[name].usual)
+        slots[name] = _slot(name, Strict(f"{where}.{name}", names[name], *SLOT_KEYS))
     check_marks(template, slots)
     return template, slots
+
+
+def _slot(name: str, at: Strict) -> Slot:
+    known: tuple[str, ...] = ()
+    if "names" in at.raw:
+        known = at.each("names", lambda where, value: spelled(text(where, value, 60)))
+        if len(known) > 60:
+            raise ProgrammeRefused(at.of("names"), "is not a list of at most 60 names")
+    times = at.raw.get("times", False)
+    if not isinstance(times, bool):
+        raise ProgrammeRefused(at.of("times"), "is neither true nor false")
+    return Slot(name, at.number("most", 1, MOST), at.text("usual", MOST), known, times)
 
 
 def _check_whole(made: Programme, agreement: Agreement, agreement_digest: str) -> None:
@@ -368,6 +381,9 @@ def _check_whole(made: Programme, agreement: Agreement, agreement_digest: str) -
         raise ProgrammeRefused(
             "lead_days", "leaves less than a day after the silence for checking rows and the log"
         )
+    every: tuple[Letter | Rapid, ...] = (*made.letters, *made.rapid)
+    for slot in (slot for each in every for slot in each.slots.values()):
+        check_slot(slot, agreement.candidates)
     for one in made.letters:
         if one.deadline not in made.deadlines:
             raise ProgrammeRefused(f"letters.{one.id}", "names a deadline without a day")

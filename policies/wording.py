@@ -6,51 +6,85 @@ A mark is ``[[name]]`` in what a reader reads. Who fills it in can neither lead 
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policies import bounds
 from policies.errors import ProgrammeRefused
 
 MOST = 300
 """Characters that one slot may hold at the very most."""
-PUNCTUATION = frozenset(" .,:;!?-'\u2018\u2019\u201c\u201d\u2013\u2014\u00bf\u00a1")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 
 _MARK = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _TAG = re.compile(r"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
-_HOST = re.compile(r"\w\.\w")
-_NUMBER = re.compile(r"(?:\d[ .,:;\-\u2013\u2014]*){7}")
 _READ = frozenset({"text", "items", "mjml"})
 """Parts of a letter that a reader reads, where a mark may stand; never a subject or a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for local words: so many characters at most, and what stands there without any."""
+    """A place for local words: so many characters at most, and what stands there without any.
+
+    names: what may be named there besides what ``usual`` names: streets, schools, halls.
+    times: whether a day, an hour or a number may stand there.
+    """
 
     name: str
     most: int
     usual: str
+    names: tuple[str, ...] = ()
+    times: bool = False
+
+    @property
+    def where(self) -> str:
+        """Its path in a refusal."""
+        return f"slots.{self.name}"
 
 
-def checked(slot: Slot, words: str) -> str:
+def checked(slot: Slot, words: str, candidates: Sequence[str] = ()) -> str:
     """Return a slot's words as they will stand in the letter.
+
+    Args:
+        candidates: names that nobody's local words hold.
 
     Raises:
         ProgrammeRefused: names the slot and the bound, and quotes nothing.
     """
-    words = unicodedata.normalize("NFC", words).replace("'", "\u2019")
-    where = f"slots.{slot.name}"
+    words = spelled(words)
     if len(words) > slot.most:
-        raise ProgrammeRefused(where, f"is longer than {slot.most} characters")
-    if not all(_plain(char) for char in words) or words != " ".join(words.split()):
-        raise ProgrammeRefused(where, "holds more than letters, digits and plain punctuation")
-    if _HOST.search(words):
-        raise ProgrammeRefused(where, "has a full stop inside a word, as a link would")
-    if _NUMBER.search(words):
-        raise ProgrammeRefused(where, "has a number that a reader could call")
+        raise ProgrammeRefused(slot.where, f"is longer than {slot.most} characters")
+    rest = bounds.without(words, slot.names)
+    usual = {bounds.fold(word) for word in re.findall(r"\w+", slot.usual)}
+    known = usual | (bounds.calendar_words() if slot.times else frozenset())
+    for wrong in (
+        bounds.spelling(words) or bounds.way_out(words),
+        None if slot.times else bounds.timing(rest),
+        bounds.names(rest, known),
+        bounds.candidate(words, candidates),
+    ):
+        if wrong:
+            raise ProgrammeRefused(slot.where, wrong)
     return words
+
+
+def check_slot(slot: Slot, candidates: Sequence[str]) -> None:
+    """Check what partners are to approve of a slot: its usual words, and each name on its own.
+
+    Raises:
+        ProgrammeRefused: names the slot.
+    """
+    for name in slot.names:
+        wrong = bounds.spelling(name) or bounds.way_out(name) or bounds.candidate(name, candidates)
+        if wrong:
+            raise ProgrammeRefused(f"{slot.where}.names", wrong)
+    checked(slot, slot.usual, candidates)
+
+
+def spelled(words: str) -> str:
+    """Words as a letter spells them: accents in one piece, typographic apostrophes."""
+    return unicodedata.normalize("NFC", words).replace("'", "\u2019")
 
 
 def check_marks(template: Mapping[str, Any], slots: Mapping[str, Slot]) -> None:
@@ -71,7 +105,10 @@ def check_marks(template: Mapping[str, Any], slots: Mapping[str, Slot]) -> None:
 
 
 def filled(
-    template: Mapping[str, Any], slots: Mapping[str, Slot], given: Mapping[str, str]
+    template: Mapping[str, Any],
+    slots: Mapping[str, Slot],
+    given: Mapping[str, str],
+    candidates: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the letter with local words in its slots, the usual words where none are given.
 
@@ -83,16 +120,14 @@ def filled(
     """
     for name in sorted(set(given) - set(slots)):
         raise ProgrammeRefused(f"slots.{name[:30]}", "is no slot of this letter")
-    words = {name: checked(one, given.get(name, one.usual)) for name, one in slots.items()}
+    words = {
+        name: checked(one, given.get(name, one.usual), candidates) for name, one in slots.items()
+    }
 
     def put(text: str) -> str:
         return _MARK.sub(lambda found: words.get(found[1], found[0]), text)
 
     return {key: _each(value, put) for key, value in template.items()}
-
-
-def _plain(char: str) -> bool:
-    return char in PUNCTUATION or unicodedata.category(char) in ("Lu", "Ll", "Lt", "Lo", "Nd")
 
 
 def _strings(value: Any, key: str) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from consortium.cli.home import SLUG, Home, Json
 from consortium.cli.vault import write_whole
 from policies import programme
 from policies.programme import Letter, Programme, Rapid
+from policies.wording import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,16 @@ def _letter_lines(one: Letter | Rapid, days: Mapping[str, programme.Sending]) ->
     else:
         lines = [f"  {one.id} (rapid response): at most {one.most} times, {one.span} days each"]
     lines += [f"    {text}" for text in _texts(one.template)]
-    return lines + [
-        f'    [[{slot.name}]]: local words, at most {slot.most} characters; usually "{slot.usual}"'
-        for slot in one.slots.values()
+    return lines + [line for slot in one.slots.values() for line in _slot_lines(slot)]
+
+
+def _slot_lines(slot: Slot) -> list[str]:
+    also = [f"may name {', '.join(slot.names)}"] if slot.names else []
+    also += ["may say days and hours"] if slot.times else []
+    lines = [
+        f'[[{slot.name}]]: local words, at most {slot.most} characters; usually "{slot.usual}"'
     ]
+    return [f"    {line}" for line in (*lines, *also)]
 
 
 def _texts(value: Any) -> list[str]:

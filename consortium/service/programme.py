@@ -215,7 +215,7 @@ def _begin(
         raise NotReady("not every partner's last word on this programme is yes")
     terms, made = _read(unit, kept)
     one = made.letter(letter)
-    template = filled(one.template, one.slots, asking.words)
+    template = filled(one.template, one.slots, asking.words, terms.candidates)
     before = [each for each in programmes.made_of(unit, id) if each.letter == letter]
     if before and (open_ := _still_draft(unit, before[-1], template)):
         return open_

@@ -24,7 +24,7 @@ def enrolled(server: Server) -> Server:
 
 # The clock of these tests begins on 21 November, a Saturday; the agreement closes on 1 December.
 WORDED = MJML.replace("vote.", "vote [[where]]")
-SLOTS = {"where": {"most": 40, "usual": "with your neighbors."}}
+SLOTS = {"where": {"most": 40, "usual": "with your neighbors.", "names": ["Elm Street"]}}
 LETTER = {"template": {"subject": "Vote on Tuesday", "mjml": WORDED}, "slots": SLOTS}
 
 

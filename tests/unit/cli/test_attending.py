@@ -21,7 +21,8 @@ from tests.unit.cli.test_saying_yes import CAMPAIGN, put_campaign
 
 PLACES = {"places": {"zip": ["80134"]}}
 TEMPLATE = {"subject": "Your plan", "mjml": "<mjml>Hi [[hello]]</mjml>", "text": None}
-SLOTS = {"hello": {"most": 30, "usual": "from Parker."}}
+NAMED = ("Elm Street", "Oak Street")
+SLOTS = {"hello": {"most": 30, "usual": "from Parker.", "names": list(NAMED)}}
 WORDS = {"hello": "from Elm Street."}
 DAYS = date(2026, 10, 24), date(2026, 10, 25)
 PROGRAMME = "0a0e7a52-0000-4000-8000-000000000002"
@@ -48,7 +49,7 @@ def offer(world: FakeWorld) -> None:
 
 def asked(world: FakeWorld, id: str = CAMPAIGN, words: dict[str, str] = WORDS, **more: Any) -> None:
     """Its letter, asked for as a campaign; ``more`` replaces keys of the manifest."""
-    slots = {"hello": Slot("hello", 30, "from Parker.")}
+    slots = {"hello": Slot("hello", 30, "from Parker.", NAMED)}
     template = filled(TEMPLATE, slots, words)
     window = programme.window(parse(world.agreement), *DAYS)
     one = put_campaign(world)

@@ -21,7 +21,8 @@ TEMPLATE = {
     "subject": "Your plan to vote",
     "blocks": [{"kind": "text", "text": "Hi, [[hello]]"}],
 }
-SLOTS = {"hello": {"most": 40, "usual": "from around the corner."}}
+NAMES = ["Elm Street"]
+SLOTS = {"hello": {"most": 40, "usual": "from around the corner.", "names": NAMES}}
 
 
 def letter(id: str, step: str, deadline: str, days: int, span: int = 2) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def test_local_words_lead_nowhere_hold_no_markup_and_stay_short(words: str) -> N
 
 
 def test_plain_words_in_any_language_stand_as_they_are_typed() -> None:
-    slot = Slot("hello", 60, "usual")
+    slot = Slot("hello", 60, "usual", ("José\u2019s",), times=True)
     assert checked(slot, "¿Nos vemos? At 6:30, Nov 3 - José's.") == (
         "¿Nos vemos? At 6:30, Nov 3 - José’s."
     )
