@@ -12,6 +12,7 @@ from consortium.cli.days import calendar, keep_day
 from consortium.cli.desk import Desk, confirm, json_option, last_line, say, table, waiting
 from consortium.cli.errors import HomeRefused, ToolError
 from consortium.cli.gauging import quality
+from consortium.cli.heeding import stops
 from consortium.cli.home import Home
 from consortium.cli.joining import (
     declared,
@@ -63,7 +64,7 @@ command.add_command(join_command)
 command.add_command(seed_command)
 for _verb in (
     upload, forget, lists_, quality, receipt, trace_command, withdraw, calendar, keep_day,
-    answering, attend,
+    answering, attend, stops,
 ):  # fmt: skip
     command.add_command(_verb)
 

@@ -216,7 +216,8 @@ def described(
         f"All under one checkpoint of {here.checkpoint.size} entries, cosigned by "
         f"{', '.join(sorted(here.cosignatures))}.",
         "Being in an audience does not say that a letter was sent: stops, caps, votes and what is",
-        "held out are left out later, and that is told to nobody.",
+        "held out are left out later, and that is told to nobody; but whoever says stop upon a",
+        "letter of yours was sent one: trellis partner stops.",
     ]
 
 

@@ -159,7 +159,7 @@ def recipient(unit: Unit, capability: str) -> RecipientView:
         messenger_name=assign.signs(unit, one, letter.messenger)["name"],
         sent_on=sent.date(),
         trail=_steps(unit, letter, one, party.name, party.relation, sent),
-        stopped=suppressions.stopped_scopes(unit, letter),
+        stopped=suppressions.stopped_scopes(unit, letter, one.race),
         race_closes=terms.closes,
     )
 

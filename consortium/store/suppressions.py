@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select
 
-from consortium.store.deliveries import Delivery
+from consortium.store.deliveries import GONE, Delivery
 from consortium.store.tables import (
     ContributionRow,
     DeliveryRow,
@@ -216,12 +216,39 @@ def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:
     return {partner: number for partner, number in unit.session.execute(query) if partner}
 
 
-def stopped_scopes(unit: Unit, letter: Delivery) -> list[str]:
-    """What the recipient of a letter has stopped already."""
-    query = select(SuppressionRow.scope).where(
-        or_(
-            SuppressionRow.delivery == letter.id,
-            and_(SuppressionRow.stop_key == letter.stop_key, SuppressionRow.stop_key.is_not(None)),
+def stops_through(unit: Unit, bundle: str) -> list[tuple[str, str, str, datetime]]:
+    """Stops upon letters that went through one list: lock in hex, scope, race, and when.
+
+    Only rows that stand: of one that was withdrawn nothing here tells any more which it was.
+    """
+    row = SuppressionRow
+    query = (
+        select(DeliveryRow.lock, row.scope, row.race, row.at)
+        .join(DeliveryRow, DeliveryRow.id == row.delivery)
+        .where(
+            row.reason == "stop",
+            row.bundle == bundle,
+            DeliveryRow.bundle == bundle,
+            DeliveryRow.row != GONE,
         )
     )
-    return sorted(set(unit.session.scalars(query)))
+    return [(lock, scope, str(race), at) for lock, scope, race, at in unit.session.execute(query)]
+
+
+def stopped_scopes(unit: Unit, letter: Delivery, race: str) -> list[str]:
+    """Which kinds of stop would add nothing to what a letter's recipient has said.
+
+    Only what that person said, of this race, or of this sender: somebody else at a shared address,
+    another race or another sender is not what they see on this page.
+    """
+    row = SuppressionRow
+    same = and_(row.stop_key == letter.stop_key, row.person == letter.person)
+    query = select(row.scope).where(
+        row.reason.in_(("stop", "complaint")),
+        row.race == race,
+        or_(row.scope != "partner", row.partner == letter.partner),
+        or_(row.delivery == letter.id, and_(same, row.stop_key.is_not(None))),
+    )
+    found = set(unit.session.scalars(query))
+    # Everything is everything: of this race, of this sender, and the person's other addresses.
+    return sorted(found | {"race", "partner", "protect"} if "all" in found else found)

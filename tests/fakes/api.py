@@ -73,6 +73,7 @@ class FakeWorld:
     stands: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     trails: dict[str, list[str]] = field(default_factory=dict)
+    stops: list[dict[str, str]] = field(default_factory=list)
     gauged: dict[str, int] = field(default_factory=dict)
     labels: list[bytes] = field(default_factory=list)
     left: str = ""
@@ -368,6 +369,8 @@ class FakeWorld:
                         "left": self.evidence(self.left) if self.left else None,
                     }
                 )
+            case ["GET", "contributions", _, "stops"]:
+                return _ok({"stops": self.stops})
             case ["GET", "log", "withdrawals", "1"]:
                 return httpx.Response(200, content=b"".join(sorted(self.labels)))
             case ["POST", "rolls", id]:

@@ -548,6 +548,18 @@ def test_only_its_own_partner_is_given_a_lists_ghosts(any_server: Server) -> Non
     assert any_server.call("cora", "GET", path).status_code == 403
 
 
+def test_only_its_own_partner_is_told_of_stops_upon_a_lists_letters(any_server: Server) -> None:
+    upload = any_server.contribute("union")
+    path = f"/contributions/{upload.id}/stops"
+    answer = any_server.call("union", "GET", path)
+    assert (answer.status_code, answer.json()) == (200, {"stops": []})
+    assert any_server.call("parks", "GET", path).status_code == 404
+    assert any_server.call("cora", "GET", path).status_code == 403
+    assert any_server.call(None, "GET", path).status_code == 401
+    gone = any_server.call("union", "GET", f"/contributions/{SOME_ID}/stops")
+    assert gone.json() == any_server.call("parks", "GET", path).json()
+
+
 def test_a_withdrawn_bundle_is_gone_and_its_key_first(any_server: Server) -> None:
     upload = any_server.contribute("union")
     any_server.publish()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import select, text
@@ -677,8 +677,50 @@ class TestOutbox:
             return units.run("out", lambda unit: deliveries.outcome(unit, CAMPAIGN, name))
 
         assert [told(name) for name in ("handed to providers", "bounced", "stopped")] == [1, 1, 1]
-        scopes = units.run("s", lambda unit: suppressions.stopped_scopes(unit, letter(1)))
-        assert scopes == ["all", "race"]
+        scopes = units.run("s", lambda unit: suppressions.stopped_scopes(unit, letter(1), RACE))
+        assert scopes == ["all", "partner", "protect", "race"]
+
+    def test_a_list_tells_of_stops_upon_its_own_letters_by_lock_until_the_row_is_gone(
+        self, units: Units
+    ) -> None:
+        mine, theirs = letter(1), letter(1, "parks")
+        for one in (mine, theirs):
+            for reason in ("stop", "complaint", "hard", "soft"):
+                heard = seeds.stop(
+                    partner=one.partner, bundle=one.bundle, delivery=one.id, reason=reason
+                )
+                units.run("stop", lambda u, h=heard: suppressions.suppress(u, h))  # type: ignore[misc]
+
+        def told(bundle: str) -> list[str]:
+            found = units.read("told", lambda unit: suppressions.stops_through(unit, bundle))
+            assert {(scope, race) for _, scope, race, _ in found} <= {("race", RACE)}
+            return [lock for lock, *_ in found]
+
+        assert told(mine.bundle) == [mine.lock]
+        assert told(theirs.bundle) == [theirs.lock]
+        units.run("gone", lambda unit: deliveries.withdraw(unit, mine.bundle, [mine.row]))
+        assert told(mine.bundle) == []
+        assert told(theirs.bundle) == [theirs.lock]
+
+    def test_what_is_stopped_already_is_what_this_person_said_of_this_race_and_sender(
+        self, units: Units
+    ) -> None:
+        asked = letter(1)
+        units.run("send", lambda unit: seeds.send(unit, asked.id, KEY))
+        asked = units.run("get", lambda unit: deliveries.get(unit, asked.id))
+
+        def said(**other: Any) -> list[str]:
+            heard = seeds.stop(stop_key=KEY, person=asked.person, delivery="another", **other)
+            units.run("stop", lambda unit: suppressions.suppress(unit, heard))
+            return units.run("s", lambda u: suppressions.stopped_scopes(u, asked, RACE))
+
+        assert said(race="another-race") == []
+        assert said(scope="partner", partner="parks") == []
+        assert said(scope="all", reason="hard") == []
+        assert said(scope="partner", partner=asked.partner) == ["partner"]
+        assert said() == ["partner", "race"]
+        shared = replace(asked, person=asked.person + 1, id="theirs")
+        assert units.run("s", lambda u: suppressions.stopped_scopes(u, shared, RACE)) == []
 
     def test_a_capability_is_found_by_its_hash_alone(self, units: Units) -> None:
         with pytest.raises(Missing):

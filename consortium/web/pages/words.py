@@ -65,7 +65,10 @@ _EN = {
         "stops count for their addresses alone. You need not say why."
     ),
     "protect_stays": "Does not end: an organization's own newsletter. Ask that organization.",
-    "told": "{partner} may be told that you stopped: you are on its list. The others are not.",
+    "told": (
+        "{partner}, whose list this letter came through, is told that you said stop and how far; "
+        "of Protect me it is told as if you had stopped all. No other organization is told."
+    ),
     "gone": (
         "What was already handed to your mail provider cannot be called back. A letter on its way "
         "at this moment may still arrive."
@@ -212,8 +215,9 @@ _ES = {
     ),
     "protect_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
     "told": (
-        "Se puede avisar a {partner} de que usted los detuvo, porque está en su lista. A las demás "
-        "no."
+        "Se avisa a {partner}, por cuya lista llegó esta carta, de que usted los detuvo y hasta "
+        "dónde; de Protéjanme se le avisa como si usted hubiera detenido todos. No se avisa a "
+        "ninguna otra organización."
     ),
     "gone": (
         "Lo que ya se entregó a su proveedor de correo no se puede retirar. Una carta en camino en "

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from consortium.service import contribute, enrol, gauge, ghosts, look, show, trail, withdraw
+from consortium.service import contribute, enrol, gauge, ghosts, look, show, tell, trail, withdraw
 from consortium.service.errors import EntryMisfits, PartMissing
 from consortium.store import contributions, strays
 from consortium.store.artefacts import Artefacts
@@ -197,6 +197,18 @@ def get_trail(id: UUID, caller: Bearer, all_units: AllUnits, files: LogFiles) ->
         },
         "browsers": found.browsers,
         "left": found.left and found.left.to_json(),
+    }
+
+
+@router.get("/contributions/{id}/stops")
+def get_stops(id: UUID, caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
+    """Which rows of one of the caller's own lists said stop upon a letter of the caller's own."""
+    found = all_units.read("told-stops", lambda unit: tell.stops_of(unit, caller, str(id)))
+    return {
+        "stops": [
+            {"lock": one.lock, "scope": one.scope, "race": one.race, "day": one.day.isoformat()}
+            for one in found
+        ]
     }
 
 
