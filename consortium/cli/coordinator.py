@@ -342,6 +342,8 @@ def _step(name: str, says: str) -> None:
         answer: Json = api.post(f"/campaigns/{campaign}/{name}")
         state = str(answer.get("state"))
         say(f"{campaign}: {state}, {PROGRESS.get(state, '')}".rstrip(", "))
+        if answer.get("waiting_for"):
+            say(f"It waits for {answer['waiting_for']}.")
         last_line({"id": campaign, "state": state})
 
 

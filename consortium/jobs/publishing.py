@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from datetime import timedelta
 
 from consortium.jobs import relay, working
 from consortium.jobs.celery import app, process
@@ -49,7 +50,8 @@ def run() -> None:
             here.units.run(
                 "leave", lambda unit: leave.leave(unit, here.operator_pen, here.cover, now=now)
             )
-        publish.publish(here.units, here.sequencer, here.clock, here.cover)
+        hold = timedelta(seconds=here.settings.hold_seconds)
+        publish.publish(here.units, here.sequencer, here.clock, here.cover, hold)
         absence.note(here.units, here.sequencer, here.asker.missing, now)
     relay.answered("publish")
 

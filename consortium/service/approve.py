@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import rfc8785
 
@@ -241,15 +242,28 @@ def said_before(unit: Unit, caller: Caller, id: str, kind: str, said: enter.Said
 
 
 def schedule(unit: Unit, caller: Caller, id: str, *, hold: timedelta, now: datetime) -> str:
-    """Let the letters go once everything else is in place; a hold lets people think again."""
+    """Let the letters go once everything else is in place; a hold lets people think again.
+
+    The hold is once: whoever pauses has thought again, and going on needs no other. It is anew only
+    where the audience was fixed anew, since that is another intent.
+    """
     one = campaigns.get(unit, id)
     require(caller, "schedule", term=agree.term(unit, one.race, now))
     if one.state not in ("submitted", *RUNNING):
         raise WrongState("this campaign cannot be scheduled now")
     if one.scheduled is None:
-        campaigns.change(unit, id, scheduled=now + hold)
+        held = now + hold
+        said = {"waiting_for": holding(unit, one, held)} if one.state == "logged" else {}
+        campaigns.change(unit, id, scheduled=held, **said)
         unit.after("mail", campaign=id)
     return one.state
+
+
+def holding(unit: Unit, one: campaigns.Campaign, until: datetime) -> str:
+    """What a campaign waits for in its hold: until when it can be stopped before any letter."""
+    local = until.astimezone(ZoneInfo(agree.terms(unit, one.race).race.time_zone))
+    said = f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
+    return f"the end of its hold: until {said} a stop or a pause lets no letter go"
 
 
 def pause(unit: Unit, caller: Caller, id: str) -> str:
@@ -271,7 +285,9 @@ def resume(unit: Unit, caller: Caller, id: str) -> str:
     if one.state != "paused" or one.before_pause is None:
         raise WrongState("this campaign is not paused")
     lend.may_sign(unit, one)
-    campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for="")
+    holds = one.before_pause == "logged" and one.scheduled and one.scheduled > unit.now
+    said = holding(unit, one, one.scheduled) if one.scheduled and holds else ""
+    campaigns.change(unit, id, state=one.before_pause, before_pause=None, waiting_for=said)
     for task in ("freeze", "intend", "mail"):
         unit.after(task, campaign=id)
     return one.before_pause

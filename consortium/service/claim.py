@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from consortium.service import assign, keep_free, warm
+from consortium.service import assign, draw, keep_free, warm
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
@@ -95,7 +95,10 @@ def _hindrance(
         return "capped"
     if contributions.get(unit, item.bundle).state == "withdrawn" or item.row == deliveries.GONE:
         return "withdrawn"
-    return "withdrawn" if contributions.is_taken_back(unit, item.bundle, item.row) else ""
+    if contributions.is_taken_back(unit, item.bundle, item.row):
+        return "withdrawn"
+    # Last: of a row that left, the file has nothing to hold the letter against.
+    return "" if draw.has(run, item) else draw.NOT_IN_IT
 
 
 def _asleep(run: Run, unit: Unit, item: Delivery, stop_key: str | None) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from consortium.service import agree, assign, hear_back
+from consortium.service import agree, assign, draw, hear_back
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
@@ -22,7 +22,7 @@ from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.suppressions import Silences
 from consortium.store.unit import Unit
 from mailer import stops
-from policies import caps, holdout
+from policies import caps
 from policies.agreement import Agreement
 from policies.errors import CapReached
 
@@ -270,13 +270,7 @@ def _letters(
             # A stop silences this copy; a partner-only stop leaves the other lists' copies.
             continue
         seen |= who
-        if holdout.held_out(
-            row.household,
-            race=one.race,
-            key=office.keys.choice,
-            share=terms.holdout_share,
-            noisy_mailable=one.estimate or 0,
-        ):
+        if draw.held_out(office, one, terms, row.household):
             continue
         try:
             before = known.before.get(row.roll_row if by_person else token, [])

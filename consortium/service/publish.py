@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from consortium.service import approve
 from consortium.service.cover import Cover, covered, hours
 from consortium.store import campaigns, log, texts
 from consortium.store.unit import Unit, Units
@@ -30,6 +31,7 @@ def publish(
     sequencer: Sequencer,
     clock: Callable[[], datetime],
     cover: Cover | None = None,
+    hold: timedelta = timedelta(),
 ) -> int:
     """Append what is pending, gather cosignatures, and note where each entry came to stand.
 
@@ -40,6 +42,8 @@ def publish(
     Args:
         cover: publishes once an interval, among dummies, whenever it is called; without it all
             that is pending is published at once, as demos want it.
+        hold: the time to think again before the first letter. A campaign that was scheduled long
+            before its last approval has it from here: only now nothing else is in the way.
 
     Returns:
         How many entries were placed, dummies among them; 0 while witnesses are missing.
@@ -70,11 +74,21 @@ def publish(
             if campaign.intent_leaf is None:
                 continue
             if log.find(unit, campaign.intent_leaf).index is not None:
-                campaigns.change(unit, campaign.id, state="logged", waiting_for="its sending time")
-                unit.after("mail", campaign=campaign.id)
+                _ready(unit, campaign, clock() + hold)
         return placed
 
     return units.run("publish", record)
+
+
+def _ready(unit: Unit, one: campaigns.Campaign, until: datetime) -> None:
+    """Everything is in place but the hold, and the sending time of the letter's window."""
+    if one.scheduled is None:
+        campaigns.change(unit, one.id, state="logged", waiting_for="its sending time")
+    else:
+        held = max(one.scheduled, until)
+        said = approve.holding(unit, one, held)
+        campaigns.change(unit, one.id, state="logged", scheduled=held, waiting_for=said)
+    unit.after("mail", campaign=one.id)
 
 
 def _interval(unit: Unit, cover: Cover, now: datetime) -> list[log.Promised]:

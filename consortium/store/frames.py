@@ -175,6 +175,20 @@ def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
     ]
 
 
+def read_homes(path: Path) -> list[tuple[bytes, str, str, int, int, int]]:
+    """What the mailer checks a letter against: lock, bundle, partner, row, roll row, household.
+
+    Nobody is written to of what is a ghost's or bare, so these are not in it.
+    """
+    with duckdb.connect() as db:
+        found = db.execute(
+            """SELECT lock, bundle, partner, "row", roll_row, household
+               FROM read_parquet(?) WHERE bundle <> ?""",
+            [str(path), BARE],
+        ).fetchall()
+    return [(bytes(row[0]), *row[1:]) for row in found]
+
+
 def read_locks(path: Path) -> list[bytes]:
     """The locks of a frozen audience, sorted, and nothing else of it."""
     with duckdb.connect() as db:

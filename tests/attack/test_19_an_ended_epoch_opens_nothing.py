@@ -191,7 +191,7 @@ def test_the_same_households_are_held_out_in_both_epochs(
 ) -> None:
     monkeypatch.setattr("policies.holdout.MIN_MAILABLE", 1)
     monkeypatch.setattr(
-        "consortium.service.plan.holdout.held_out",
+        "consortium.service.draw.holdout.held_out",
         lambda household, **more: held_out(household, **{**more, "share": 0.3}),
     )
     first = set(overlap.mail(overlap.campaign()))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse
 
 from consortium.service import approve, attest, draft, look, proofread, report, suggest, try_out
+from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Promised, Signed, Slug
 from consortium.web.tokens import Bearer
@@ -33,6 +34,7 @@ class State(BaseModel):
 
     id: str
     state: str
+    waiting_for: str = ""
 
 
 @router.post("/races/{race}/campaigns", status_code=201)
@@ -82,6 +84,7 @@ def _view(one: look.CampaignView) -> dict[str, Any]:
         "progress": one.progress,
         "shown": one.shown,
         "waiting_for": one.waiting_for,
+        "not_before": None if one.scheduled is None else draft.stamp(one.scheduled),
     }
 
 
@@ -151,11 +154,13 @@ def submit(
 def schedule(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs, now: Now) -> State:
     """Let the letters go, after the hold."""
     hold = timedelta(seconds=knobs.hold_seconds)
-    state = all_units.run(
-        "schedule",
-        lambda unit: approve.schedule(unit, caller, str(id), hold=hold, now=now()),
-    )
-    return State(id=str(id), state=state)
+
+    def schedule_and_look(unit: Unit) -> look.CampaignView:
+        approve.schedule(unit, caller, str(id), hold=hold, now=now())
+        return look.campaign(unit, caller, str(id))
+
+    one = all_units.run("schedule", schedule_and_look)
+    return State(id=str(id), state=one.state, waiting_for=one.waiting_for)
 
 
 @router.post("/campaigns/{id}/pause")
