@@ -147,16 +147,21 @@ def tidy(name: str, value: str) -> str:
     A first name that looks like a link or an address is dropped: mail programs would make it
     clickable, and somebody else typed it.
     """
-    composed = unicodedata.normalize("NFC", value)
-    kept = "".join(
-        " " if letter.isspace() else letter
-        for letter in composed
-        if letter.isspace() or unicodedata.category(letter)[0] != "C"
-    )
-    line = " ".join(kept.split())
+    line = " ".join(_visible(value).split())
     if name == "first_name" and (len(line) > 40 or _LINKLIKE.search(line)):
         return ""
     return line[:MAX_VALUE]
+
+
+def _visible(value: str) -> str:
+    """A text composed, without what no eye sees; every kind of space is a space."""
+    if value.isascii() and value.isprintable():
+        return value  # most are; looking at each letter costs more than all else of a short text
+    return "".join(
+        " " if letter.isspace() else letter
+        for letter in unicodedata.normalize("NFC", value)
+        if letter.isspace() or unicodedata.category(letter)[0] != "C"
+    )
 
 
 def bind(

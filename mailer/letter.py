@@ -35,6 +35,7 @@ _MESSAGE_ID = re.compile(r"<[a-z0-9]{8,64}@[a-z0-9.-]{3,253}>")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9/_.~-]+")
 _ATOMS = re.compile(r"[A-Za-z0-9 .,'&()-]+")
 _LINE = 76
+_SHORT = 70
 _NOWHERE = Place()
 
 
@@ -115,17 +116,16 @@ class Slice:
         """
         facts = check_facts({**recipient.facts, "stop_url": recipient.stop_url})
         texts = [part if isinstance(part, bytes) else part.write(facts) for part in self.parts]
-        body = b"".join(texts)
         own = _own_headers(recipient)
-        head = b"".join((self.head[0], *(line + b"\r\n" for line in own.values()), self.head[1]))
+        head = [self.head[0], b"\r\n".join(own.values()), b"\r\n", self.head[1]]
         if self.ready is not None:
-            head = self.ready.sign(own, body) + head
+            head.insert(0, self.ready.sign(own, b"".join(texts)))
         # No line of a header begins with a dot.
         wire = [
             stuff(text) if ready is None else ready
             for text, ready in zip(texts, self.stuffed, strict=True)
         ]
-        return Letter.of(head + body, head + b"".join(wire))
+        return Letter.of(b"".join((*head, *texts)), b"".join((*head, *wire)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +302,8 @@ def _quoted(text: str, *, last: bool) -> bytes:
     Unless it is the last, a soft line break ends it: so each piece begins a line, no line is over
     76 letters however long a name is, and pieces can be encoded one by one.
     """
+    if not last and _stands(text):
+        return text.encode("ascii") + b"=\r\n"
     lines = binascii.b2a_qp(text.encode(), istext=True).replace(b"\r\n", b"\n").split(b"\n")
     if len(lines[-1]) >= _LINE:
         end = lines.pop()
@@ -309,6 +311,17 @@ def _quoted(text: str, *, last: bool) -> bytes:
         lines += [end[:cut] + b"=", end[cut:]]
     whole = b"\r\n".join(lines)
     return whole if last else whole + b"=\r\n"
+
+
+def _stands(text: str) -> bool:
+    """Whether a text is its own encoding: a name or a link mostly is, and encoding costs more."""
+    return (
+        len(text) <= _SHORT
+        and text.isascii()
+        and text.isprintable()
+        and "=" not in text
+        and text[-1:] not in ("", " ", ".")
+    )
 
 
 def _merge(parts: list[bytes | _Slot]) -> tuple[bytes | _Slot, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import socket
 import ssl
@@ -23,8 +24,9 @@ MAX_REPLY_LINES = 100
 _STATUS = re.compile(r"([245])\.\d{1,3}\.\d{1,3}\b")
 _QUEUED = re.compile(r"(?:queued as|id=|Message accepted for delivery:?)\s*<?([\w.@-]{1,80})", re.I)
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
-# Lets the body and the final dot leave in one packet although they are two calls.
+# Lets the body and the final dot leave in one packet where they are two calls.
 _MORE = getattr(socket, "MSG_MORE", 0)
+_CRLF, _DOT = b"\r\n", b".\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,22 +218,24 @@ class SmtpTransport:
 
     def _content(self, message: bytes, scrub: _Scrub) -> Outcome:
         wire = message.wire if isinstance(message, Letter) else stuff(message)
-        if not wire.endswith(b"\r\n"):
-            wire += b"\r\n"
+        if not wire.endswith(_CRLF):
+            wire += _CRLF
+        why = self._recalled()
+        if why is None:
+            try:
+                dot = self._body(wire)
+            except _Broken as broken:
+                # The dot had not left, so the server cannot have taken the letter.
+                self._hang_up()
+                return Deferred(0, broken.text, "body")
+            # Writing the body may have waited for the server.
+            why = self._recalled() if dot else None
+        if why is not None:
+            self._hang_up()
+            return Deferred(0, why, "body")
         try:
-            self._write(wire, _MORE)
-        except _Broken as broken:
-            # The dot had not left, so the server cannot have taken the letter.
-            self._hang_up()
-            return Deferred(0, broken.text, "body")
-        if time.monotonic() > self._until[0] or time.time() > self._until[1]:
-            self._hang_up()
-            return Deferred(0, "it took too long to hand over", "body")
-        if time.monotonic() > self._asks and not self._still():
-            self._hang_up()
-            return Deferred(0, "it was taken back before its last dot", "body")
-        try:
-            self._write(b".\r\n")
+            if dot:
+                self._write(dot)
             code, text = self._reply()
         except _Broken as broken:
             self._hang_up()
@@ -245,6 +249,39 @@ class SmtpTransport:
             return scrub.refusal(code, text, "dot")
         self._hang_up()
         return InDoubt(f"the server answered {code} to the final dot")
+
+    def _recalled(self) -> str | None:
+        """Why the final dot must not leave any more; asked right before the call it leaves in."""
+        now = time.monotonic()
+        if now > self._until[0] or time.time() > self._until[1]:
+            return "it took too long to hand over"
+        if now > self._asks and not self._still():
+            return "it was taken back before its last dot"
+        return None
+
+    def _body(self, wire: bytes) -> bytes:
+        """Write a body; its final dot too, if the system takes all of both without any waiting.
+
+        A call that raises has handed over nothing of what it was given, so not the dot.
+
+        Returns:
+            What of the dot is still to be written; as long as that is so, nothing was taken.
+        """
+        assert self._socket is not None
+        taken = 0
+        if not isinstance(self._socket, ssl.SSLSocket):
+            try:
+                # The descriptor of a socket with a timeout never waits; its own methods would,
+                # and the dot would leave after the wait and not after the look before it.
+                taken = os.writev(self._socket.fileno(), (wire, _DOT))
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                _broken("the connection ended while writing", error)
+        if taken >= len(wire):
+            return _DOT[taken - len(wire) :]
+        self._write(memoryview(wire)[taken:], _MORE)
+        return _DOT
 
     def _reset(self) -> None:
         try:
@@ -335,7 +372,7 @@ class SmtpTransport:
         if code != wanted:
             raise _Answered(code, text)
 
-    def _write(self, octets: bytes, flags: int = 0) -> None:
+    def _write(self, octets: bytes | memoryview, flags: int = 0) -> None:
         assert self._socket is not None
         try:
             # TLS sockets take no flags.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -324,28 +326,84 @@ def test_no_server_at_all_is_deferred() -> None:
     assert outcome == Deferred(0, "no connection to the server (ConnectionRefusedError)", "connect")
 
 
-def test_a_letter_that_is_taken_back_while_a_server_is_slow_gets_no_final_dot(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(smtp, "SOON", -1.0)  # as if every server were slow
-    seen: list[bytes] = []
+def keep_all(seen: list[bytes]) -> Script:
+    """Take one letter and keep every byte of it; say nothing to its dot."""
 
-    def slow(peer: socket.socket) -> None:
+    def script(peer: socket.socket) -> None:
         greet(peer, b"PIPELINING")
         read_until(peer, b"DATA\r\n")
         peer.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
-        octets = b""
+        octets = bytearray()
         while more := peer.recv(65536):
             octets += more
-        seen.append(octets)
+        seen.append(bytes(octets))
 
-    with scripted(slow, answer_dot(b"250 queued as B\r\n")) as transport:
-        taken_back = transport.send(BACK, ANA, LETTER, still=lambda: False)
+    return script
+
+
+# More than any system buffers of a socket, so that writing it waits for the server.
+LONG_LETTER = LETTER + b"x" * 70 + b"\r\n" * 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("letter", "answers"), [(LETTER, [False]), (LONG_LETTER, [False]), (LONG_LETTER, [True, False])]
+)
+def test_a_letter_that_is_taken_back_while_a_server_is_slow_gets_no_final_dot(
+    monkeypatch: pytest.MonkeyPatch, letter: bytes, answers: list[bool]
+) -> None:
+    monkeypatch.setattr(smtp, "SOON", -1.0)  # as if every server were slow
+    seen: list[bytes] = []
+    asked = iter(answers)
+    with scripted(keep_all(seen), answer_dot(b"250 queued as B\r\n")) as transport:
+        taken_back = transport.send(BACK, ANA, letter, still=lambda: next(asked))
         gone = transport.send(BACK, ANA, LETTER, still=lambda: True)
     assert taken_back == Deferred(0, "it was taken back before its last dot", "body")
     assert isinstance(gone, Sent)
-    assert seen[0].startswith(b"Subject: x")
+    assert next(asked, None) is None, "it was asked each time before the dot could leave"
+    assert seen[0].startswith(b"Subject: x" if answers[0] else b"")
     assert b"\r\n.\r\n" not in seen[0]
+
+
+def test_a_worker_that_was_held_up_too_long_in_the_body_sends_no_final_dot() -> None:
+    seen: list[bytes] = []
+    with scripted(keep_all(seen)) as transport:
+        transport._server = replace(transport._server, patience=-1.0)
+        late = transport.send(BACK, ANA, LETTER)
+    assert late == Deferred(0, "it took too long to hand over", "body")
+    assert seen == [b""]
+
+
+@pytest.mark.parametrize("short", [0, 1, 2, 3, 5])
+def test_the_final_dot_leaves_whole_and_once_however_the_system_cuts_the_first_write(
+    monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    def cut(fd: int, parts: Sequence[bytes]) -> int:
+        whole = b"".join(parts)
+        return os.write(fd, whole[: len(whole) - short])
+
+    monkeypatch.setattr(smtp.os, "writev", cut)
+    seen: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        greet(peer, b"PIPELINING")
+        for letter in (b"A", b"B"):
+            seen.append(take(peer, b"250 queued as " + letter + b"\r\n"))
+
+    with scripted(script) as transport:
+        outcomes = [transport.send(BACK, ANA, LETTER) for _ in range(2)]
+    assert [outcome.queue_id for outcome in outcomes if isinstance(outcome, Sent)] == ["A", "B"]
+    assert seen[0] == seen[1] == smtp.stuff(LETTER) + b".\r\n"
+
+
+def test_a_system_that_takes_nothing_at_once_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(fd: int, parts: Sequence[bytes]) -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(smtp.os, "writev", full)
+    with scripted(answer_dot(b"250 queued as A\r\n")) as transport:
+        assert isinstance(transport.send(BACK, ANA, LETTER), Sent)
 
 
 def test_a_server_that_is_quick_is_not_kept_waiting_by_a_question() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import email
+import quopri
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -12,10 +14,12 @@ from email.policy import default
 
 import dkim
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailer.dkim import Signer, dns_record, generate_key
 from mailer.errors import AddressRefused, FactsRefused, LetterRefused
-from mailer.letter import Recipient, Slice, prepare
+from mailer.letter import Recipient, Slice, _quoted, _stands, prepare, stuff
 from tests.fakes.letters import AT, COMMON, SENDER, compiled, recipient
 
 SLICE = prepare(compiled(), sender=SENDER, common=COMMON, campaign="spring", at=AT)
@@ -77,6 +81,22 @@ def test_a_name_of_any_length_and_script_comes_out_as_it_was(first_name: str) ->
     letter = SLICE.write(recipient(1, first_name=first_name))
     assert f"Hi {first_name or 'neighbor'}," in part(letter, "plain")
     assert f"Hi {first_name or 'neighbor'}," in part(letter, "html")
+
+
+@given(st.text(st.sampled_from("Ana Zoë.=\t_'-0é~"), max_size=90))
+def test_what_is_its_own_encoding_is_exactly_what_encoding_would_leave_as_it_is(text: str) -> None:
+    whole = _quoted(text, last=False)
+    assert whole.endswith(b"=\r\n")
+    assert max(map(len, whole.split(b"\r\n"))) <= 76
+    assert quopri.decodestring(whole).decode() == text
+    if _stands(text):
+        assert whole == binascii.b2a_qp(text.encode(), istext=True) + b"=\r\n"
+
+
+@pytest.mark.parametrize("first_name", ["Ana", ".", "..", ".n"])
+def test_a_letter_travels_stuffed_as_if_it_were_stuffed_as_a_whole(first_name: str) -> None:
+    letter = SLICE.write(recipient(1, first_name=first_name))
+    assert letter.wire == stuff(letter) != letter
 
 
 def test_the_parts_are_those_of_the_preview() -> None:
