@@ -73,9 +73,10 @@ def tell(
     3. A campaign has one intent.
     4. A custodian states one total for a campaign, after an opening of its own, within the size
        class, and not below the letters that the mail machine says it handed over.
-    5. The privacy ledger's heads never go back.
-    6. A dummy, of whatever type, says nothing.
-    7. The operator's batches of withdrawals follow from one another, to the root.
+    5. Whether letters in doubt were taken is decided in the operator's name.
+    6. The privacy ledger's heads never go back.
+    7. A dummy, of whatever type, says nothing.
+    8. The operator's batches of withdrawals follow from one another, to the root.
 
     Args:
         entries: oldest first, from `in_order`.

@@ -34,6 +34,8 @@ class Totals:
             self._released(telling, one, found)
         elif one.facts.get("kind") == "closed":
             self._closed(telling, one)
+        elif one.facts.get("kind") == "decided":
+            _decided(telling, one)
 
     def _released(self, telling: Telling, one: Checked, intent: Checked | None) -> None:
         by_custodian(telling, one)
@@ -108,6 +110,16 @@ class Totals:
                 )
                 continue
             telling.held["sent: custodians' totals cover the letters"] += 1
+
+
+def _decided(telling: Telling, one: Checked) -> None:
+    """Whether letters in doubt were taken is decided by the operator's people, and one way."""
+    operators, about = telling.people.operators, f"campaign {text(one, 'campaign')}"
+    if operators is not None and one.actor not in operators:
+        raise StoryRefused(f"{about}: a decision about its doubts is not signed by the operator")
+    if text(one, "was") not in ("sent", "not-sent") or _count(one, "letters") < 1:
+        raise StoryRefused(f"{about}: a decision about its doubts decides nothing")
+    telling.held["sent: doubts were decided by the operator, and how is said"] += 1
 
 
 def _count(one: Checked, name: str) -> int:

@@ -305,28 +305,47 @@ def places(home: Path, file: Path) -> None:
 @command.command()
 @_home
 @click.option("--campaign", help="List this campaign's letters in doubt.")
-@click.option("--letter", help="Decide about one of them.")
+@click.option("--letter", "letters", multiple=True, help="Decide about this one; repeat.")
 @click.option("--was", type=click.Choice(["sent", "not-sent"]))
-def doubt(home: Path, campaign: str | None, letter: str | None, was: str | None) -> None:
-    """List letters in doubt, and decide what no machine can: was it taken or not?"""
+@click.option("--by", default="", help="Who decides: a person's name.")
+@click.option("--looked", type=click.Choice(["mail-log", "provider", "mailbox", "nowhere"]),
+              default="nowhere", help="Where that person looked.")  # fmt: skip
+def doubt(
+    home: Path,
+    campaign: str | None,
+    letters: tuple[str, ...],
+    was: str | None,
+    by: str,
+    looked: str,
+) -> None:
+    """List letters in doubt, and decide what no machine can: were they taken or not?
+
+    A decision is an entry in the log: how many letters, by whom, and where they looked.
+    """
     from consortium.service import decide
     from consortium.service.errors import WrongState
     from consortium.store.errors import Missing
+    from consortium.store.unit import Unit
     from consortium.wiring import Process, settings_of
 
     process = Process(settings_of(home))
-    if (letter is None) != (was is None):
-        raise click.UsageError("--letter and --was go together")
-    if letter is not None and was is not None:
-        try:
-            process.units.run("doubt", lambda unit: decide.decide(unit, letter, was == "sent"))
-        except (WrongState, Missing) as refused:
-            raise click.ClickException(f"{refused}; nothing was changed") from refused
-        click.echo("decided")
+    if not letters and was is None:
+        for one in process.units.run("doubts", lambda unit: decide.doubts(unit, campaign)):
+            since = f"{one.claimed_at:%Y-%m-%d %H:%M:%S} UTC" if one.claimed_at else "unknown"
+            click.echo(f"{one.id}  campaign {one.campaign}  claimed {since}  {one.outcome}")
         return
-    for one in process.units.run("doubts", lambda unit: decide.doubts(unit, campaign)):
-        since = f"{one.claimed_at:%Y-%m-%d %H:%M:%S} UTC" if one.claimed_at else "unknown"
-        click.echo(f"{one.id}  campaign {one.campaign}  claimed {since}  {one.outcome}")
+    if not letters or was is None or not by:
+        raise click.UsageError("--letter, --was and --by go together")
+
+    def settle(unit: Unit) -> str:
+        pen = process.operator_pen
+        return decide.decide(unit, pen, letters, sent=was == "sent", by=by, looked=looked)
+
+    try:
+        leaf = process.units.run("doubt", settle)
+    except (WrongState, Missing) as refused:
+        raise click.ClickException(f"{refused}; nothing was changed") from refused
+    click.echo(f"decided; the entry is {leaf}")
 
 
 @command.command()

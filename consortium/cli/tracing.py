@@ -51,6 +51,11 @@ WORDS: Mapping[tuple[str, str], str] = {
     "{parameters_digest}.",
     ("roll", "slice"): "{actor} put in a slice of the voter roll, {roll}, of {source_digest}.",
     ("sent", "closed"): "{actor} stated that campaign {campaign} was over.",
+    (
+        "sent",
+        "decided",
+    ): "{actor} decided about {letters} letters of campaign {campaign} of which no "
+    "machine could tell whether they were taken: {was}, by {by} (looked: {looked}).",
     ("sent", "released"): "{actor} stated that it opened {released} rows for campaign {campaign}.",
     ("withdrawal", "bundle"): "{actor} took back list {bundle}.",
     ("withdrawal", "rows"): "{actor} took rows of list {bundle} back.",

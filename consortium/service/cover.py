@@ -56,6 +56,7 @@ FORMS = (
     _form("ledger", "campaign digest root"),
     _form("sent", "campaign released"),
     _form("sent", "campaign letters"),
+    _form("sent", "by campaign digest letters looked was"),
     _form("withdrawal", "bundle"),
     _form("withdrawal", "bundle rows"),
     _form("withdrawal", "bundle links_digest rows_digest tokens_digest"),

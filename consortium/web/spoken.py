@@ -60,7 +60,7 @@ KINDS = {
     "ledger": "The privacy ledger was recorded",
     "match": "Members were matched to the voter file",
     "roll": "A slice of the voter file was added",
-    "sent": "A send went on, or ended",
+    "sent": "A send went on or ended, or a doubt was decided",
     "withdrawal": "Something about withdrawals",
     "witness": "The rule for witnesses was set",
 }

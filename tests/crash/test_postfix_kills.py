@@ -12,11 +12,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from consortium.service import decide
+from consortium.store.unit import Unit
+from consortium.wiring import pen
 from mailer import stops
 from tests.databases import (
     clock,
@@ -26,6 +29,7 @@ from tests.databases import (
     sqlite_units,
 )
 from tests.fakes import mortal_post
+from tests.fakes.actors import private
 from tests.fakes.mortal_post import Place
 from tests.fakes.post import Post
 from tests.fakes.server import Server
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 
+OPERATOR = pen("operator", private("operator").private_bytes_raw())
 QUICK, WHOLE = 500, 2_000
 """Letters of a campaign: in every run, and in the long one."""
 _ACTIVE = re.compile(r"qmgr\[\d+\]: (\w+): from=<(r-[^>]+)>, .*\(queue active\)$", re.MULTILINE)
@@ -52,6 +57,10 @@ _TO = re.compile(rb"(?m)^Delivered-To: (\S+)")
 def own_postfix() -> Iterator[Postfix]:
     with running_postfix(enable_long_queue_ids="yes") as server:
         yield server
+
+
+def _decide(letter: str, was: bool, unit: Unit) -> str:
+    return decide.decide(unit, OPERATOR, [letter], sent=was, by="Cora", looked="mail-log")
 
 
 class Siege:
@@ -107,10 +116,7 @@ class Siege:
             raw = bytes.fromhex(one.id)
             verp = stops.verp_address(self.post.office.keys.delivery, raw, "union.example")
             was = verp in taken
-            self.post.units.run(
-                "decide",
-                lambda unit, one=one, was=was: decide.decide(unit, one.id, was),  # type: ignore[misc]
-            )
+            self.post.units.run("decide", partial(_decide, one.id, was))
             self.decided.append(was)
 
     def taken(self) -> dict[str, set[str]]:

@@ -46,6 +46,11 @@ def closed(letters: int = 37, who: str = "mailer") -> Drafted:
     return made(who, "sent", kind="closed", campaign="c1", letters=letters)
 
 
+def decided(was: str = "sent", who: str = "operator", **other: Any) -> Drafted:
+    facts = {"campaign": "c1", "letters": 2, "digest": "e" * 64, "by": "Cora", "looked": "mailbox"}
+    return made(who, "sent", kind="decided", was=was, **{**facts, **other})
+
+
 def head(spent: int, digest: str, who: str = "operator") -> Drafted:
     return made(who, "ledger", kind="head", race="council", head=digest * 64, spent=spent)
 
@@ -75,6 +80,12 @@ def test_a_campaign_from_its_agreement_to_its_end_is_believed_and_nothing_is_lef
         "sent: an intent before it": 3,
         "sent: custodians' totals cover the letters": 1,
     }
+
+
+def test_what_was_decided_about_doubts_is_counted_among_what_held() -> None:
+    story = told([*ENDED, decided(), decided("not-sent", letters=1)])
+    assert dict(story.held)["sent: doubts were decided by the operator, and how is said"] == 2
+    assert story.unshown == ()
 
 
 @pytest.mark.parametrize(
@@ -132,6 +143,13 @@ def test_a_campaign_from_its_agreement_to_its_end_is_believed_and_nothing_is_lef
             "more letters",
             id="more letters than rows opened",
         ),
+        pytest.param([*BEFORE, decided()], "without an intent", id="doubts without intent"),
+        pytest.param(
+            [*ENDED, decided(who="mailer")], "not signed by the operator", id="a machine decides"
+        ),
+        pytest.param([*ENDED, decided("perhaps")], "decides nothing", id="neither sent nor not"),
+        pytest.param([*ENDED, decided(letters=0)], "decides nothing", id="about no letter"),
+        pytest.param([*ENDED, decided(letters=True)], "does not say its letters", id="no number"),
         pytest.param([head(9, "1"), head(5, "2")], "went back", id="less is spent"),
         pytest.param([head(5, "1"), head(5, "2")], "went back", id="another past"),
         pytest.param([head(5, "1"), head(6, "1")], "went back", id="a head for two sums"),
@@ -153,6 +171,7 @@ def test_what_only_roles_and_the_document_show_passes_where_nobody_knows_them() 
     assert any("the document" in line for line in story.unshown)
     told([*OPENED, opening("cedar")], nobody, None)
     told([head(5, "1", "alder")], nobody, None)
+    told([*ENDED, decided(who="mailer")], nobody, None)
 
 
 def test_the_agreement_says_how_many_must_approve_and_whose_keys_count() -> None:

@@ -43,6 +43,15 @@ def stop(post: Post, address: str, scope: str = "race") -> None:
     post.units.run("stop", lambda unit: hear_back.stop(unit, token, scope, post.clock()))
 
 
+def decided(post: Post, letter: str, *, sent: bool) -> None:
+    """A person settles one letter."""
+    pen = wiring.pen("operator", b"o" * 32)
+    post.units.run(
+        "decide",
+        lambda unit: decide.decide(unit, pen, [letter], sent=sent, by="Cora", looked="mailbox"),
+    )
+
+
 # Who
 
 
@@ -610,7 +619,7 @@ def test_after_a_death_without_a_log_everything_in_flight_is_listed_for_a_person
             post.office.keys.delivery, bytes.fromhex(one.id), f"{one.partner}.example"
         )
         was = verp in post.log.taken
-        post.units.run("decide", lambda unit, o=one, w=was: decide.decide(unit, o.id, w))  # type: ignore[misc]
+        decided(post, one.id, sent=was)
     post.go(id, heir)
     assert post.states(id) == {"sent": 20}
     assert max(Counter(post.mta.to).values()) == 1
