@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import rfc8785
 
+from policies import silence
 from policies.agreement import Agreement
 from policies.errors import AgreementRefused, ProgrammeRefused
 from policies.strict import Strict, day, no_twins, pattern, text
@@ -151,7 +152,7 @@ def planned(
     found: list[Sending] = []
     for one in reversed(programme.letters):
         until = found[-1].first - gap if found else None
-        found.append(_days(programme, one, closed, until))
+        found.append(_days(programme, agreement, one, closed, until))
     return tuple(reversed(found))
 
 
@@ -188,7 +189,7 @@ def fits(
     *,
     manifest: Mapping[str, Any],
     template: Mapping[str, Any],
-) -> int:
+) -> timedelta:
     """Check that a campaign is a letter of this programme and differs by bounded words alone.
 
     Args:
@@ -198,14 +199,13 @@ def fits(
         template: the signed parts of the letter whose digest is in the manifest.
 
     Returns:
-        After how many hours without a no a partner's own tool may say yes.
+        How long nobody may have said no before a partner's own tool says yes (``silence.ripe``).
 
     Raises:
         ProgrammeRefused: names what differs, or that the agreement knows no silence.
     """
-    if agreement.silence is None:
-        raise ProgrammeRefused("silence", "is no yes under this agreement")
     letter = programme.letter(id)
+    needed = silence.needed(agreement, rapid=isinstance(letter, Rapid))
     made = filled(letter.template, letter.slots, words, agreement.candidates)
     held = {
         "agreement": (manifest["agreement"], programme.agreement),
@@ -221,8 +221,7 @@ def fits(
             raise ProgrammeRefused(name, "is not what was approved once")
     if dict(manifest["window"]) not in _windows(programme, agreement, letter):
         raise ProgrammeRefused("window", "is not among the days that were approved once")
-    rapid = isinstance(letter, Rapid)
-    return agreement.silence.rapid_hours if rapid else agreement.silence.hours
+    return needed
 
 
 def _windows(
@@ -244,7 +243,9 @@ def _windows(
     return found
 
 
-def _days(programme: Programme, one: Letter, closed: set[date], until: date | None) -> Sending:
+def _days(
+    programme: Programme, agreement: Agreement, one: Letter, closed: set[date], until: date | None
+) -> Sending:
     aim = _aim(programme, one)
     best: tuple[int, int] | None = None
     for back in range(SLACK + 1):
@@ -260,7 +261,8 @@ def _days(programme: Programme, one: Letter, closed: set[date], until: date | No
             "letter: move it, or shorten it",
         )
     first = aim - best[1] * _DAY
-    return Sending(one.id, first - programme.lead_days * _DAY, first, first + (one.span - 1) * _DAY)
+    ask = silence.latest_ask(agreement, first, programme.lead_days)
+    return Sending(one.id, ask, first, first + (one.span - 1) * _DAY)
 
 
 def _aim(programme: Programme, one: Letter) -> date:

@@ -20,9 +20,14 @@ from consortium.cli.approving import Asked
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import SLUG, Home, Json
 from consortium.cli.vault import write_whole
-from policies import programme
+from policies import programme, silence
+from policies.agreement import Agreement
 from policies.programme import Letter, Programme, Rapid
 from policies.wording import Slot
+
+BREAK = timedelta(hours=24)
+"""Counted hours between two looks after which a letter's silence begins again; for short ones half
+of what is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def _words(raw: Any) -> dict[str, str]:
 
 def described(one: Offered, signed: Signed) -> list[str]:
     """Everything that a yes to a programme would cover, in words."""
-    read, silence = one.read, signed.agreement.silence
+    read, hours = one.read, signed.agreement.silence
     days = {each.letter: each for each in programme.planned(read, signed.agreement)}
     places = read.definition["places"]
     where = "; ".join(f"{kind} {', '.join(codes)}" for kind, codes in sorted(places.items()))
@@ -91,12 +96,14 @@ def described(one: Offered, signed: Signed) -> list[str]:
     every: tuple[Letter | Rapid, ...] = (*read.letters, *read.rapid)
     for each in every:
         lines += _letter_lines(each, days)
-    if silence is None:
+    if hours is None:
         lines += ["Each letter still waits for your yes: this agreement knows none by silence."]
     else:
         lines += [
-            f"Your tool signs each letter {silence.hours} h after it first saw it "
-            f"({silence.rapid_hours} h for rapid response), unless somebody says no."
+            f"Your tool signs each letter {hours.hours} h after it first saw it "
+            f"({hours.rapid_hours} h for rapid response), unless somebody says no. Weekends, "
+            "holidays and hours in which this computer looked at nothing do not count; for "
+            "rapid response nights do not."
         ]
     return [*lines, f"SHA-256 {one.digest}"]
 
@@ -133,6 +140,9 @@ def _texts(value: Any) -> list[str]:
 
 def keep_word(home: Home, one: Offered) -> None:
     """Remember a yes to exactly these bytes, and under which id they were shown."""
+    if not SLUG.fullmatch(one.id):
+        raise CheckRefused("the programme's id is no id")
+    _forget_seen(home, one)
     write_whole(_word(home, one.digest), one.document)
     write_whole(_named(home, one.id), one.digest.encode())
 
@@ -171,27 +181,53 @@ def waiting(api: Api, signed: Signed, one: Offered, campaign: Json) -> Waiting:
     if not kept.exists() or programme.digest(kept.read_bytes()) != one.digest:
         raise CheckRefused("you gave no standing word for this programme: read it and say yes")
     if one.state != "approved":
+        _forget_seen(home, one)
         raise CheckRefused(f"the programme is {one.state}: nothing of it goes by silence")
     asked = approving.examine(campaign, signed, home)
     if asked.template is None:
         raise CheckRefused("the server does not show the letter; nothing signed")
     letter, words = one.came[asked.id]
-    hours = programme.fits(
+    programme.fits(
         one.read, signed.agreement, letter, words, manifest=asked.manifest, template=asked.template
     )
     _turns_left(home, one, letter, asked.id)
     # From here on a stop of this campaign takes the standing word back, too.
     write_whole(_named(home, asked.id), one.digest.encode())
-    seen = _seen(home, asked.digest, api.clock())
-    return Waiting(asked, one, letter, seen + timedelta(hours=hours))
+    rapid = isinstance(one.read.letter(letter), Rapid)
+    seen = _seen(home, asked, signed.agreement, api.clock(), rapid=rapid)
+    return Waiting(asked, one, letter, silence.ripe(signed.agreement, seen, rapid=rapid))
 
 
-def _seen(home: Home, digest: str, now: datetime) -> datetime:
-    """When this computer first saw exactly this manifest; now, if it is new."""
-    file = home.path / "programmes" / "seen" / digest
-    if not file.exists():
-        write_whole(file, now.strftime("%Y-%m-%dT%H:%M:%SZ").encode())
-    return moment(file.read_text())
+def _seen(home: Home, asked: Asked, terms: Agreement, now: datetime, *, rapid: bool) -> datetime:
+    """Since when this computer has looked at exactly this manifest without a long break.
+
+    A computer that was off for days has shown nothing to anybody: its hours begin again.
+    """
+    file = _seen_file(home, asked.id)
+    known: Json = json.loads(file.read_bytes()) if file.exists() else {}
+    first = now
+    if known.get("digest") == asked.digest:
+        gap = silence.counted(terms, moment(known["last"]), now, rapid=rapid)
+        if gap <= min(silence.needed(terms, rapid=rapid) / 2, BREAK):
+            first = moment(known["first"])
+    told = {"digest": asked.digest, "first": _stamp(first), "last": _stamp(now)}
+    write_whole(file, json.dumps(told).encode())
+    return first
+
+
+def _forget_seen(home: Home, one: Offered) -> None:
+    """Somebody said no: should it be taken back, the hours of every letter begin again."""
+    for campaign in one.came:
+        if SLUG.fullmatch(campaign):
+            _seen_file(home, campaign).unlink(missing_ok=True)
+
+
+def _seen_file(home: Home, campaign: str) -> Path:
+    return home.path / "programmes" / "seen" / campaign
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _turns(home: Home, one: Offered, letter: str) -> Path:

@@ -20,7 +20,7 @@ from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
 from mailer.written import signed
 from matching.nearest import Chart
-from policies import caps, programme
+from policies import caps, programme, silence
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
 from policies.errors import ProgrammeRefused
@@ -265,8 +265,8 @@ def _window(
     if isinstance(one, Rapid):
         if turns >= one.most:
             raise WrongState(f"this letter may be used {one.most} times, and was")
-        hours = terms.silence.rapid_hours if terms.silence else 0
-        soonest = caps.local_day(terms, now + timedelta(hours=hours)) + timedelta(days=1)
+        spoken = silence.ripe(terms, now, rapid=True) if terms.silence else now
+        soonest = caps.local_day(terms, spoken) + timedelta(days=1)
         if first is None or first < soonest:
             raise WrongState(f"its first day is {soonest} or later, so that partners can say no")
         return programme.rapid_window(terms, one, first)

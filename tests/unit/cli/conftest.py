@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ class Desk:
     world: FakeWorld
     person: str
     home: Path
+    now: datetime = NOW
 
     def run(self, *args: str | Path, answers: str = "") -> Result:
         """Run one command of this person's tool."""
-        outside = Outside(self.world.transport(), lambda: NOW, lambda _seconds: None)
+        outside = Outside(self.world.transport(), lambda: self.now, lambda _seconds: None)
         verb, *rest = [str(arg) for arg in args]
         named = isinstance(GROUPS[self.person].commands[verb], click.Group)  # its verb comes next
         words, rest = [verb, *rest[:named]], rest[named:]

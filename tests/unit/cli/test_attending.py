@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,17 @@ def asked(world: FakeWorld, id: str = CAMPAIGN, words: dict[str, str] = WORDS, *
 
 
 def ripen(desk: Desk) -> None:
-    """Let the hours pass: this computer saw every letter days ago."""
+    """Let the hours pass: this computer has looked at every letter for days."""
     for file in (desk.home / "programmes" / "seen").iterdir():
-        file.write_text("2026-09-30T11:00:00Z")
+        file.write_text(
+            json.dumps({**json.loads(file.read_text()), "first": "2026-09-29T11:00:00Z"})
+        )
+
+
+def at(desk: Desk, moment: str) -> dict[str, Any]:
+    """What a run of the timer says at that moment."""
+    desk.now = datetime.fromisoformat(moment)
+    return dict(desk.json("attend"))
 
 
 @pytest.fixture
@@ -93,7 +101,7 @@ def test_a_letter_said_yes_to_once_is_signed_after_its_hours_and_not_before(quie
     desk = standing(quiet)
     asked(desk.world)
     first = desk.json("attend")
-    assert first == {"signed": [], "ripens": {CAMPAIGN: "2026-10-04T12:00:00Z"}, "yours": []}
+    assert first == {"signed": [], "ripens": {CAMPAIGN: "2026-10-06T14:00:00Z"}, "yours": []}
     assert desk.world.approvals == {}
     ripen(desk)
     assert desk.json("attend")["signed"] == [CAMPAIGN]
@@ -163,6 +171,57 @@ def test_an_own_no_is_kept_here_whatever_the_server_says_then(quiet: Desk, how: 
     desk.world.campaigns[CAMPAIGN]["state"] = "submitted"
     assert desk.json("attend")["yours"] == [CAMPAIGN]
     assert desk.world.approvals == {}
+
+
+def hourly(desk: Desk, first: str, hours: int) -> list[str]:
+    """Run the timer every hour; returns when the letter was signed, if it was."""
+    for n in range(hours):
+        now = datetime.fromisoformat(first) + timedelta(hours=n)
+        if at(desk, now.isoformat())["signed"]:
+            return [now.isoformat()]
+    return []
+
+
+def test_nobodys_silence_on_a_weekend_or_at_night_is_a_yes(quiet: Desk) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    # Friday at 23 h in Denver: two days in which somebody is there end on Tuesday at 23 h.
+    told = at(desk, "2026-10-03T05:00:00+00:00")
+    assert told["ripens"] == {CAMPAIGN: "2026-10-07T14:00:00Z"}
+    assert at(desk, "2026-10-05T06:00:00+00:00")["signed"] == []  # 49 h by any clock
+    assert hourly(desk, "2026-10-06T04:00:00+00:00", 40) == ["2026-10-07T14:00:00+00:00"]
+
+
+def test_a_computer_that_was_off_for_days_starts_the_hours_again(quiet: Desk) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    at(desk, "2026-10-05T16:00:00+00:00")  # Monday, 10 h
+    back = at(desk, "2026-10-08T16:00:00+00:00")  # three days later: long ripe, and shown to nobody
+    assert back["signed"] == []
+    assert back["ripens"] == {CAMPAIGN: "2026-10-13T16:00:00Z"}  # Monday is Columbus Day
+    assert desk.world.approvals == {}
+
+
+def test_a_no_that_was_taken_back_starts_the_hours_again(quiet: Desk) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    at(desk, "2026-10-05T16:00:00+00:00")
+    desk.world.programmes[PROGRAMME]["state"] = "held"
+    at(desk, "2026-10-06T16:00:00+00:00")
+    desk.world.programmes[PROGRAMME]["state"] = "approved"
+    again = at(desk, "2026-10-07T17:00:00+00:00")
+    assert again["ripens"] == {CAMPAIGN: "2026-10-09T17:00:00Z"}
+    assert again["signed"] == []
+
+
+def test_the_hours_are_those_of_these_bytes_not_of_a_letter_in_their_place(quiet: Desk) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    at(desk, "2026-10-05T16:00:00+00:00")
+    desk.world.programmes[PROGRAMME]["campaigns"].clear()
+    asked(desk.world, words={"hello": "from Oak Street."})  # the same campaign, asked for anew
+    again = at(desk, "2026-10-06T16:00:00+00:00")
+    assert again["ripens"] == {CAMPAIGN: "2026-10-08T16:00:00Z"}
 
 
 def test_a_letter_goes_by_silence_once(quiet: Desk) -> None:
