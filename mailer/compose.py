@@ -15,8 +15,9 @@ from mailer import footer, plaintext
 from mailer.errors import Problem, TemplateRefused
 from mailer.fields import Edge, Field, Marked, between, fill, parse
 from mailer.grammar import COLORS, PLACED
+from mailer.links import link_problem, written_links
 from mailer.look import CLASSES, DARK, EVERY, LIGHT, LOOK, LOOKS
-from mailer.markup import Node, link_problem, read, written_links
+from mailer.markup import Node, read, runs
 from mailer.places import Place, PlaceBlock, shown
 
 MAX_SUBJECT = 150
@@ -269,8 +270,8 @@ def _text_edges(pieces: Iterable[Marked], digest: bytes) -> tuple[Marked, ...]:
 
 def _links(root: Node) -> tuple[str, ...]:
     links = {node.attributes["href"] for node in root.walk() if "href" in node.attributes}
-    for node in root.walk():
-        links.update(written_links(node.text))
+    for run in runs(root):
+        links.update(written_links("".join(node.text for node in run)))
     return tuple(sorted(links))
 
 

@@ -50,6 +50,8 @@ CHILDREN: Mapping[str, frozenset[str]] = {
     "ol": frozenset({"li"}),
     "blockquote": INLINE,
 }
+BESIDE = frozenset({"a", "b", "strong", "i", "em", "u", "s", "span"})
+"""Readers see no gap where these begin or end."""
 PLACED = frozenset({"mj-place", "mj-elsewhere"})
 """Hold what only readers of some places are shown; they go where what they hold goes."""
 PLACES_IN = frozenset({"mj-body", "mj-wrapper", "mj-column"})

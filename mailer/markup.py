@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
 
 from mailer.errors import Problem
 from mailer.grammar import (
     ATTRIBUTES,
+    BESIDE,
     CHILDREN,
     HOW,
     INLINE,
@@ -27,25 +27,19 @@ from mailer.grammar import (
     UNCLOSED,
     VOID,
 )
+from mailer.links import host, link_problem, written_links
 
 MAX_SOURCE = 64 * 1024
 MAX_DEPTH = 24
 # The compiler takes some 0.3 ms a tag: so many stay within a second on a busy machine.
 MAX_TAGS = 900
+# The parser may look through all that is left at each.
+MAX_PIECES = MAX_TAGS + 1000
 MAX_SECTIONS = 100
 MAX_PLACED = 40
 MAX_PROBLEMS = 40
 
-_ENDINGS = (
-    "com|org|net|info|gov|edu|us|co|io|me|ly|app|vote|link|biz|xyz|news|tv|dev|uk|ca|ru|cn|club"
-    "|online|site|page|gle"
-)
-# Every repeat has a bound, so that the longest template is searched in milliseconds.
-_WRITTEN_LINK = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"']+"
-    rf"|(?<![\w-])(?:[^\W_][\w-]{{0,62}}\.){{1,8}}(?:{_ENDINGS})\b(?:/[^\s<>\"']*)?",
-    re.IGNORECASE,
-)
+_FIELD = re.compile(r"\{\{[^{}|]{0,60}(?:\|\s*([^{}]{1,200}?)\s*)?\}\}")
 
 
 @dataclass(slots=True)
@@ -108,6 +102,7 @@ def read(source: str, *, hosts: Collection[str]) -> tuple[Node, list[Problem]]:
     reader = _Reader(hosts)
     try:
         reader.feed(source)
+        reader.whole()
         reader.close()
         reader.end()
     except _Enough:
@@ -115,37 +110,33 @@ def read(source: str, *, hosts: Collection[str]) -> tuple[Node, list[Problem]]:
     return reader.root, reader.problems
 
 
-def link_problem(link: str, hosts: Collection[str]) -> str | None:
-    """Say what is wrong with a link, or nothing."""
-    if "{{" in link or "}}" in link:
-        return "A field stands in a link: links are the same for everybody."
-    if not re.fullmatch(r"[!-~]+", link) or set(link) & set("<>\"'\\^`{|}"):
-        return "The link holds a letter that links do not have."
-    try:
-        parts = urlsplit(link)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "The link cannot be read."
-    if parts.scheme != "https" or not host:
-        return "Links begin with https://."
-    if parts.username is not None or port is not None:
-        return "The link names a login or a port."
-    if host not in hosts:
-        return f"The agreement does not list links to {host}."
-    return None
+def runs(root: Node) -> list[list[Node]]:
+    """Return the texts that a reader sees as one, each a list of the nodes it is cut into."""
+    found: list[list[Node]] = [[]]
+    for child in root.children:
+        _run(child, found)
+    return [run for run in found if run]
 
 
-def written_links(text: str) -> list[str]:
-    """Return what mail programs would make clickable in plain words."""
-    found = [link[0].rstrip(".,;:!?)") for link in _WRITTEN_LINK.finditer(text)]
-    return [link if "://" in link else f"https://{link}" for link in found]
+def _run(node: Node, found: list[list[Node]]) -> None:
+    if not node.tag:
+        found[-1].append(node)
+        return
+    if apart := node.tag not in BESIDE:
+        found.append([])
+    for child in node.children:
+        _run(child, found)
+    if apart:
+        found.append([])
 
 
-def _host(link: str) -> str | None:
-    try:
-        return urlsplit(link).hostname
-    except ValueError:
-        return None
+def _line(run: list[Node], at: int) -> int:
+    """Return the line of one letter of a run."""
+    for node in run:
+        if at < len(node.text):
+            return node.line + node.text.count("\n", 0, max(0, at))
+        at -= len(node.text)
+    return run[-1].line
 
 
 class _Enough(Exception):
@@ -161,10 +152,19 @@ class _Reader(HTMLParser):
         self.problems: list[Problem] = []
         self._hosts = hosts
         self._open = [self.root]
+        self._said: list[str] = []
+        self._said_at = 1
         self._tags: Counter[str] = Counter()
+
+    def whole(self) -> None:
+        """Refuse what has no end: closing would look through all of it at each piece."""
+        if "<" in self.rawdata:
+            self._wrong("A tag or a comment has no end.", "End it with >, or write &lt;.")
+            raise _Enough
 
     def end(self) -> None:
         """Check what only the end can tell."""
+        self._words()
         for node in self._open[1:]:
             self._wrong(f"<{node.tag}> is never closed.", f"Add </{node.tag}>.", node.line)
         if self.root.find("mj-body") is None:
@@ -176,6 +176,22 @@ class _Reader(HTMLParser):
             self._links(node)
             if node.tag in PLACES_IN:
                 self._placed(node)
+        for run in runs(self.root):
+            self._written(run)
+
+    def _written(self, run: list[Node]) -> None:
+        """Check what mail programs would make clickable, whatever tags and fields stand in it."""
+        words = "".join(node.text for node in run)
+        for link in written_links(words):
+            if problem := link_problem(link, self._hosts):
+                line = _line(run, words.find(link[8:]))
+                self._wrong(problem, "Use a listed link, or take it out.", line)
+        for mark in _FIELD.finditer(words):
+            before, behind = words[max(0, mark.start() - 80) : mark.start()], words[mark.end() :]
+            beside = [before.split(" ")[-1], behind.split(" ", 1)[0][:80]]
+            if any(written_links(word.join(beside)) for word in ("com", mark[1] or "com")):
+                line = _line(run, mark.start())
+                self._wrong("A field would become a link.", "Put a space beside the field.", line)
 
     def _links(self, node: Node) -> None:
         """Check that words which look like an address lead where they say."""
@@ -184,7 +200,7 @@ class _Reader(HTMLParser):
             return
         words = "".join(below.text for below in node.walk())
         for said in written_links(words):
-            if _host(said) != _host(to):
+            if host(said) != host(to):
                 todo = "Write what is there, in words, or the very address."
                 self._wrong("The words name another address than the link.", todo, node.line)
 
@@ -215,6 +231,7 @@ class _Reader(HTMLParser):
             self._wrong("A link stands in a place block.", todo, line)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._words()
         node = self._node(tag, attrs)
         if tag not in UNCLOSED:
             self._open.append(node)
@@ -223,9 +240,11 @@ class _Reader(HTMLParser):
                 raise _Enough
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._words()
         self._node(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
+        self._words()
         if tag in UNCLOSED:
             return
         if tag not in [node.tag for node in self._open[1:]]:
@@ -236,16 +255,25 @@ class _Reader(HTMLParser):
             self._wrong(f"<{node.tag}> is never closed.", todo, node.line)
 
     def handle_data(self, data: str) -> None:
+        # The parser gives words in pieces, cut at each stray angle and each comment.
         above = self._open[-1]
         if above.tag in TEXTS or (above.tag in INLINE and above.tag not in ("ul", "ol")):
-            above.children.append(Node("", self.getpos()[0], text=data))
-            for link in written_links(data):
-                if problem := link_problem(link, self._hosts):
-                    line = self.getpos()[0] + data.count("\n", 0, data.find(link[8:]))
-                    self._wrong(problem, "Use a listed link, or take it out.", line)
+            if not self._said:
+                self._said_at = self.getpos()[0]
+            self._said.append(data)
+            self._tags["pieces"] += 1
+            if self._tags["pieces"] > MAX_PIECES:
+                self._wrong("There are too many stray angles.", "Write &lt; for one.")
+                raise _Enough
         elif data.strip() and above.tag not in REFUSED:
             line = self.getpos()[0] + len(data) - len(data.lstrip("\n"))
             self._wrong("Words stand outside mj-text.", "Put them into <mj-text>.", line)
+
+    def _words(self) -> None:
+        """Take the words since the last tag as one text."""
+        if self._said:
+            self._open[-1].children.append(Node("", self._said_at, text="".join(self._said)))
+            self._said = []
 
     def handle_comment(self, data: str) -> None:
         """Comments are for who writes the template; no letter carries them."""

@@ -12,7 +12,7 @@ from datetime import date
 
 from mailer.errors import PlacesRefused
 from mailer.fields import MAX_VALUE, PLACE_DAYS, PLACE_TEXTS, tidy
-from mailer.markup import written_links
+from mailer.links import written_links
 
 EVERYWHERE = "*"
 """The row whose facts hold wherever a precinct's own row says nothing else."""

@@ -30,7 +30,7 @@ def write(page: Page, base: str, subject: str) -> str:
     page.get_by_role("button", name="Use in an email").click()
     page.get_by_label("A letter that works everywhere").select_option("event")
     page.get_by_role("button", name="Load it").click()
-    page.get_by_label("Subject").fill(subject)
+    page.get_by_label("Subject", exact=True).fill(subject)
     page.get_by_label("Name and place").select_option("Maria Example\nAlderton")
     page.get_by_role("button", name="Save the draft and see it").click()
     expect(page.locator("h1")).to_have_text(subject)
@@ -84,14 +84,14 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
 
     # A letter that cannot be, with the line that is wrong; nothing typed is lost
     page.get_by_role("button", name="Use in an email").click()
-    page.get_by_label("Subject").fill(SUBJECT)
+    page.get_by_label("Subject", exact=True).fill(SUBJECT)
     page.get_by_label("Letter, in MJML").fill(
         "<mjml>\n<mj-body>\n<mj-sektion>\n</mj-sektion>\n</mj-body>\n</mjml>"
     )
     page.get_by_label("Name and place").select_option("Maria Example\nAlderton")
     page.get_by_role("button", name="Save the draft and see it").click()
     expect(page.get_by_role("alert")).to_contain_text("Line 3")
-    expect(page.get_by_label("Subject")).to_have_value(SUBJECT)
+    expect(page.get_by_label("Subject", exact=True)).to_have_value(SUBJECT)
 
     # A starter, the preview, the partners
     campaign = write(page, base, SUBJECT)

@@ -160,6 +160,12 @@ def test_a_misspelt_tag_is_refused_with_its_line_and_a_guess() -> None:
         ('<mj-text css-class="t-foot">x</mj-text>', "no css-class"),
         ('<mj-text onclick="x">x</mj-text>', "no onclick"),
         ("<mj-text>see evil.com/x</mj-text>", "does not list"),
+        ("<mj-text>see evil.<b>com</b>/x</mj-text>", "does not list"),
+        ("<mj-text>see evil.<!-- a -->com</mj-text>", "does not list"),
+        ("<mj-text>see evil.{{ place_name | com }}</mj-text>", "become a link"),
+        ("<mj-text>see {{ place_name | evil }}.com</mj-text>", "become a link"),
+        ("<mj-text>see {{ place_name | evil }}.<i>c</i>om</mj-text>", "become a link"),
+        ("<mj-text><!-- x", "has no end"),
         ("<mj-text>{{ unknown }}</mj-text>", "no field unknown"),
         ("<mj-text>x", "never closed"),
         ("</mj-text>", "closes nothing"),
@@ -176,6 +182,19 @@ def test_what_could_fetch_hide_track_or_break_is_refused_at_its_line(
     found = problems(SHELL.format(inside))
     assert any(says in what for _, what in found), found
     assert found[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "see you.<br/>Com what may, or a < b < c",
+        "<p>see the site.</p><p>me too</p>",
+        "I vote at {{ place_name | home }}. You?",
+        "<b>Hi</b> {{ place_name | neighbor }}, 10.30 or so",
+    ],
+)
+def test_what_no_mail_program_makes_a_link_of_stands(words: str) -> None:
+    assert compile_one(SHELL.format(f"<mj-text>{words}</mj-text>")).links == ()
 
 
 @pytest.mark.parametrize(

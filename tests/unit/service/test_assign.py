@@ -117,12 +117,12 @@ def test_each_letter_carries_the_name_of_the_nearest_at_its_partners_domain(post
 def test_letters_are_serialised_once_for_each_partner_and_messenger(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from consortium.service import send
+    from mailer import letter
 
     made: list[Any] = []
-    prepare = send.letter.prepare
+    prepare = letter.prepare
     monkeypatch.setattr(
-        send.letter, "prepare", lambda *a, **k: (made.append(k["sender"]), prepare(*a, **k))[1]
+        letter, "prepare", lambda *a, **k: (made.append(k["sender"]), prepare(*a, **k))[1]
     )
     enrol(post)
     for n in range(2):
