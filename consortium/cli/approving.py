@@ -144,10 +144,9 @@ def described(asked: Asked, home: Home) -> list[str]:
     ]
     if asked.template is not None:
         lines.append(f"  Subject  {asked.template.get('subject', '')}")
-        text = str(asked.template.get("text") or asked.template.get("mjml") or "")
         lines += [
             "  Letter   (its digest is in the manifest)",
-            *(f"    {line}" for line in text.splitlines()),
+            *(f"    {line}" for line in _words(asked.template)),
         ]
     else:
         lines.append(
@@ -159,6 +158,15 @@ def described(asked: Asked, home: Home) -> list[str]:
         rfc8785.dumps(m).decode(),
         f"SHA-256 {asked.digest}",
     ]
+
+
+def _words(template: Json) -> list[str]:
+    """Everything of a letter that is signed, but its subject: all blocks, all languages."""
+    whole = str(template.get("text") or template.get("mjml") or "").splitlines()
+    for name in ("blocks", "languages"):
+        if template.get(name) is not None:
+            whole += [f"{name}:", *json.dumps(template[name], indent=1).splitlines()]
+    return whole
 
 
 def _signed_by(manifest: Json) -> list[str]:

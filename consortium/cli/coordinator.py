@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -278,11 +279,25 @@ def starter(name: str, spanish: bool, out: Path | None) -> None:
 @home_option
 @campaign_argument
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--language", default="", help="One that it is written in; otherwise its first.")
+@click.option("--zip", "zip_", default="", help="The ZIP that the made-up person votes in.")
+@click.option("--precinct", default="", help="Their precinct instead, whose facts it states.")
+@click.option("--text", is_flag=True, help="The text part instead of the HTML.")
 @json_option
-def preview(home: Path, campaign: str, out: Path) -> None:
-    """Write the letter as a made-up person would get it."""
+def preview(
+    home: Path, campaign: str, out: Path, language: str, zip_: str, precinct: str, text: bool
+) -> None:
+    """Write the letter as a made-up person would get it, wherever they vote."""
+    if zip_ and precinct:
+        raise click.UsageError("give a ZIP or a precinct, not both")
+    asked = {
+        "language": language,
+        "kind": "zip" if zip_ else "precinct",
+        "place": zip_ or precinct,
+        "part": "text" if text else "html",
+    }
     api = line(home)
-    write_whole(out, api.get_bytes(f"/campaigns/{campaign}/preview"))
+    write_whole(out, api.get_bytes(f"/campaigns/{campaign}/preview?{urlencode(asked)}"))
     say(f"Written to {out}. The person in it is made up.")
     last_line({"id": campaign, "out": str(out)})
 

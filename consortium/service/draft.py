@@ -1,4 +1,4 @@
-"""A letter is written, checked, previewed on made-up people."""
+"""A letter is written, checked and kept as a draft."""
 
 import json
 import uuid
@@ -14,7 +14,6 @@ from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
 from mailer import compose, fields, letter, polling, versions
 from mailer.errors import Problem, TemplateRefused
-from mailer.places import Place
 from mailer.written import signed
 from matching.nearest import Chart
 from policies import agreement
@@ -26,13 +25,6 @@ FIELDS = frozenset(fields.FIELDS) - {"first_name"}
 AUTHOR = {
     "en": "the race's local coordinator",
     "es": "la coordinación local de esta contienda",
-}
-
-# A made-up person, for previews only: no real row is ever rendered before it is sent.
-MADE_UP = {
-    "first_name": "Alex",
-    "precinct": "Sample precinct",
-    "place_name": "Sampletown",
 }
 
 
@@ -172,36 +164,6 @@ def _known_places(
 def normal_places(artefacts: Artefacts, unit: Unit) -> dict[str, dict[str, int]]:
     """Every place of the newest voter file, by kind."""
     return choose.catalogue(artefacts, choose.snapshot(unit, []).attributes)
-
-
-def preview(
-    unit: Unit,
-    caller: Caller,
-    campaign: str,
-    public_url: str,
-    *,
-    language: str = "",
-    place: Place | None = None,
-) -> str:
-    """The letter as HTML, to a made-up person, from the caller or else the first partner by id.
-
-    Args:
-        language: one that the letter is written in; otherwise its first.
-        place: where the made-up person votes, for place blocks and facts; otherwise nowhere.
-    """
-    require(caller, "see_campaign")
-    one = campaigns.get(unit, campaign)
-    terms = agree.terms(unit, one.race)
-    sources = one.manifest["sources"] if one.manifest else [p.id for p in terms.parties]
-    party = terms.party(caller.id if caller.id in sources else sorted(sources)[0])
-    made = compiled(terms, signed(one.template))
-    language = language if language in made else next(iter(made))
-    where = place or Place()
-    facts = letter_facts(terms, one, party, language=language) | MADE_UP
-    facts |= {"precinct": where.precinct} if where.precinct else {}
-    facts |= locate.facts(unit, one.template.get("facts"), where.precinct, language)
-    facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
-    return compose.render(made[language], facts, where).html
 
 
 def sender(

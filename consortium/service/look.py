@@ -19,6 +19,7 @@ from consortium.store import (
 )
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
+from mailer.written import signed
 from policies import disclosure
 from policies.agreement import Agreement
 from policies.authorise import Caller, require
@@ -63,6 +64,8 @@ class RaceView:
     paid_for_by: str
     letters_per_week: int
     letters_per_race: int
+    languages: tuple[str, ...] = ("en",)
+    """Those of the agreement, the first one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ def race(unit: Unit) -> RaceView:
         paid_for_by=terms.paid_for_by,
         letters_per_week=terms.caps.letters_per_week,
         letters_per_race=terms.caps.letters_per_race,
+        languages=terms.languages,
     )
 
 
@@ -188,7 +192,7 @@ def _campaign(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> Campaign
         id=one.id,
         state=one.state,
         definition=one.definition,
-        template={name: one.template.get(name) for name in ("subject", "mjml", "text")}
+        template=signed(one.template)
         | {name: True for name in ("nearest",) if one.template.get(name)},
         messenger=one.template["messenger"],
         window=one.template["window"],

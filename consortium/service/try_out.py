@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from consortium.service import agree, draft, locate
+from consortium.service import agree, draft, locate, preview
 from consortium.service.errors import NotReady, WrongState
 from consortium.service.hand_over import about_the_server
 from consortium.service.pass_on import Postmaster, write_notice
@@ -250,7 +250,7 @@ def _write(master: Postmaster, unit: Unit, trial: Trial, to: str) -> tuple[lette
     raw = bytes.fromhex(trial.id)
     # No letter to a person has this id, so its links and its return path lead to nobody.
     token = stops.capability(master.delivery, raw).token
-    theirs = {name: draft.MADE_UP[name] for name in ("first_name", "precinct")}
+    theirs = {name: preview.MADE_UP[name] for name in ("first_name", "precinct")}
     theirs |= locate.facts(unit, one.template.get("facts"), "", made.language)
     recipient = letter.Recipient(
         address=to,

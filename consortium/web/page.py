@@ -1,6 +1,6 @@
 """Renders one page: the template, who looks at it, and the line about trust that stands on each."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from consortium.web import spoken
 from consortium.web.assets import asset
 from consortium.web.desk import desk
 from consortium.web.errors import CsrfRefused
+from consortium.web.security import LETTER_POLICY
 from policies.errors import BudgetSpent, Denied, PolicyError
 
 _NAV = {
@@ -50,6 +51,7 @@ def _environment() -> Environment:
         asset=asset,
         ages=spoken.AGES,
         band=spoken.band,
+        languages=spoken.LANGUAGES,
         entry_words=spoken.KINDS,
         list_states=spoken.LIST_STATES,
         list_stands=spoken.LIST_STANDS,
@@ -97,6 +99,18 @@ def render(
         **facts,
     )
     return HTMLResponse(body, status_code=status, headers={"cache-control": "no-store"})
+
+
+def framed(letter: str, *, status: int = 200) -> HTMLResponse:
+    """What stands in the sandboxed frame of a preview: under a policy of its own, never kept."""
+    headers = {"content-security-policy": LETTER_POLICY, "cache-control": "no-store"}
+    return HTMLResponse(letter, status_code=status, headers=headers)
+
+
+def framed_words(said: Sequence[str], *, status: int = 200) -> HTMLResponse:
+    """Plain words in the frame, one paragraph each, where there is no letter to show."""
+    body = _PAGES.get_template("_framed.html").render(said=said)
+    return framed(body, status=status)
 
 
 def go(address: str) -> RedirectResponse:

@@ -64,6 +64,7 @@ KINDS = {
     "withdrawal": "Something about withdrawals",
     "witness": "The rule for witnesses was set",
 }
+LANGUAGES = {"en": "English", "es": "Spanish"}
 PLACE_KINDS = {"district": "Districts", "precinct": "Precincts", "zip": "ZIP codes"}
 AGES = {"18-34": "18 to 34", "35-49": "35 to 49", "50-64": "50 to 64", "65+": "65 and over"}
 VOTES = {

@@ -39,6 +39,7 @@ from consortium.store.errors import Missing
 from consortium.web.pages import routers
 from consortium.web.security import Headers
 from consortium.web.who import scripted, signed_in
+from mailer.compose import Rendered
 from mailer.errors import AddressRefused, Problem, TemplateRefused
 from mailer.findings import Finding
 from policies.authorise import Caller
@@ -338,14 +339,21 @@ class FakeDesk:
     def refuse_to_lend(self, token: str) -> None:
         self._answer(token, "refused")
 
-    def preview(self, caller: Caller, id: str) -> str:
+    def preview(
+        self, caller: Caller, id: str, *, language: str = "", at: tuple[str, str] = ("", "")
+    ) -> Rendered:
         self.campaign(caller, id)
-        return (
+        if at[1] and at[1] not in [one.code for one in self.places(COORDINATOR).get(at[0], [])]:
+            raise DefinitionRefused("place", "the voter file here has none spelled so")
+        html = (
             "<!doctype html><html lang=en><head><title>Letter</title>"
             "<style>p{font:16px/1.5 Georgia,serif;color:#15201c}</style></head>"
             "<body style='margin:24px'><p>Hi Alex,</p><p>So I am putting the kettle on. Come "
             "by the Bessemer library on Saturday.</p><p>Maria Trujillo</p></body></html>"
         )
+        words = {"es": "Hola, Alex."}.get(language, "Hi Alex,")
+        said = f"{words} {at[1]}".strip()
+        return Rendered("Coffee", f"{said}\n", html.replace("Hi Alex,", said))
 
     def campaigns(self, caller: Caller) -> list[CampaignView]:
         return list(self.letters.values())

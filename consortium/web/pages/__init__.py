@@ -7,6 +7,7 @@ def routers() -> list[APIRouter]:
     """Every screen's router, in the order in which they are mounted."""
     from consortium.web.assets import router as files
     from consortium.web.pages import (
+        audience,
         auditor,
         calendar,
         coordinator,
@@ -17,11 +18,13 @@ def routers() -> list[APIRouter]:
         reply,
         sign_in,
         signing,
+        volunteers,
+        writing,
     )
 
     screens = (
-        sign_in, coordinator, partner, calendar, auditor, recipient, messenger, reply, own,
-        signing,
+        sign_in, audience, writing, volunteers, coordinator, partner, calendar, auditor, recipient,
+        messenger, reply, own, signing,
     )  # fmt: skip
     return [files, *(each.router for each in screens)]
 

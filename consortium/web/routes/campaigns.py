@@ -3,20 +3,35 @@
 import base64
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from consortium.service import approve, attest, draft, look, proofread, report, suggest, try_out
+from consortium.service import (
+    approve,
+    attest,
+    draft,
+    look,
+    preview,
+    proofread,
+    report,
+    suggest,
+    try_out,
+)
 from consortium.store.unit import Unit
 from consortium.web.begin import AllUnits, Files, Knobs, Now
 from consortium.web.routes.forms import Promised, Signed, Slug
+from consortium.web.security import LETTER_POLICY
 from consortium.web.tokens import Bearer
 
 router = APIRouter()
+Language = Annotated[str, Query(pattern="^[a-z]{0,3}$")]
+PlaceKind = Literal["precinct", "zip", "district"]
+PlaceCode = Annotated[str, Query(max_length=60)]
+Part = Literal["html", "text"]
 
 
 class NewCampaign(BaseModel):
@@ -102,13 +117,33 @@ def get(id: UUID, caller: Bearer, all_units: AllUnits) -> dict[str, Any]:
 
 
 @router.get("/campaigns/{id}/preview")
-def preview(id: UUID, caller: Bearer, all_units: AllUnits, knobs: Knobs) -> HTMLResponse:
-    """The letter to a made-up person."""
-    return HTMLResponse(
-        all_units.run(
-            "preview", lambda unit: draft.preview(unit, caller, str(id), knobs.public_url)
-        )
+def look_at(
+    id: UUID,
+    caller: Bearer,
+    all_units: AllUnits,
+    files: Files,
+    knobs: Knobs,
+    language: Language = "",
+    kind: PlaceKind = "precinct",
+    place: PlaceCode = "",
+    part: Part = "html",
+) -> Response:
+    """The letter to a made-up person, in one of its languages, at one of the race's places."""
+    shown = all_units.run(
+        "preview",
+        lambda unit: preview.preview(
+            unit,
+            caller,
+            str(id),
+            knobs.public_url,
+            artefacts=files,
+            language=language,
+            at=(kind, place),
+        ),
     )
+    if part == "text":
+        return PlainTextResponse(f"{shown.subject}\n\n{shown.text}")
+    return HTMLResponse(shown.html, headers={"content-security-policy": LETTER_POLICY})
 
 
 @router.get("/campaigns/{id}/checks")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consortium.web.pages.coordinator import begin_from
+from consortium.web.pages.writing import begin_from
 from mailer import starting
 from mailer.fields import FIELDS
 from mailer.versions import compile_versions
