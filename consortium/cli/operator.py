@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from consortium.cli import domains, epochs, founding
+from consortium.cli import domains, epochs, founding, returned
 from consortium.world import WorldRefused, load
 
 _home = click.option(
@@ -24,6 +24,7 @@ def command() -> None:
 
 command.add_command(epochs.command)
 command.add_command(domains.command)
+command.add_command(returned.command)
 
 
 @command.command()

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from consortium.jobs import mailing, relay
+from consortium.jobs import mailing, relay, unread
 from consortium.jobs.celery import app, process
 from consortium.service import hear_back, pass_on, plan, try_out
 from consortium.store.errors import Missing
@@ -12,7 +12,6 @@ from consortium.wiring import read_key
 from mailer import bounce
 from mailer.bounce import sns
 from mailer.errors import MailerError
-from mailer.stops import parse_message_id, parse_verp
 
 # The first lines of a file are the listener's own: from where, and to where, it truly came.
 _REPLY = re.compile(rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: reply@", re.IGNORECASE)
@@ -34,6 +33,7 @@ def run() -> None:
         key = read_key(here.settings.mailer_home / "delivery.key")
         for path in sorted(spool(here.settings.mailer_home).glob("*")):
             _take(path, key)
+        unread.forget(unread.folder(here.settings.mailer_home), here.clock())
         mailing.take_typed()
         _pass_on()
         _try_out()
@@ -45,19 +45,19 @@ def _take(path: Path, key: bytes) -> None:
     try:
         octets = path.read_bytes()
         if path.suffix == ".sns":
-            take_in(sns.read_message(octets.decode("utf-8", "replace")), key)
+            understood = take_in(sns.read_message(octets.decode("utf-8", "replace")), key)
         else:
-            apply(octets, key)
+            understood = apply(octets, key)
     except (MailerError, Missing):
-        pass  # forged, or nobody's: it changes nothing
+        understood = True  # forged, or nobody's: it changes nothing
     except Exception as error:
         # Kept for a person; one strange message must not hold up the stops behind it.
-        aside = path.parent.parent / "unread"
-        aside.mkdir(mode=0o700, exist_ok=True)
-        path.rename(aside / path.name)
-        print(f"returns: {type(error).__name__}; kept in {aside.name}", flush=True)  # noqa: T201
-        return
-    path.unlink()
+        print(f"returns: {type(error).__name__}; kept for a person", flush=True)  # noqa: T201
+        understood = False
+    if understood:
+        path.unlink()
+    else:
+        unread.keep(path, path.parent.parent / "unread")
 
 
 def _pass_on() -> None:
@@ -76,8 +76,8 @@ def _try_out() -> None:
         print(f"test letters: {type(error).__name__}, trying again", flush=True)  # noqa: T201
 
 
-def apply(octets: bytes, key: bytes) -> None:
-    """Take in one return.
+def apply(octets: bytes, key: bytes) -> bool:
+    """Take in one return; False when it is about a letter of ours, and nobody knows what it says.
 
     Raises:
         TokenRefused: its return path is not one of ours.
@@ -87,35 +87,29 @@ def apply(octets: bytes, key: bytes) -> None:
     if asked := _STOP.match(octets):
         token = asked[1].decode()
         here.units.run("stop", lambda unit: hear_back.stop(unit, token, "race", here.clock()))
-        return
+        return True
     if _REPLY.match(octets):
         pass_on.hear(mailing.postmaster(), octets)
-        return
-    take_in(bounce.read(octets), key)
+        return True
+    return take_in(bounce.read(octets), key)
 
 
-def take_in(found: bounce.Return, key: bytes) -> None:
-    """Take in what was read, of mail or of a notification.
+def take_in(found: bounce.Return, key: bytes) -> bool:
+    """Take in what was read, of mail or of a notification; False as ``apply``.
 
     Raises:
         TokenRefused: neither its return path nor the Message-ID that it quotes is one of ours.
         Missing: no letter has them.
     """
-    here, delivery = process(), _about(found, key)
+    here, delivery = process(), unread.letter_of(found, key)
     if here.units.run("came-back", lambda unit: try_out.came_back(unit, delivery, found.kind)):
-        return
+        return True
     if found.kind == "hard":
         plan.bounced(mailing.office(), delivery, here.clock())
-        return
+        return True
 
     def note(unit: Unit) -> None:
         hear_back.returned(unit, delivery, found.kind, here.clock(), code=found.code)
 
     here.units.run("returned", note)
-
-
-def _about(found: bounce.Return, key: bytes) -> str:
-    """The letter's id: by its return path, or by its own Message-ID where no path is told."""
-    if found.verp is not None or found.message_id is None:
-        return parse_verp(key, found.verp or "").hex()
-    return parse_message_id(key, found.message_id).hex()
+    return found.kind != "unknown"

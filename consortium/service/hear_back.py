@@ -24,8 +24,10 @@ SOFT_LETTERS = 3
 """So many letters in a row to one address that came back as if its mailbox were no longer used."""
 SOFT_DAYS = timedelta(days=3)
 """From the first of these bounces to the last, at least: a bad weekend suppresses nobody."""
-_MAILBOX = re.compile(r"[45]\.[124]\.")
+_MAILBOX = re.compile(r"[45]\.(?:1\.(?![789]\b)|2\.(?!3\b)|4\.)")
 """Codes about the address, the mailbox or the way to it; the others are about us or our text.
+
+X.1.7 to X.1.9 are about the sender, X.2.3 is about the size of what it sent.
 
 Source: RFC 3463, 3.2, 3.3 and 3.5.
 """

@@ -28,12 +28,13 @@ class Return:
         kind: ``hard``: the mailbox does not exist, so it is suppressed. ``soft``: it was not taken
             for now or for policy, and is counted. ``complaint``: suppressed at once.
             ``auto_reply``: dropped. ``unknown``: kept for a person, suppresses nobody.
+            ``nothing``: understood, and asks nothing of anybody.
         verp: the return path it came to or quotes, unchecked.
         code: the enhanced status, as ``5.1.1``.
         message_id: of the letter it is about, where it says so.
     """
 
-    kind: Literal["hard", "soft", "complaint", "auto_reply", "unknown"]
+    kind: Literal["hard", "soft", "complaint", "auto_reply", "unknown", "nothing"]
     verp: str | None = field(repr=False)
     code: str | None = None
     message_id: str | None = field(default=None, repr=False)

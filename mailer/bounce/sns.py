@@ -99,8 +99,8 @@ def check(
 def read_message(message: str) -> Return:
     """Read what SES says of one letter.
 
-    Opened and clicked letters are told here too, where somebody set that up: they are ``unknown``,
-    as is whatever else is no bounce and no complaint.
+    Handed-over, opened and clicked letters are told here too, where somebody set that up: they ask
+    ``nothing`` of anybody, as does whatever else is no bounce and no complaint.
     """
     try:
         said = _object(message.encode())
@@ -113,7 +113,7 @@ def read_message(message: str) -> Return:
         if kind == "Bounce":
             judged, code = _bounce(said.get("bounce"))
             return Return(judged, verp, code, ident)
-        return Return("unknown", verp, None, ident)
+        return Return("nothing", verp, None, ident)
     except NotificationRefused:
         return Return("unknown", None)
 
@@ -177,9 +177,9 @@ def _moment(text: str) -> datetime:
     return found
 
 
-def _complaint(complaint: object) -> Literal["complaint", "unknown"]:
+def _complaint(complaint: object) -> Literal["complaint", "nothing"]:
     kind = complaint.get("complaintFeedbackType") if isinstance(complaint, dict) else None
-    return "unknown" if kind == "not-spam" else "complaint"
+    return "nothing" if kind == "not-spam" else "complaint"
 
 
 def _bounce(bounce: object) -> tuple[Literal["hard", "soft", "unknown"], str | None]:

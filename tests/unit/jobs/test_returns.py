@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from consortium.jobs import mailing, returns
+from consortium.cli import returned
+from consortium.jobs import mailing, returns, unread
 from consortium.store import trials
 from consortium.store.deliveries import Delivery
 from consortium.store.tables import SuppressionRow
@@ -123,6 +126,93 @@ def test_a_providers_notification_does_what_the_same_report_by_mail_does(desk: D
 def test_what_is_unclear_suppresses_nobody(desk: Desk) -> None:
     for name in ("07", "19", "24", "34", "40", "41", "47", "48", "50"):
         assert desk.came(golden(name, desk.verp), desk.verp) == [], name
+
+
+def unread_now(desk: Desk) -> list[Path]:
+    return unread.waiting(unread.folder(desk.spool.parent.parent))
+
+
+def test_what_is_unclear_about_a_letter_of_ours_waits_for_a_person_and_nothing_else_does(
+    desk: Desk,
+) -> None:
+    foreign = stops.verp_address(b"j" * 32, bytes.fromhex(desk.letter.id), "union.example")
+    desk.came(golden("40", foreign), foreign)
+    desk.came(golden("01", desk.verp), desk.verp)
+    desk.came(b"Auto-Submitted: auto-replied\r\nSubject: x\r\n\r\n", desk.verp)
+    mail = {"source": desk.verp, "commonHeaders": {"messageId": desk.message_id}}
+    for event in ("Delivery", "Open"):
+        desk.came(json.dumps({"eventType": event, "mail": mail}).encode(), suffix=".sns")
+    assert unread_now(desk) == []
+    before = desk.why()
+    assert desk.came(golden("40", desk.verp), desk.verp) == before
+    [kept] = unread_now(desk)
+    assert unread.about(kept, desk.key) == desk.letter.id
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    odd = {"bounceType": "Undetermined", "bounceSubType": "Undetermined"}
+    note = json.dumps({"eventType": "Bounce", "mail": mail, "bounce": odd}).encode()
+    assert desk.came(note, suffix=".sns") == before
+    assert len(unread_now(desk)) == 2
+
+
+def test_what_waits_for_a_person_has_its_days_and_its_room(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "MOST", 3)
+    aside = unread.folder(desk.spool.parent.parent)
+    now = desk.post.clock().timestamp()
+    for n in range(5):
+        path = desk.spool / f"{now + n:.6f}.{'ab' * 6}.eml"
+        path.write_bytes(b"x")
+        unread.keep(path, aside)
+    assert [unread.arrived(path) for path in unread_now(desk)] == [int(now) + n for n in (2, 3, 4)]
+    assert unread.forget(aside, desk.post.clock()) == 0
+    assert unread.forget(aside, desk.post.clock() + unread.WAIT + timedelta(seconds=3)) == 2
+    assert len(unread_now(desk)) == 1
+    assert unread.forget(aside / "none", desk.post.clock()) == 0
+
+
+def decide(desk: Desk, monkeypatch: pytest.MonkeyPatch, *args: str) -> Result:
+    """Run the operator's verb on the mailer's host."""
+    home = desk.spool.parent.parent
+    (home / "delivery.key").write_text(desk.key.hex())
+    settings = SimpleNamespace(mailer_home=home)
+    here = SimpleNamespace(units=desk.post.units, clock=desk.post.clock, settings=settings)
+    monkeypatch.setattr(returned, "settings_of", lambda home: settings)
+    monkeypatch.setattr(returned, "Process", lambda settings: here)
+    return CliRunner().invoke(returned.command, ["--home", str(home), *args])
+
+
+@pytest.mark.parametrize(
+    ("was", "why"), [("dead", ["hard"]), ("complaint", ["complaint"]), ("nothing", [])]
+)
+def test_a_person_decides_what_it_meant_and_sees_no_address_before(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, was: str, why: list[str]
+) -> None:
+    assert "Nothing waits." in decide(desk, monkeypatch).output
+    desk.came(golden("40", desk.verp) + b"m1@example.net", desk.verp)
+    listed = decide(desk, monkeypatch).output
+    assert f"of letter {desk.letter.id[:12]}, campaign c1" in listed
+    assert "@" not in listed
+    assert decide(desk, monkeypatch, "--file", "../../delivery.key", "--was", was).exit_code == 1
+    assert decide(desk, monkeypatch, "--file", "one.eml").exit_code == 2
+    assert desk.why() == []
+    done = decide(desk, monkeypatch, "--file", "one.eml", "--was", was)
+    assert done.exit_code == 0, done.output
+    assert desk.why() == why
+    assert unread_now(desk) == []
+
+
+def test_what_proves_no_letter_of_ours_suppresses_nobody_whatever_a_person_says(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = unread.folder(desk.spool.parent.parent)
+    path = desk.spool / "one.eml"
+    path.write_bytes(golden("01", THEIRS))
+    unread.keep(path, aside)
+    assert "of no letter that it proves" in decide(desk, monkeypatch).output
+    done = decide(desk, monkeypatch, "--file", "one.eml", "--was", "dead")
+    assert done.exit_code == 1
+    assert (desk.why(), len(unread_now(desk))) == ([], 1)
 
 
 def test_a_strange_file_is_set_aside_and_holds_up_nothing(

@@ -185,10 +185,10 @@ SAID = {"emailAddress": "ana@example.net", "diagnosticCode": "smtp; 550 5.7.1 bl
         (ses("Bounce", bounce="none"), "unknown", None),
         (ses("Complaint", complaint={"complaintFeedbackType": "abuse"}), "complaint", None),
         (ses("Complaint", complaint={}), "complaint", None),
-        (ses("Complaint", complaint={"complaintFeedbackType": "not-spam"}), "unknown", None),
-        (ses("Delivery", delivery={}), "unknown", None),
-        (ses("Open", "eventType", open={}), "unknown", None),
-        (ses("Click", "eventType", click={}), "unknown", None),
+        (ses("Complaint", complaint={"complaintFeedbackType": "not-spam"}), "nothing", None),
+        (ses("Delivery", delivery={}), "nothing", None),
+        (ses("Open", "eventType", open={}), "nothing", None),
+        (ses("Click", "eventType", click={}), "nothing", None),
     ],
 )
 def test_what_ses_says_of_a_letter(message: str, kind: str, code: str | None) -> None:

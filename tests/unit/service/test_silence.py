@@ -64,7 +64,9 @@ def test_three_letters_in_a_row_that_find_the_mailbox_full_end_letters_to_it(pos
     assert len(post.mta.to) == len(before) + 2, "the others still get theirs"
 
 
-@pytest.mark.parametrize("code", ["5.7.1", "4.7.28", "5.3.4", "5.6.0", None])
+@pytest.mark.parametrize(
+    "code", ["5.7.1", "4.7.28", "5.3.4", "5.6.0", "5.1.8", "4.1.7", "5.2.3", None]
+)
 def test_what_is_said_about_us_or_our_text_never_ends_letters(post: Post, code: str | None) -> None:
     for letter in letters(post, 3):
         assert soft(post, letter, code) == "noted"
