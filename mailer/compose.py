@@ -19,6 +19,7 @@ from mailer.links import link_problem, written_links
 from mailer.look import CLASSES, DARK, EVERY, LIGHT, LOOK, LOOKS
 from mailer.markup import Node, read, runs
 from mailer.places import Place, PlaceBlock, shown
+from mailer.upstream import COMPONENTS
 
 MAX_SUBJECT = 150
 # Gmail cuts a letter at 102 KB; the facts are still to come.
@@ -353,7 +354,7 @@ def _compile(root: Node, marks: dict[str, str], dark: bool, language: str) -> st
         f"<mj-style>{EVERY}{DARK if dark else LIGHT}</mj-style></mj-head>"
         f"{body.opening()}{inside}{footer.source(marks, language)}</mj-body></mjml>"
     )
-    compiled = str(mjml_to_html(source, keep_comments=False).html)
+    compiled = str(mjml_to_html(source, custom_components=COMPONENTS, keep_comments=False).html)
     schemes = "light dark" if dark else "light only"
     compiled = compiled.replace(
         "</title>", f'</title>\n<meta name="color-scheme" content="{schemes}">', 1

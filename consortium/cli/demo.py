@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from consortium.cli.stages import STAGES, Stage, usual
 from consortium.world import World, WorldRefused, load
 
 WAIT = "600"
-LETTER = Path(str(resources.files("mailer") / "starters" / "event.mjml"))
-SUBJECT = "Come say hello on Saturday"
+LETTER = "event"
 PORTS = ("web", "tls", "sink", "returns")
 
 
@@ -246,11 +244,13 @@ class Demo:
         self.facts["estimate"] = counted["estimate"]
         now = datetime.now(UTC).replace(microsecond=0)
         if "campaign" not in self.facts:
+            letter = home / "letter.json"
+            self.cast.do("coordinator", "starter", LETTER, "--out", letter, log=home / "log")
             self._ask_volunteer(base)
             drafted = self.last(
                 self.cast.do(
-                    "coordinator", "draft", *base, "--definition", chosen, "--template", LETTER,
-                    "--subject", SUBJECT, "--messenger", self.world.messenger.name,
+                    "coordinator", "draft", *base, "--definition", chosen, "--template", letter,
+                    "--messenger", self.world.messenger.name,
                     "--messenger-place", self.world.messenger.place,
                     "--opens", f"{now - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}",
                     "--closes", f"{now + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}",

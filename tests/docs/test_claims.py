@@ -17,7 +17,7 @@ SAID = sorted(
         "consortium/web/pages/*.py",
         "consortium/web/spoken.py",
         "consortium/cli/*.py",
-        "mailer/starters/*.mjml",
+        "mailer/starters/*.json",
         "mailer/footer.py",
         "mailer/notices.py",
     )

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
-from mailer import stops
-from mailer.compose import Compiled, Template, compile_template
+from mailer import starting, stops, versions
+from mailer.compose import Compiled
 from mailer.fields import FIELDS
 from mailer.letter import Recipient, Sender
 
-STARTERS = Path(__file__).parents[2] / "mailer/starters"
-SUBJECTS = {
-    "event": "Come say hello on Saturday",
-    "vote-plan": "Your plan to vote",
-    "volunteer": "Two hours this weekend",
-}
+SOME = ("event", "volunteer-small", "vote-plan")
+"""Some of the starters: with a box, with a list, and with the facts of places."""
 KEY = b"k" * 32
 AT = datetime(2026, 1, 21, 15, tzinfo=UTC)
 SENDER = Sender(
@@ -39,13 +34,14 @@ COMMON = {
 }
 
 
-def compiled(name: str = "event") -> Compiled:
+def compiled(name: str = "event", language: str = "en") -> Compiled:
     """Compile one of the starters."""
-    return compile_template(
-        Template(SUBJECTS[name], (STARTERS / f"{name}.mjml").read_text()),
-        allowed_fields=set(FIELDS),
+    return versions.compile_versions(
+        starting.starter(name, language),
+        languages=(language,),
+        allowed_fields=FIELDS,
         allowed_hosts={"example.org"},
-    )
+    )[language]
 
 
 def recipient(number: int = 0, **facts: str) -> Recipient:

@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from mailer import access, checks, compose, contrast, letter, reading, spam, uniform
+from mailer import (
+    access,
+    checks,
+    compose,
+    contrast,
+    letter,
+    reading,
+    spam,
+    starting,
+    uniform,
+)
 from mailer.checks import Rules, Sample
 from mailer.findings import Finding, worst
-from tests.fakes.letters import AT, COMMON, SENDER, SUBJECTS, compiled, recipient
+from tests.fakes.letters import AT, COMMON, SENDER, compiled, recipient
 
 RULES = Rules(
     postal_address=COMMON["postal_address"],
@@ -55,7 +65,7 @@ def of(point: str, one: Sample, rules: Rules = RULES) -> Finding:
     )
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", starting.ORDER)
 def test_a_starter_has_nothing_to_mend(name: str) -> None:
     found = checks.inspect([sample(name)], RULES)
     assert [one for one in found if one.level in ("red", "yellow")] == []

@@ -79,8 +79,8 @@ def test_lines_end_in_crlf_and_are_short_and_seven_bit() -> None:
 @pytest.mark.parametrize("first_name", ["", "Ana", "Zoë", "x" * 40, "=3D", "é" * 40, "A = B"])
 def test_a_name_of_any_length_and_script_comes_out_as_it_was(first_name: str) -> None:
     letter = SLICE.write(recipient(1, first_name=first_name))
-    assert f"Hi {first_name or 'neighbor'}," in part(letter, "plain")
-    assert f"Hi {first_name or 'neighbor'}," in part(letter, "html")
+    assert f"Hi {first_name or 'there'}," in part(letter, "plain")
+    assert f"Hi {first_name or 'there'}," in part(letter, "html")
 
 
 @given(st.text(st.sampled_from("Ana Zoë.=\t_'-0é~"), max_size=90))
