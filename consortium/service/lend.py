@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from consortium.service import agree
 from consortium.service.errors import WrongState
-from consortium.store import campaigns, messengers, races
+from consortium.store import begun, campaigns, messengers, races
 from consortium.store.unit import Unit
 from policies.authorise import Caller, require
 
@@ -127,6 +127,9 @@ def confirm(unit: Unit, token: str, now: datetime, daily: int | None = None) -> 
         messengers.limit(unit, one.id, _daily(daily))
     if one.confirmed is None:
         messengers.change(unit, one.id, confirmed=now, refused=None, token_hash=one.token_hash)
+    if one.daily if daily is None else daily:
+        for each in _signed_by(unit, one, (*UNDER_WAY, "paused")):
+            begun.slow_down(unit, each.id)
 
 
 def refuse(unit: Unit, token: str, now: datetime) -> None:
@@ -138,12 +141,20 @@ def refuse(unit: Unit, token: str, now: datetime) -> None:
     one = messengers.by_token(unit, _hash(token))
     if one.refused is None:
         messengers.change(unit, one.id, confirmed=None, refused=now, token_hash=one.token_hash)
-    signed = {"name": one.name, "place": one.place}
-    for each in campaigns.listed(unit, states=UNDER_WAY):
-        if each.race == one.race and signed in signers(each) and not _lent(unit, each):
+    for each in _signed_by(unit, one, UNDER_WAY):
+        if not _lent(unit, each):
             campaigns.change(
                 unit, each.id, state="paused", before_pause=each.state, waiting_for=TAKEN_BACK
             )
+
+
+def _signed_by(
+    unit: Unit, one: messengers.Messenger, states: tuple[str, ...]
+) -> list[campaigns.Campaign]:
+    """Campaigns in these states that may go in somebody's name."""
+    signed = {"name": one.name, "place": one.place}
+    listed = campaigns.listed(unit, states=states)
+    return [each for each in listed if each.race == one.race and signed in signers(each)]
 
 
 def signers(one: campaigns.Campaign) -> list[Mapping[str, str]]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from consortium.service import agree, assign, draw, hear_back
+from consortium.service import agree, assign, draw, hear_back, outlast
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
@@ -63,7 +63,7 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
     letters = _letters(office, one, terms, rows, known, _taken(terms, already, rows), sign)
     while part := list(islice(letters, SLICE)):
         office.units.run("plan", lambda unit, part=part: _insert(office, unit, one, fence, part))  # type: ignore[misc]
-    office.units.run("plan-done", lambda unit: _begin(office, unit, one, fence))
+    office.units.run("plan-done", lambda u: _begin(office, u, one, terms, fence, bool(sign.days)))
 
 
 def _insert(
@@ -78,10 +78,18 @@ def _insert(
         deliveries.plan(unit, part)
 
 
-def _begin(office: PostOffice, unit: Unit, one: campaigns.Campaign, fence: int) -> None:
+def _begin(
+    office: PostOffice,
+    unit: Unit,
+    one: campaigns.Campaign,
+    terms: Agreement,
+    fence: int,
+    limited: bool,
+) -> None:
     hold(office, unit, one.id, fence)
     if campaigns.get(unit, one.id).state == "logged":
-        campaigns.change(unit, one.id, state="sending", waiting_for="")
+        why = outlast.begin(office, unit, one, terms, limited=limited)
+        campaigns.change(unit, one.id, state="sending", waiting_for=why)
 
 
 def copies(

@@ -19,6 +19,7 @@ from consortium.service import (
     draft,
     keep_free,
     lanes,
+    outlast,
     settle,
     try_out,
     vet,
@@ -176,7 +177,7 @@ def _work(
         return
     planned = office.units.read("mail-size", lambda unit: deliveries.count(unit, one.id))
     # The letters fit into the time that the noised size takes, however many they are.
-    fits = SPREAD * settle.lasts(office, one).total_seconds() / max(1, sum(planned.values()))
+    fits = SPREAD * outlast.lasts(office, one).total_seconds() / max(1, sum(planned.values()))
     transport = office.transport()
     run = Run(
         office,
@@ -308,7 +309,7 @@ def _progress(run: Run, unit: Unit) -> bool:
     said = [verdict.why] if verdict.state == "warn" else []
     said += [one.why for one in parked]
     said += [lanes.SLOWED] if office.lanes.resting(now) else []
-    used_up = warm.used_up(office, unit, run.terms, _sources(still), now)
-    waits = "; ".join([*said, *warm.words(run.terms, used_up)])[:200]
-    campaigns.change(unit, id, progress=settle.progress(office, unit, still), waiting_for=waits)
+    said += [why] if (why := outlast.waits(unit, id)) else []
+    waits = "; ".join(said)[:200]
+    campaigns.change(unit, id, progress=outlast.progress(office, unit, still), waiting_for=waits)
     return True

@@ -4,16 +4,14 @@ A letter is settled from the mail server's own log, or stays in doubt for a pers
 sends.
 """
 
-import math
 from datetime import datetime, timedelta
 
-from consortium.service import enter
+from consortium.service import enter, outlast
 from consortium.service.post_office import PostOffice, hold
 from consortium.store import campaigns, deliveries
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.unit import Unit
 from mailer import stops
-from policies import disclosure
 
 LOOK_AGAIN = timedelta(minutes=5)
 ASK_AGAIN = timedelta(seconds=30)
@@ -104,8 +102,7 @@ def _settle(
 def close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
     """End a campaign when nothing is left and the time that its noised size takes is over.
 
-    It ends only at whole multiples of that time after its first letter, so that neither a slow
-    mail server nor the exact number of letters shows in the hour of its end.
+    ``outlast`` says when: neither the exact number of letters nor a limit shows in it.
     """
     now = office.clock()
 
@@ -122,8 +119,9 @@ def close(office: PostOffice, one: campaigns.Campaign, *, late: bool) -> None:
             # Decided to be unsent, one must still be able to leave: open until the window closes.
             campaigns.change(unit, one.id, waiting_for=DOUBTS)
             return False
-        if now < _end(office, unit, one):
-            campaigns.change(unit, one.id, progress=progress(office, unit, one), waiting_for="")
+        if now < outlast.ends(office, unit, one):
+            said = {"waiting_for": outlast.waits(unit, one.id)}
+            campaigns.change(unit, one.id, progress=outlast.progress(office, unit, one), **said)
             return False
         return True
 
@@ -190,32 +188,3 @@ def drop_unsent(unit: Unit, campaign: str, why: str, now: datetime) -> bool:
     for item in left:
         deliveries.drop(unit, item.id, why, now)
     return bool(left)
-
-
-def lasts(office: PostOffice, one: campaigns.Campaign) -> timedelta:
-    """How long sending takes: a function of the noised size and the pace alone."""
-    return disclosure.duration(one.estimate or 0, office.per_second)
-
-
-def progress(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> int:
-    """Per cent of the noised size: what its time allows, less only while letters are behind it.
-
-    Once nothing is left it goes on by time alone: a plateau would tell the exact number.
-    """
-    noisy = one.estimate or 0
-    began, _ = deliveries.span(unit, one.id)
-    passed = office.clock() - (began or one.scheduled or office.clock())
-    by_time = int(noisy * min(1.0, passed / lasts(office, one)))
-    done = deliveries.count(unit, one.id)
-    if any(done.get(state, 0) for state in (*UNSENT, "claimed")):
-        gone = sum(done.get(state, 0) for state in ("sent", "failed", "in_doubt", "dropped"))
-        by_time = min(by_time, gone)
-    return disclosure.progress(by_time, noisy)
-
-
-def _end(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> datetime:
-    began, ended = deliveries.span(unit, one.id)
-    start = began or one.scheduled or office.clock()
-    whole = lasts(office, one)
-    taken = (ended or start) - start
-    return start + max(1, math.ceil(taken / whole)) * whole

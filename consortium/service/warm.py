@@ -4,16 +4,22 @@ Counted over all campaigns, by the calendar of the race's time zone, and kept du
 that was killed, or another one, goes on with the same day's rest.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 from consortium.service.post_office import PostOffice
-from consortium.store import sent_days
+from consortium.store import begun, campaigns, sent_days
 from consortium.store.unit import Unit
 from mailer import pace
 from mailer.transports import Deferred, Failed, Outcome
 from policies import caps
 from policies.agreement import Agreement
+
+EXPECTED = 1.25
+"""Letters a day that must be allowed for each that is expected, or a campaign takes longer."""
+BEGUN = ("sending", "paused", "stopped", "closed")
 
 
 def room(
@@ -44,9 +50,45 @@ def count(
         sent_days.add(unit, terms.party(partner).domain, caps.local_day(terms, now))
 
 
-def words(terms: Agreement, partners: Sequence[str]) -> list[str]:
-    """What a campaign waits for, for a page."""
-    return [
-        f"tomorrow: {terms.party(one).domain} is new to receivers, and sent what it may today"
-        for one in partners
-    ]
+def cold(
+    office: PostOffice, unit: Unit, terms: Agreement, one: campaigns.Campaign, now: datetime
+) -> list[str]:
+    """Partners whose domains are so new to receivers that a campaign may not leave in one day.
+
+    By the noised sizes of all that began today: how many letters really left shows in none of it.
+    """
+    if not office.first_day:
+        return []
+    day = caps.local_day(terms, now)
+    expected = _expected(unit, terms, one, day)
+    found = []
+    for partner in sorted((one.manifest or {}).get("sources", ())):
+        history = sent_days.history(unit, terms.party(partner).domain)
+        allowed = pace.allowance(history, day, office.first_day)
+        if allowed is not None and allowed < EXPECTED * expected[partner]:
+            found.append(partner)
+    return found
+
+
+def _expected(
+    unit: Unit, terms: Agreement, one: campaigns.Campaign, day: date
+) -> Mapping[str, float]:
+    """Letters that each partner's domain may have to send today, all of them from it at worst."""
+    found: dict[str, float] = defaultdict(float)
+    for each in [one, *campaigns.listed(unit, states=BEGUN)]:
+        known = begun.get(unit, each.id)
+        today = known is not None and caps.local_day(terms, known.at) == day
+        slowly = known is not None and known.slow and each.state in ("sending", "paused")
+        size = float(each.estimate or 0) if today or each.id == one.id else 0.0
+        for partner in (each.manifest or {}).get("sources", ()):
+            found[partner] += math.inf if slowly and each.id != one.id else size
+    return found
+
+
+def words(terms: Agreement, partners: Sequence[str]) -> str:
+    """What a campaign from such domains says to wait for; on which day one was full is not said."""
+    if not partners:
+        return ""
+    domains = ", ".join(terms.party(one).domain for one in partners)
+    verb = "is" if len(partners) == 1 else "are"
+    return f"{domains} {verb} new to receivers: letters leave all through its window"

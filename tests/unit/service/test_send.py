@@ -11,12 +11,23 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from consortium import wiring
 from consortium.custodians import CustodianLied, TooFewCustodians
-from consortium.service import decide, hand_over, hear_back, lanes, release, send
-from consortium.store import campaigns, contributions, deliveries, log, suppressions
+from consortium.service import decide, hand_over, hear_back, lanes, lend, release, send
+from consortium.store import (
+    begun,
+    campaigns,
+    contributions,
+    deliveries,
+    log,
+    messengers,
+    suppressions,
+)
 from consortium.store.errors import LeaseLost
+from consortium.store.messengers import Messenger
+from consortium.store.tables import SentDayRow
 from mailer import pace, stops
 from mailer.errors import LetterRefused
 from mailer.transports import Deferred, Failed, InDoubt
@@ -24,6 +35,7 @@ from policies import agreement
 from provenance import entry
 from tests.fakes import server as fake_server
 from tests.fakes.post import Mta, Post, refused
+from tests.fakes.server import RACE
 
 NO_SUCH = Failed(550, "no such user", "rcpt", "5.1.1")
 
@@ -286,7 +298,7 @@ def test_a_new_sending_domain_sends_its_days_letters_over_all_campaigns_and_more
     post.go(first, new)
     assert post.states(first) == {"sent": 30, "pending": 40}
     assert sum(to.startswith("p") for to in post.mta.to) == 10, "each domain has its own"
-    assert "union.example is new to receivers" in post.state(first).waiting_for
+    assert "union.example are new to receivers" in post.state(first).waiting_for
     assert post.state(first).state == "sending"
     heir = post.new_office("heir", first_day=20, dead=frozenset({"new"}))
     post.go(first, heir)
@@ -1005,6 +1017,113 @@ def test_the_end_and_the_progress_are_functions_of_the_noised_size(post: Post) -
         ends[name] = (post.clock() - began, seen)
     assert ends["few"] == ends["many"]
     assert ends["few"][0] == timedelta(seconds=300)
+
+
+def shown_of(post: Post, id: str) -> tuple[str, int, str, bool]:
+    """What pages and API say of how far a campaign is."""
+    one = post.state(id)
+    return one.state, one.progress, one.waiting_for, one.closed is not None
+
+
+def seen_of_crowds(post: Post, cold: int) -> list[Any]:
+    """What is shown of campaigns to nobody, to one person, and to more than a cold day allows."""
+    found = []
+    for count in (0, 1, 30, 45):
+        part = post.bundle("union", count + 1, crowd(max(1, count), start=1000 * count))
+        id = post.campaign(f"c{count}", part)
+        if not count:
+            post.units.run(
+                "gone", lambda u, it=part.bundle: contributions.change(u, it, state="withdrawn")
+            )
+        post.change(id, estimate=300, scheduled=post.clock() + timedelta(minutes=1))
+        office = post.new_office(f"w{count}", per_second=1.0, first_day=cold)
+        began, seen = post.clock(), []
+        post.later(minutes=30)  # another campaign was before it, or it was night
+        for turn in range(24):
+            post.go(id, office)
+            seen.append(shown_of(post, id))
+            post.later(**({"seconds": 30} if turn < 20 else {"days": 2}))
+        found.append(seen)
+        post.units.run("forget", lambda unit: unit.session.execute(delete(SentDayRow)))
+        post.clock.now = began
+    return found
+
+
+@pytest.mark.parametrize("cold", [0, 20])
+def test_how_far_a_campaign_is_tells_nobody_whether_anybody_gets_it(post: Post, cold: int) -> None:
+    found = seen_of_crowds(post, cold)
+    assert found[1:] == found[:1] * 3
+    assert found[0][-1] == ("closed", 100, "", True)
+    assert len({one[1] for one in found[0]}) > (3 if cold else 2)
+
+
+@pytest.mark.parametrize("cold", [0, 20])
+def test_reckoned_from_the_first_letter_to_the_last_it_would_tell(
+    post: Post, monkeypatch: pytest.MonkeyPatch, cold: int
+) -> None:
+    monkeypatch.setattr(begun, "get", lambda unit, campaign: None)
+    found = seen_of_crowds(post, cold)
+    assert found[0] != found[1]
+    assert not cold or found[1] != found[3]
+
+
+def test_a_limit_that_a_volunteer_sets_meanwhile_does_not_tell_how_many_letters_they_sign(
+    post: Post,
+) -> None:
+    """With a limit of one the day of the last letter would be the number of them."""
+    found = []
+    for count in (3, 5):
+        ann = Messenger(f"ann{count}", RACE, "Maria Trujillo", f"Toledo {count}", post.clock(),
+                        None, lend._hash(f"ann{count}"))  # fmt: skip
+        post.units.run("lend", lambda unit, new=ann: messengers.add(unit, new))  # type: ignore[misc]
+        part = post.bundle("union", count, crowd(count, start=1000 * count))
+        named = {"messenger": {"name": ann.name, "place": ann.place}}
+        slow = post.campaign(f"c{count}", part, template=named)
+        office = post.new_office(f"w{count}", per_second=1.0)
+
+        def limit(_: str, link: str = ann.id) -> None:
+            post.units.run("limit", lambda unit: lend.confirm(unit, link, post.clock(), 1))
+
+        began, seen = post.clock(), []
+        post.mta.before[:] = [limit]
+        for _ in range(8):
+            post.go(slow, office)
+            post.mta.before.clear()
+            seen.append(shown_of(post, slow))
+            post.later(days=1)
+        found.append(seen)
+        post.clock.now = began
+    assert found[0] == found[1]
+    assert [one[0] for one in found[0]] == ["sending"] * 6 + ["closed"] * 2
+
+
+def test_a_campaign_that_was_held_half_way_tells_nobody_how_many_there_are(post: Post) -> None:
+    found = []
+    for count in (20, 200):
+        part = post.bundle("union", count, crowd(count, start=1000 * count))
+        half = post.campaign(f"c{count}", part)
+        post.change(half, estimate=300)
+        office = post.new_office(f"w{count}", per_second=1.0)
+
+        def pause(_: str, after: int = count // 2, held: str = half) -> None:
+            if len(post.mta.taken) == after:
+                post.change(held, state="paused", before_pause="sending")
+
+        post.mta.taken.clear()
+        post.mta.before[:] = [pause]
+        post.go(half, office)
+        post.mta.before.clear()
+        assert 0 < post.states(half)["pending"] < count
+        seen = [shown_of(post, half)]
+        post.later(minutes=3)
+        post.change(half, state="sending")
+        for _ in range(4):
+            post.go(half, office)
+            seen.append(shown_of(post, half))
+            post.later(minutes=3)
+        found.append(seen)
+    assert found[0] == found[1]
+    assert found[0][1][1] not in (0, 100)
 
 
 def test_nothing_of_a_person_is_in_what_the_post_office_shows_of_itself(post: Post) -> None:
