@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from consortium.service import assign, draw, keep_free, warm
+from consortium.service.live_with import household
 from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
@@ -87,7 +88,7 @@ def _hindrance(
         run.one.race,
         stop_key=stop_key,
         address_token=item.address_token or None,
-        person=item.person if by_person else None,
+        people=household(run.office, run.terms, run.one.id, item.person) if by_person else (),
     )
     try:
         caps.within(run.terms.caps, before, now)

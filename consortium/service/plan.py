@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from consortium.service import agree, assign, draw, hear_back, outlast
+from consortium.service import agree, assign, draw, hear_back, live_with, outlast
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
@@ -53,6 +53,7 @@ def plan(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: i
     if one.state != "logged":
         return
     look(office, one)
+    live_with.look(office, one, terms)
     rows = _audience(office, one)
     known, already = office.units.read(
         "plan-look",
@@ -281,8 +282,11 @@ def _letters(
         if draw.held_out(office, one, terms, row.household):
             continue
         try:
-            before = known.before.get(row.roll_row if by_person else token, [])
-            caps.within(terms.caps, list(before), now)
+            mates = (
+                live_with.household(office, terms, one.id, row.roll_row) if by_person else [token]
+            )
+            before = [at for each in mates for at in known.before.get(each, ())]
+            caps.within(terms.caps, before, now)
         except CapReached:
             continue
         yield _pending(office, one, row, token, sign)

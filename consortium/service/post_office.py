@@ -133,6 +133,10 @@ class PostOffice:
     """By campaign: the newest slice that was looked at, and the people whom it withholds."""
     drawn: dict[str, tuple[str, dict[bytes, int]]] = field(default_factory=dict, repr=False)
     """By campaign: its frozen audience's digest, and the household of each of its rows."""
+    mates: dict[str, tuple[str, dict[int, tuple[int, ...]]]] = field(
+        default_factory=dict, repr=False
+    )
+    """By campaign: the newest slice that was looked at, and who of it lives with whom."""
     lanes: pace.Lanes = field(default_factory=lambda: pace.Lanes(1e6), repr=False)
     """How fast each receiving domain takes letters; known of opened rows, and here alone."""
     held: dict[str, dict[str, datetime]] = field(default_factory=dict)
@@ -151,6 +155,7 @@ class PostOffice:
         self.parked.pop(campaign, None)
         self.held.pop(campaign, None)
         self.withheld.pop(campaign, None)
+        self.mates.pop(campaign, None)
         self.drawn.pop(campaign, None)
 
 

@@ -19,6 +19,7 @@ from consortium.service import (
     draft,
     keep_free,
     lanes,
+    live_with,
     outlast,
     settle,
     try_out,
@@ -194,6 +195,7 @@ def _work(
             set_aside(office, one, terms, fence)
             assign.hand_on(office, one, terms, fence)
             look(office, one)
+            live_with.look(office, one, terms)
             batch = office.units.read(
                 "mail-batch", lambda unit: _ready(office, unit, one.id, terms)
             )

@@ -19,18 +19,18 @@ def look(office: PostOffice, one: campaigns.Campaign) -> None:
 
     Read again only when a newer slice is there.
     """
-    newest, slices = office.units.read(
-        "withhold-look", lambda unit: (contributions.newest_roll(unit), _slices(unit))
+    newest, files = office.units.read(
+        "withhold-look", lambda unit: (contributions.newest_roll(unit), slices(unit))
     )
     if _known(office, one.id)[0] == newest or one.audience_digest is None:
         return
     with office.artefacts.open(one.audience_digest) as path:
         people = {row.roll_row for row in frames.read_audience(path) if row.bundle != frames.BARE}
     told: set[int] = set()
-    for digest in slices:
+    for digest in files:
         with office.artefacts.open(digest) as path:
             told |= frames.placed(path, sorted(people))
-    gone = people - told if slices else frozenset[int]()
+    gone = people - told if files else frozenset[int]()
     office.withheld[one.id] = (newest, frozenset(gone))
 
 
@@ -48,7 +48,7 @@ def _known(office: PostOffice, campaign: str) -> tuple[str, frozenset[int]]:
     return office.withheld.get(campaign, ("", frozenset()))
 
 
-def _slices(unit: Unit) -> list[str]:
+def slices(unit: Unit) -> list[str]:
     """Each steward's newest: people's numbers are a steward's own, so one of them tells of each."""
     newest: dict[str, str] = {}
     for roll in contributions.rolls(unit, state="ready"):

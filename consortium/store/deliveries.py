@@ -381,16 +381,13 @@ def sent_at(
     race: str,
     *,
     stop_key: str | None,
-    person: int | None,
+    people: Collection[int] = (),
     address_token: str | None = None,
 ) -> list[datetime]:
     """When whoever is given by any of the three was written to here; a doubt counts as sent."""
-    given = (
-        (DeliveryRow.stop_key, stop_key),
-        (DeliveryRow.address_token, address_token),
-        (DeliveryRow.person, person),
-    )
+    given = ((DeliveryRow.stop_key, stop_key), (DeliveryRow.address_token, address_token))
     same = [column == value for column, value in given if value is not None]
+    same += [DeliveryRow.person.in_(people)] if people else []
     if not same:
         return []
     query = (

@@ -189,6 +189,21 @@ def read_homes(path: Path) -> list[tuple[bytes, str, str, int, int, int]]:
     return [(bytes(row[0]), *row[1:]) for row in found]
 
 
+def read_housemates(path: Path, people: Sequence[int]) -> list[tuple[int, int]]:
+    """Of a slice's attributes: household and roll row of everybody who lives with these people.
+
+    Those included, as far as the slice says with whom they live.
+    """
+    with duckdb.connect() as db:
+        found = db.execute(
+            """SELECT household, row_id FROM read_parquet($path) WHERE household >= 0
+               AND household IN (SELECT household FROM read_parquet($path)
+                                 WHERE row_id IN (SELECT unnest($people::BIGINT[])))""",
+            {"path": str(path), "people": list(people)},
+        ).fetchall()
+    return [(int(home), int(person)) for home, person in found]
+
+
 def read_locks(path: Path) -> list[bytes]:
     """The locks of a frozen audience, sorted, and nothing else of it."""
     with duckdb.connect() as db:

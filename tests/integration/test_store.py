@@ -529,7 +529,10 @@ class TestOutbox:
             return units.run(
                 "caps",
                 lambda u: sorted(
-                    deliveries.sent_at(u, race, stop_key=stop_key, person=person), key=str
+                    deliveries.sent_at(
+                        u, race, stop_key=stop_key, people=() if person is None else (person,)
+                    ),
+                    key=str,
                 ),
             )
 

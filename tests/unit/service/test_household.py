@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from consortium.service import agree, look
-from consortium.store import deliveries, frames
+from consortium.service import agree, live_with, look, send
+from consortium.store import contributions, deliveries, frames
 from policies.authorise import Caller
 from tests.fakes.post import Post
 
@@ -31,6 +31,18 @@ def _households(monkeypatch: pytest.MonkeyPatch) -> None:
             replace(row, household=row.roll_row // 10) for row in read(path, **only)
         ],
     )
+    monkeypatch.setattr(
+        frames,
+        "read_housemates",
+        lambda path, people: [
+            (home, 10 * home + n) for home in {one // 10 for one in people} for n in range(10)
+        ],
+    )
+
+
+def enrol(post: Post) -> None:
+    rows = [(n, "44-1", "State House 44", "43601", "18-34", "0") for n in range(10, 60)]
+    post.server.enrol(rows, "stella")
 
 
 def listed(post: Post, number: int, people: Collection[int], partner: str = "union") -> Any:
@@ -59,6 +71,59 @@ def test_it_is_the_same_one_of_them_all_race_long_until_they_stop(post: Post) ->
     chosen = {one.person for one in post.letters(first)}
     assert {one.person for one in post.letters(second)} == chosen
     assert len(chosen) == 2
+
+
+def two_in_a_week(post: Post, *, planned: bool) -> tuple[str, str]:
+    """One of each household is on my list, and another of it, or of one more, on the next."""
+    enrol(post)
+    first = post.campaign("c1", listed(post, 1, (10, 20, 30)))
+    second = post.campaign("c2", listed(post, 2, (15, 25, 35, 45), "parks"))
+    if planned:
+        for id in (first, second):
+            send.send(post.office, id, seconds=0)
+        assert post.states(second) == {"pending": 4}
+    post.go(first)
+    post.go(second)
+    return first, second
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_two_campaigns_of_a_week_write_to_a_household_once_whoever_of_it_they_meet(
+    post: Post, planned: bool
+) -> None:
+    first, second = two_in_a_week(post, planned=planned)
+    assert homes(post, first) == [1, 2, 3]
+    assert sorted(post.mta.to) == sorted([*(f"union{n}0@example.net" for n in (1, 2, 3)),
+                                          "parks45@example.net"])  # fmt: skip
+    if planned:
+        assert {one.outcome for one in post.letters(second) if one.state == "dropped"} == {"capped"}
+    post.later(days=8)
+    third = post.campaign("c3", listed(post, 3, (16, 46)), template={"window": WINDOW})
+    post.go(third)
+    assert homes(post, third) == [1, 4]
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_cap_that_counted_persons_alone_would_write_to_housemates_too(
+    post: Post, monkeypatch: pytest.MonkeyPatch, planned: bool
+) -> None:
+    monkeypatch.setattr(live_with, "look", lambda office, one, terms: None)
+    two_in_a_week(post, planned=planned)
+    assert len(post.mta.to) == 7
+
+
+def test_a_mate_who_moved_in_with_a_newer_roll_counts_from_then_on(post: Post) -> None:
+    enrol(post)
+    first = post.campaign("c1", listed(post, 1, (10,)))
+    second = post.campaign("c2", listed(post, 2, (15, 25), "parks"))
+    send.send(post.office, second, seconds=0)
+    before = post.office.mates[second]
+    post.go(first)
+    post.later(minutes=1)
+    enrol(post)
+    post.go(second)
+    assert before[0] != post.units.run("roll", contributions.newest_roll)
+    assert post.mta.to == ["union10@example.net", "parks25@example.net"]
 
 
 @pytest.mark.parametrize("died_after", [1, 2])
