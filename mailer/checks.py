@@ -157,6 +157,17 @@ def _who_paid(one: Sample, rules: Rules) -> Iterator[Finding]:
         yield Finding(PAID, "red", "The letter says by itself who paid.", _TODO_PAID)
 
 
+def signers(names: Iterable[str], rules: Rules) -> Iterator[Finding]:
+    """Whether a candidate would sign: no From line of a nonpartisan letter names one."""
+    known = {_squeeze(name).casefold(): name for name in rules.candidates if rules.nonpartisan}
+    for name in names:
+        if _squeeze(name).casefold() in known:
+            todo = (
+                "Have somebody else sign: a nonpartisan letter has no candidate in its From line."
+            )
+            yield Finding(NEUTRAL, "red", f"{name} would sign, and is a candidate.", todo)
+
+
 def _neutral(one: Sample, rules: Rules) -> Iterator[Finding]:
     if not rules.nonpartisan:
         return

@@ -4,9 +4,10 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from consortium.service import agree, draft, lend, try_out, vet
@@ -28,9 +29,12 @@ PLACES: tuple[Mapping[str, str], ...] = (
 )
 """Made-up places: one as short as they come, one with what has to be escaped."""
 SIGNERS = 5
-"""Messengers in whose names made-up letters are written, where each letter has its nearest."""
+"""Messengers whose letters are made of every list and place, where each letter has its nearest; of
+the others, up to the 200 that a campaign may name, one letter in each language is: a name changes
+no more than the words that it stands in."""
 SAMPLES = datetime(2026, 1, 1, tzinfo=UTC)
 """Date of letters that nobody gets."""
+_Kind: TypeAlias = tuple[Party, Mapping[str, str], compose.Compiled, Place, Mapping[str, str]]
 _LATER = Finding(spam.POINT, "none", "SpamAssassin looks at it once, when it is submitted.")
 _KEPT = 64
 _known: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
@@ -137,16 +141,11 @@ def letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
 
 
 def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
-    kinds = [
-        (mail.terms.party(source), signs, compiled, place, facts)
-        for source in mail.sources
-        for signs in mail.signers
-        for compiled in draft.compiled(mail.terms, signed(mail.one.template)).values()
-        for place, facts in _readers(compiled)
-    ]
+    kinds = list(_kinds(mail))
     each = max(2, -(-uniform.PEOPLE // len(kinds)))
     groups: dict[str, list[uniform.Made]] = {}
-    found: list[Finding] = []
+    rules = _rules(mail.terms, mail.terms.party(mail.sources[0]), look)
+    found = list(checks.signers((signs["name"] for signs in mail.signers), rules))
     for number, (party, signs, compiled, place, facts) in enumerate(kinds):
         sample = _sample(mail, party, signs, compiled, place, facts, look)
         found += checks.inspect([sample], _rules(mail.terms, party, look))
@@ -155,6 +154,20 @@ def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
         name = f"{party.id}, {signs['name']}, {compiled.language}, place {number + 1}"
         groups[name] = list(uniform.written(written, people, look.public_url, facts))
     return (*checks.once(found), uniform.inspect(groups))
+
+
+def _kinds(mail: Mail) -> Iterator[_Kind]:
+    """Every kind of letter of a few messengers, and a letter in each language of all the others."""
+    written = list(draft.compiled(mail.terms, signed(mail.one.template)).values())
+    for source in mail.sources:
+        for signs in mail.signers[:SIGNERS]:
+            for compiled in written:
+                for place, facts in _readers(compiled):
+                    yield mail.terms.party(source), signs, compiled, place, facts
+    for number, signs in enumerate(mail.signers[SIGNERS:]):
+        party = mail.terms.party(mail.sources[number % len(mail.sources)])
+        for compiled in written:
+            yield party, signs, compiled, Place(), PLACES[0]
 
 
 def _readers(compiled: compose.Compiled) -> list[tuple[Place, Mapping[str, str]]]:
@@ -233,14 +246,14 @@ def _sources(unit: Unit, terms: Agreement, one: campaigns.Campaign) -> list[str]
 
 
 def _signers(unit: Unit, one: campaigns.Campaign) -> list[dict[str, str]]:
-    """In whose names letters go: the first, and of many those with the longest names."""
+    """In whose names letters go: the first, and of many then those with the longest names."""
     first: dict[str, str] = one.template["messenger"]
     if not one.template.get("nearest"):
         return [first]
     named = (one.manifest or {}).get("messengers")
     others = named if named is not None else lend.everybody(unit, one.race)
     longest = sorted((s for s in others if s != first), key=lambda s: (-len(s["name"]), s["name"]))
-    return [first, *longest[: SIGNERS - 1]]
+    return [first, *longest]
 
 
 def _about(one: campaigns.Campaign) -> str:

@@ -64,14 +64,30 @@ class LetterDesk(Counter):
         )
 
     def invite_messenger(
-        self, caller: Caller, race: str, *, name: str, place: str, zip: str = "", daily: int = 0
+        self,
+        caller: Caller,
+        race: str,
+        *,
+        name: str,
+        place: str,
+        zip: str = "",
+        precinct: str = "",
+        daily: int = 0,
     ) -> str:
         """Name who might sign; the link to hand them, shown once."""
         now, url = self._state.clock(), str(self._state.settings.public_url)
         _, token = self._units.run(
             "invite-messenger",
             lambda unit: lend.invite(
-                unit, caller, race, name=name, place=place, zip=zip, daily=daily, now=now
+                unit,
+                caller,
+                race,
+                name=name,
+                place=place,
+                zip=zip,
+                precinct=precinct,
+                daily=daily,
+                now=now,
             ),
         )
         return f"{url}/messenger/{token}"

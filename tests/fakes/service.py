@@ -144,6 +144,7 @@ class FakeDesk:
         self.held, self.box, self.own = "held", "", ""
         self.days: set[tuple[date, str]] = {(date(2026, 10, 22), "growers")}
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
+        self.lives: dict[str, tuple[str, str]] = {}
         self.trust = "threshold"
         self.demo = True
         self.few = False
@@ -307,7 +308,15 @@ class FakeDesk:
         ]
 
     def invite_messenger(
-        self, caller: Caller, race: str, *, name: str, place: str, zip: str = "", daily: int = 0
+        self,
+        caller: Caller,
+        race: str,
+        *,
+        name: str,
+        place: str,
+        zip: str = "",
+        precinct: str = "",
+        daily: int = 0,
     ) -> str:
         self.messengers(caller)
         if not name or not place:
@@ -315,6 +324,7 @@ class FakeDesk:
         token = f"for-{name.split()[0].lower()}"
         self.volunteers[token] = Asked(name, place, "asked", daily)
         self.changed.append(("invite_messenger", token))
+        self.lives[token] = (zip, precinct)
         return f"https://trellis.example/messenger/{token}"
 
     def lending(self, token: str) -> Lending:

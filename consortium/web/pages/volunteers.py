@@ -28,13 +28,20 @@ def ask_volunteer(
     name: Text = "",
     place: Text = "",
     zip: Text = "",
+    precinct: Text = "",
     daily: Text = "",
 ) -> Response:
     """Make a volunteer's own link. It is shown on this answer and never again."""
     race = desk(request).race()
     try:
         link = desk(request).invite_messenger(
-            session.caller, race.id, name=name, place=place, zip=zip, daily=_limit(daily)
+            session.caller,
+            race.id,
+            name=name,
+            place=place,
+            zip=zip,
+            precinct=precinct,
+            daily=_limit(daily),
         )
     except WrongState as refused:
         return _volunteers(request, session, refused=str(refused), status=422)

@@ -331,6 +331,9 @@ def test_a_letter_is_signed_by_somebody_who_confirmed_and_nobody_else_is_offered
     made = browser.post("/messengers", data={"csrf": csrf, "name": "Joe Gray", "place": "Aguilar"})
     assert "https://trellis.example/messenger/for-joe" in made.text
     assert "No answer yet" in made.text
+    where = {"zip": "81003", "precinct": "102", "name": "Di Fox", "place": "Aguilar"}
+    browser.post("/messengers", data={"csrf": csrf, **where})
+    assert (desk.lives["for-joe"], desk.lives["for-di"]) == (("", ""), ("81003", "102"))
     assert "/messenger/for-joe" not in browser.get("/messengers").text
     assert "Joe Gray" not in browser.get("/campaigns/new").text
     browser.post("/messenger/for-joe", data={"answer": "yes"})
