@@ -46,25 +46,38 @@ _EN = {
     "stop_title": "Stop these emails",
     "stop_lede": "One press is enough. You do not need to sign in, and it works right away.",
     "race": "Stop emails about {race}",
-    "race_ends": "Ends: letters about {race}, from every organization here, for the whole race.",
+    "race_ends": (
+        "Ends: letters about {race} to this address, from every organization here, for the whole "
+        "race; as a rule at your other addresses, too."
+    ),
     "race_stays": "Does not end: letters about other races, or {partner}'s own newsletter.",
     "more": "Other ways to stop",
     "partner": "Stop emails that come from {partner} through Trellis",
-    "partner_ends": "Ends: letters from {partner} sent through Trellis, for every race.",
+    "partner_ends": (
+        "Ends: letters from {partner} sent through Trellis to this address, for every race."
+    ),
     "partner_stays": (
         "Does not end: letters from another organization here that also lists you, or {partner}'s "
         "own newsletter."
     ),
     "all": "Stop all emails sent through Trellis",
-    "all_ends": "Ends: every letter through Trellis, from everyone, for every race.",
-    "all_stays": "Does not end: an organization's own newsletter. Ask that organization.",
+    "all_ends": (
+        "Ends: every letter through Trellis to this address, from everyone, for every race."
+    ),
+    "all_stays": (
+        "Does not end: letters about other races to another address of yours that somebody lists, "
+        "or an organization's own newsletter. Ask that organization."
+    ),
     "protect": "Protect me",
     "protect_ends": (
         "Ends: every letter through Trellis to this address, for good, and every letter to you in "
         "this race at any other address too, unless so many on one list stop at once that its "
         "stops count for their addresses alone. You need not say why."
     ),
-    "protect_stays": "Does not end: an organization's own newsletter. Ask that organization.",
+    "protect_stays": (
+        "Does not end: letters about other races to another address of yours that somebody lists, "
+        "or an organization's own newsletter. Ask that organization."
+    ),
     "told": (
         "{partner}, whose list this letter came through, is told that you said stop and how far; "
         "of Protect me it is told as if you had stopped all. No other organization is told."
@@ -193,27 +206,37 @@ _ES = {
     "stop_lede": "Basta un toque. No necesita iniciar sesión y surte efecto de inmediato.",
     "race": "Detener los correos sobre {race}",
     "race_ends": (
-        "Termina: las cartas sobre {race}, de todas las organizaciones aquí, hasta que acabe la "
-        "contienda."
+        "Termina: las cartas sobre {race} a esta dirección, de todas las organizaciones aquí, "
+        "hasta que acabe la contienda; por regla general, también en sus otras direcciones."
     ),
     "race_stays": "No termina: cartas sobre otras contiendas ni el boletín propio de {partner}.",
     "more": "Otras formas de detenerlos",
     "partner": "Detener los correos que {partner} envía por Trellis",
-    "partner_ends": "Termina: las cartas de {partner} enviadas por Trellis, en toda contienda.",
+    "partner_ends": (
+        "Termina: las cartas de {partner} enviadas por Trellis a esta dirección, en toda contienda."
+    ),
     "partner_stays": (
         "No termina: cartas de otra organización aquí que también le tenga en su lista, ni el "
         "boletín propio de {partner}."
     ),
     "all": "Detener todos los correos enviados por Trellis",
-    "all_ends": "Termina: toda carta por Trellis, de cualquiera, en toda contienda.",
-    "all_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
+    "all_ends": (
+        "Termina: toda carta por Trellis a esta dirección, de cualquiera, en toda contienda."
+    ),
+    "all_stays": (
+        "No termina: cartas sobre otras contiendas a otra dirección suya que alguien tenga en su "
+        "lista, ni el boletín propio de una organización. Pídaselo a ella."
+    ),
     "protect": "Protéjanme",
     "protect_ends": (
         "Termina: toda carta por Trellis a esta dirección, para siempre, y toda carta a usted en "
         "esta contienda también en cualquier otra dirección, salvo que en una misma lista tantos "
         "los detengan a la vez que solo cuenten sus direcciones. No tiene que decir por qué."
     ),
-    "protect_stays": "No termina: el boletín propio de una organización. Pídaselo a ella.",
+    "protect_stays": (
+        "No termina: cartas sobre otras contiendas a otra dirección suya que alguien tenga en su "
+        "lista, ni el boletín propio de una organización. Pídaselo a ella."
+    ),
     "told": (
         "Se avisa a {partner}, por cuya lista llegó esta carta, de que usted los detuvo y hasta "
         "dónde; de Protéjanme se le avisa como si usted hubiera detenido todos. No se avisa a "
