@@ -89,7 +89,7 @@ def render(
     role = session.caller.role if session else ""
     body = _PAGES.get_template(template).render(
         race=race,
-        trust=_trust(race),
+        trust=_trust(race, facts.get("lang")),
         session=session,
         role=role,
         own_name=_own_name(race, session),
@@ -137,10 +137,22 @@ def _own_name(race: Any, session: SignedIn | None) -> str:
     return str(names.get(session.caller.partner or "", session.caller.id))
 
 
-def _trust(race: Any) -> str:
+def _trust(race: Any, lang: object) -> str:
+    """Who could open everything, where that is fewer than it should be; in the page's language."""
     if race is None:
         return ""
     count = len(race.custodians)
+    if race.demo and lang == "es":
+        return (
+            f"Esto es una demostración: los {count} custodios funcionan en una sola máquina, así "
+            "que quien la opera puede abrir todas las direcciones."
+        )
+    if race.trust == "operator" and lang == "es":
+        return (
+            "Aquí un solo custodio tiene la clave entera. Todas las organizaciones firmaron "
+            "exactamente eso. La máquina de correo junto con ese custodio puede abrir todas las "
+            "direcciones."
+        )
     if race.demo:
         return (
             f"This is a demonstration: all {spoken.number_word(count)} custodians run on one "

@@ -8,6 +8,7 @@ from consortium.service import hear_back, plan
 from consortium.store import suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
+from mailer import stops
 from mailer.transports import InDoubt
 from tests.fakes.post import Post
 
@@ -76,6 +77,27 @@ def test_a_return_about_no_letter_of_ours_is_missing(post: Post, sent: Delivery)
         returned(post, "ab" * 16, "hard")
     with pytest.raises(Missing):
         post.units.run("stop", lambda unit: hear_back.stop(unit, "A" * 22, "race", post.clock()))
+
+
+def test_a_link_that_was_cut_or_made_up_stops_nobody_and_a_true_one_as_often_as_it_comes(
+    post: Post, sent: Delivery
+) -> None:
+    true = stops.capability(post.office.keys.delivery, bytes.fromhex(sent.id)).token
+    other = stops.capability(b"j" * 32, bytes.fromhex(sent.id)).token
+    for wrong in (true[:-1], true + "A", true.swapcase(), other, sent.id, "", " " + true):
+        with pytest.raises(Missing):
+            hear_back.stop_and_wait(post.units, wrong, "race", post.clock())
+    with pytest.raises(Missing, match="no such kind"):
+        hear_back.stop_and_wait(post.units, true, "everything", post.clock())
+    assert not silenced(post, sent, person=True)
+    for _ in range(3):
+        hear_back.stop_and_wait(post.units, true, "race", post.clock(), sleep=_never)
+    assert silenced(post, sent, person=True)
+    assert post.units.read("n", lambda unit: suppressions.suppressions(unit, "c1", "stop")) == 1
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError("no letter to them is on its way: nothing to wait for")
 
 
 def test_a_bounce_proves_that_a_letter_in_doubt_was_taken(post: Post) -> None:

@@ -658,6 +658,18 @@ def test_anything_else_stops_nothing(
     assert desk.stops == set()
 
 
+@pytest.mark.parametrize("path", ["/u/", "/why/"])
+def test_who_could_open_everything_is_said_in_the_readers_language(
+    browser: TestClient, path: str
+) -> None:
+    english, spanish = (
+        browser.get(f"{path}{CAPABILITY}?lang={lang}").text for lang in ("en", "es")
+    )
+    assert "all three custodians run on one machine" in english
+    assert "los 3 custodios funcionan en una sola máquina" in spanish
+    assert "This is a demonstration" not in spanish
+
+
 def test_every_unknown_link_gets_the_same_page(browser: TestClient) -> None:
     answers = [browser.get(path) for path in ("/u/x", "/why/x", "/u/another-one")]
     answers.append(browser.post("/u/x", data={"scope": "race"}))
