@@ -2,16 +2,17 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from consortium.service import agree
+from consortium.service import agree, hear_back
 from consortium.service.errors import WrongState
-from consortium.store import begun, campaigns, messengers, races
-from consortium.store.unit import Unit
+from consortium.store import begun, campaigns, deliveries, messengers, races
+from consortium.store.unit import Unit, Units
 from policies.authorise import Caller, require
 
 LONGEST = 80
@@ -146,6 +147,28 @@ def refuse(unit: Unit, token: str, now: datetime) -> None:
             campaigns.change(
                 unit, each.id, state="paused", before_pause=each.state, waiting_for=TAKEN_BACK
             )
+
+
+def refuse_and_wait(
+    units: Units,
+    token: str,
+    now: datetime,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """As ``refuse``; answers only once no letter in their name is between claim and outcome.
+
+    A letter that was looked at a moment before may still be at its final dot. One that is only
+    claimed is looked at again before it leaves, so that a slow batch is waited for no longer.
+    """
+    units.run("refuse-to-lend", lambda unit: refuse(unit, token, now))
+    end = time.monotonic() + hear_back.PATIENCE
+    while time.monotonic() < end and units.read("lend-flight", lambda u: _in_flight(u, token)):
+        sleep(0.05)
+
+
+def _in_flight(unit: Unit, token: str) -> bool:
+    return deliveries.being_signed(unit, messengers.by_token(unit, _hash(token)).id)
 
 
 def _signed_by(

@@ -142,6 +142,14 @@ def signed_since(unit: Unit, messengers: Collection[str], since: datetime) -> di
     return {str(id): int(number) for id, number in unit.session.execute(query)}
 
 
+def being_signed(unit: Unit, messenger: str) -> bool:
+    """Whether a letter in somebody's name is between its claim and its outcome."""
+    query = select(DeliveryRow.id).where(
+        DeliveryRow.messenger == messenger, DeliveryRow.state == "claimed"
+    )
+    return unit.session.scalar(query.limit(1)) is not None
+
+
 def waiting_for_signers(unit: Unit, campaign: str, messengers: Collection[str]) -> list[Delivery]:
     """Letters of a campaign in some messengers' names that have not left."""
     query = select(DeliveryRow).where(

@@ -103,9 +103,8 @@ class Desk(LetterDesk):
         self._units.run("lend", lambda unit: lend.confirm(unit, token, now, daily))
 
     def refuse_to_lend(self, token: str) -> None:
-        """They say no, or take it back, or ``Missing``."""
-        now = self._state.clock()
-        self._units.run("refuse-to-lend", lambda unit: lend.refuse(unit, token, now))
+        """They say no, or take it back, or ``Missing``; what is at its final dot is waited for."""
+        lend.refuse_and_wait(self._units, token, self._state.clock())
 
     @property
     def backup_days(self) -> int:

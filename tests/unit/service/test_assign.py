@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -243,6 +245,39 @@ def test_a_name_that_is_taken_back_at_the_last_moment_signs_nothing(post: Post) 
         post.go(id)
     assert len(post.mta.to) == 4
     assert post.states(id) == {"sent": 4, "pending": 16}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_once_a_volunteer_is_told_that_their_name_is_back_no_letter_leaves_in_it(
+    post: Post, waits: bool
+) -> None:
+    """One letter was looked at and is before its final dot; without the wait it would be late."""
+    enrol(post)
+    volunteer(post, "Ann", "43600")
+    id = campaign(post, "c1", bundle(post, 1, range(1, 21)))
+    told: list[int] = []
+
+    def take_back() -> None:
+        if waits:
+            lend.refuse_and_wait(post.units, "Ann", post.clock())
+        else:
+            post.units.run("no", lambda unit: lend.refuse(unit, "Ann", post.clock()))
+        told.append(len(post.mta.taken))
+
+    asking = threading.Thread(target=take_back)
+
+    def at_the_dot(_: str) -> None:
+        if len(post.mta.taken) == 3:
+            asking.start()
+            while post.state(id).state != "paused":
+                time.sleep(0.01)
+            asking.join(0.0 if waits else None)
+
+    post.mta.before.append(at_the_dot)
+    post.go(id)
+    asking.join()
+    assert len(post.mta.taken) == 4
+    assert told == [4 if waits else 3]
 
 
 def test_with_nobody_left_to_sign_nothing_is_planned(post: Post) -> None:
