@@ -125,6 +125,10 @@ def test_what_comes_back_is_heard_and_the_next_campaign_keeps_to_it(sent: Rehear
     post_back(here, odd.return_path, UNKNOWN)
     taken_in(here)
     assert len(suppressions(here)) == 1
+    # What nobody understands about a letter of ours waits for a person; forged, it is gone.
+    [kept] = (here.demo.mailer / "returns" / "unread").iterdir()
+    first_lines = kept.read_bytes().split(b"\r\n")[:2]
+    assert first_lines == [b"Return-Path: <>", f"Delivered-To: {odd.return_path}".encode()]
 
     post_back(here, full.return_path, DSN.format(status="4.2.2"))
     token = mailed.stop_url.rpartition("/")[2]
