@@ -20,6 +20,7 @@ import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mailer.errors import Problem, TemplateRefused
@@ -115,7 +116,8 @@ def _block(number: int, one: object, before: object) -> list[Problem]:
         return [_wrong(number, "kind", "There is no such kind.", f"Use {', '.join(KINDS)}.")]
     parts = _PARTS[kind]
     problems = []
-    for name in one.keys() - parts.keys() - {"kind", "places"}:
+    unknown = (name for name in one if name not in parts and name not in ("kind", "places"))
+    for name in islice(unknown, 20):
         known = ", ".join(("kind", *parts, "places"))
         problems.append(_wrong(number, str(name)[:40], "It is not known.", f"Use {known}."))
     for name, form in parts.items():

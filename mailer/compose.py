@@ -11,32 +11,29 @@ from dataclasses import dataclass, replace
 
 from mjml import mjml_to_html
 
-from mailer import footer, plaintext
+from mailer import emitted, footer, plaintext
 from mailer.errors import Problem, TemplateRefused
 from mailer.fields import Edge, Field, Marked, between, fill, parse
 from mailer.grammar import COLORS, PLACED
 from mailer.links import link_problem, written_links
 from mailer.look import CLASSES, DARK, EVERY, LIGHT, LOOK, LOOKS
-from mailer.markup import Node, read, runs
+from mailer.markup import FIELD_IN_LINK, HIDDEN, Node, becomes_link, read, runs
 from mailer.places import Place, PlaceBlock, shown
 from mailer.upstream import COMPONENTS
 
 MAX_SUBJECT = 150
 # Gmail cuts a letter at 102 KB; the facts are still to come.
 MAX_HTML = 96 * 1024
-
-_FETCHES = re.compile(
-    r"<(?:script|img|link|iframe|object|embed|form|input|svg|video|audio|base)\b"
-    r"|<[^>]*\s(?:src|background|on[a-z]+)\s*=|<style[^>]*>[^<]*(?:@import|url\s*\()"
-    r"|style=\"[^\"]*url\s*\(|href=\"\s*(?!https://|trellisfield)",
-    re.IGNORECASE,
-)
+MAX_TEXT = 64 * 1024
+MAX_LINKS = 200
 
 _NOWHERE = Place()
+_TITLE = "trellistitle"
 _TOO_LONG = (
     "The letter is too long.",
     f"Keep the compiled letter under {MAX_HTML // 1024} KB: Gmail cuts longer ones.",
 )
+_LONG_TEXT = ("The text part is too long.", f"Keep it under {MAX_TEXT // 1024} KB.")
 _OWN_TEXT = (
     "A text part of its own cannot know the places.",
     "Leave the text part empty: it is made from the letter, place blocks and all.",
@@ -129,11 +126,13 @@ def compile_template(
     links, digest = _links(root), template.digest()
     blocks = _mark_places(root, digest)
     text = template.text if template.text is not None else plaintext.written(root)
+    if len(text) > MAX_TEXT:
+        raise TemplateRefused([Problem(1, *_LONG_TEXT, "Text")])
     pieces, found = parse(text.replace("\r\n", "\n"), line=1, allowed=allowed_fields)
-    problems += found
     if template.text is not None:
-        problems += _text_problems(template.text, links, hosts)
+        found += _text_problems(template.text, links, hosts)
         problems += [Problem(block.line, *_OWN_TEXT) for block in blocks[:1]]
+    problems += [replace(problem, where=f"Text, line {problem.line}") for problem in found]
     if problems:
         raise TemplateRefused(problems)
 
@@ -178,7 +177,7 @@ def _subject_problems(subject: str) -> list[Problem]:
         problems.append(Problem(1, "The subject is empty.", "Say what the letter is about."))
     if len(subject) > MAX_SUBJECT:
         todo = f"Use at most {MAX_SUBJECT} letters; phones show about 40."
-        problems.append(Problem(1, "The subject is too long.", todo))
+        return [Problem(1, "The subject is too long.", todo, "Subject")]
     if any(not letter.isprintable() for letter in subject):
         todo = "Keep it one line of plain letters."
         problems.append(Problem(1, "The subject holds a line break or a hidden letter.", todo))
@@ -278,8 +277,13 @@ def _links(root: Node) -> tuple[str, ...]:
 
 def _text_problems(text: str, links: tuple[str, ...], hosts: Collection[str]) -> list[Problem]:
     problems = []
+    if (at := becomes_link(text)) is not None:
+        problems.append(Problem(1 + text.count("\n", 0, at), *FIELD_IN_LINK))
+    if hidden := HIDDEN.search(text):
+        line = 1 + text.count("\n", 0, hidden.start())
+        problems.append(Problem(line, "A hidden letter stands here.", "Type these words anew."))
     found = written_links(text)
-    for link in found:
+    for link in found[:MAX_LINKS]:
         line = 1 + text.count("\n", 0, max(0, text.find(link.removeprefix("https://"))))
         if problem := link_problem(link, hosts):
             problems.append(Problem(line, problem, "Use a listed link, or take it out."))
@@ -337,11 +341,9 @@ def _compile(root: Node, marks: dict[str, str], dark: bool, language: str) -> st
     assert top is not None
     body.attributes.setdefault("background-color", "#f4f6f5")
     body.attributes.setdefault("width", "600px")
-    head = {
-        tag: "".join(child.source() for child in node.children) if node else ""
-        for tag in ("mj-title", "mj-preview")
-        for node in [root.find(tag)]
-    }
+    title, preview = root.find("mj-title"), root.find("mj-preview")
+    called = "".join(child.text for child in title.children) if title is not None else ""
+    before = "".join(child.source() for child in preview.children) if preview is not None else ""
     inside = "".join(child.source() for child in body.children)
     if len(inside) > MAX_HTML:  # it would be too long, and take long
         raise TemplateRefused([Problem(1, *_TOO_LONG)])
@@ -349,12 +351,14 @@ def _compile(root: Node, marks: dict[str, str], dark: bool, language: str) -> st
     direction = html.escape(top.attributes.get("dir", "auto"))
     source = (
         f'<mjml lang="{lang}" dir="{direction}"><mj-head>'
-        f"<mj-title>{head['mj-title']}</mj-title><mj-preview>{head['mj-preview']}</mj-preview>"
+        f"<mj-title>{_TITLE if called else ''}</mj-title><mj-preview>{before}</mj-preview>"
         f"<mj-attributes>{_look(root)}</mj-attributes>"
         f"<mj-style>{EVERY}{DARK if dark else LIGHT}</mj-style></mj-head>"
         f"{body.opening()}{inside}{footer.source(marks, language)}</mj-body></mjml>"
     )
     compiled = str(mjml_to_html(source, custom_components=COMPONENTS, keep_comments=False).html)
+    # The compiler writes a title into an attribute as it is, quotes and all.
+    compiled = compiled.replace(_TITLE, html.escape(" ".join(called.split())))
     schemes = "light dark" if dark else "light only"
     compiled = compiled.replace(
         "</title>", f'</title>\n<meta name="color-scheme" content="{schemes}">', 1
@@ -383,9 +387,9 @@ def _check_compiled(compiled: str, pieces: list[Marked], given: list[Field], pla
     paired = [(Edge(n, True), Edge(n, False)) for n in range(placed // 2)]
     if sorted(zip(edges[::2], edges[1::2], strict=False), key=lambda two: two[0].block) != paired:
         problems.append(Problem(1, "A place block was torn.", "Put a whole mj-section into it."))
-    if found := _FETCHES.search(compiled):
-        todo = "Take out what would fetch something when the letter is opened."
-        problems.append(Problem(1, f"The letter would hold {found[0].strip()!r}.", todo))
+    if found := emitted.strange(compiled):
+        todo = "Take out what would do more than be read."
+        problems.append(Problem(1, f"The letter would hold {found}.", todo))
     if len(compiled.encode()) > MAX_HTML:
         problems.append(Problem(1, *_TOO_LONG))
     if problems:

@@ -45,6 +45,7 @@ MAY_BE_EMPTY = frozenset({"first_name", "precinct", "place_name", *PLACE_TEXTS, 
 MAX_VALUE = 120
 MAX_INSIDE = 320
 MAX_FALLBACK = 60
+MAX_PROBLEMS = 40
 
 _MARK = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 _INSIDE = re.compile(r"\s*([a-z_]{1,40})\s*(?:\|\s*([^{}<>|\"\\]{1,200}?)\s*)?")
@@ -98,9 +99,10 @@ def parse(
     """
     pieces: list[Piece] = []
     problems: list[Problem] = []
-    at = 0
-    while mark := _MARK.search(text, at):
-        here = line + text.count("\n", 0, mark.start())
+    at, here, counted = 0, line, 0
+    while (mark := _MARK.search(text, at)) and len(problems) < MAX_PROBLEMS:
+        here += text.count("\n", counted, mark.start())
+        counted = mark.start()
         end = text.find("}}", mark.end())
         if mark[0] != "{{":
             todo = "Only {{ field }} is understood: no conditions, loops or comments."

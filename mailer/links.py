@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 _ENDINGS = (
     "com|org|net|info|gov|edu|us|co|io|me|ly|app|vote|link|biz|xyz|news|tv|dev|uk|ca|ru|cn|club"
-    "|online|site|page|gle"
+    "|online|site|page|gle|top|shop|store|live|life|work|icu|buzz|click|win|bid|loan|today|world|zone"
+    "|group|team|cloud|tech|blog|email|mobi|pro|one|fun|space|vip|ink|media|social|help"
 )
+# What browsers read as the dot of a host name (RFC 3490, 3.1), and what looks like one.
+_DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61\u2024\ufe52", "."))
 # Every repeat has a bound, so that the longest template is searched in milliseconds.
 _WRITTEN_LINK = re.compile(
     r"(?:https?://|www\.)[^\s<>\"']+"
-    rf"|(?<![\w-])(?:[^\W_][\w-]{{0,62}}\.){{1,8}}(?:{_ENDINGS})\b(?:/[^\s<>\"']*)?",
+    rf"|(?<![\w-])(?:[^\W_][\w-]{{0,62}}\.){{1,8}}(?:{_ENDINGS}|(?<=[^\W\d_]\.)[a-z]{{2}})\b(?:/[^\s<>\"']*)?",
     re.IGNORECASE,
 )
 
@@ -40,7 +43,7 @@ def link_problem(link: str, hosts: Collection[str]) -> str | None:
 
 def written_links(text: str) -> list[str]:
     """Return what mail programs would make clickable in plain words."""
-    found = [link[0].rstrip(".,;:!?)") for link in _WRITTEN_LINK.finditer(text)]
+    found = [link[0].rstrip(".,;:!?)") for link in _WRITTEN_LINK.finditer(text.translate(_DOTS))]
     return [link if "://" in link else f"https://{link}" for link in found]
 
 

@@ -39,6 +39,14 @@ MAX_SECTIONS = 100
 MAX_PLACED = 40
 MAX_PROBLEMS = 40
 
+# Steers the direction of words, or shows nothing: what stands there is not what is read. Joiners of
+# letters and emoji, and soft hyphens, are none of these.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069"
+    "\ufeff\ufff9-\ufffd\U000e0000-\U000e007f]"
+)
+_AT = re.compile(r"\}\}@|@\{\{")
+FIELD_IN_LINK = ("A field would become a link.", "Put a space beside the field, or plain words.")
 _FIELD = re.compile(r"\{\{[^{}|]{0,60}(?:\|\s*([^{}]{1,200}?)\s*)?\}\}")
 
 
@@ -139,6 +147,20 @@ def _line(run: list[Node], at: int) -> int:
     return run[-1].line
 
 
+def becomes_link(words: str) -> int | None:
+    """Return where a field stands that a mail program would take for a part of a link."""
+    first = _FIELD.search(words)
+    if first is None:
+        return None
+    if beside := _AT.search(words):
+        return beside.start()
+    without = written_links(_FIELD.sub(" ", words))
+    for stands in (lambda mark: mark[1] or "com", lambda mark: "com"):
+        if written_links(_FIELD.sub(stands, words)) != without:
+            return first.start()
+    return None
+
+
 class _Enough(Exception):
     """What was read so far is refused already, and reading on could take long."""
 
@@ -182,16 +204,16 @@ class _Reader(HTMLParser):
     def _written(self, run: list[Node]) -> None:
         """Check what mail programs would make clickable, whatever tags and fields stand in it."""
         words = "".join(node.text for node in run)
+        for mark in ("{{", "}}"):
+            if words.count(mark) != sum(node.text.count(mark) for node in run):
+                todo = "Write {{ field }} in one piece, and tags around all of it."
+                self._wrong("A tag cuts the marks of a field.", todo, run[0].line)
         for link in written_links(words):
             if problem := link_problem(link, self._hosts):
                 line = _line(run, words.find(link[8:]))
                 self._wrong(problem, "Use a listed link, or take it out.", line)
-        for mark in _FIELD.finditer(words):
-            before, behind = words[max(0, mark.start() - 80) : mark.start()], words[mark.end() :]
-            beside = [before.split(" ")[-1], behind.split(" ", 1)[0][:80]]
-            if any(written_links(word.join(beside)) for word in ("com", mark[1] or "com")):
-                line = _line(run, mark.start())
-                self._wrong("A field would become a link.", "Put a space beside the field.", line)
+        if (at := becomes_link(words)) is not None:
+            self._wrong(*FIELD_IN_LINK, _line(run, at))
 
     def _links(self, node: Node) -> None:
         """Check that words which look like an address lead where they say."""
@@ -272,7 +294,11 @@ class _Reader(HTMLParser):
     def _words(self) -> None:
         """Take the words since the last tag as one text."""
         if self._said:
-            self._open[-1].children.append(Node("", self._said_at, text="".join(self._said)))
+            words = "".join(self._said)
+            if hidden := HIDDEN.search(words):
+                line = self._said_at + words.count("\n", 0, hidden.start())
+                self._wrong("A hidden letter stands here.", "Type these words anew.", line)
+            self._open[-1].children.append(Node("", self._said_at, text=words))
             self._said = []
 
     def handle_comment(self, data: str) -> None:

@@ -2,15 +2,17 @@
 
 Round corners: a table's borders must then be separate, for collapsed ones have no corners, and the
 letter's own head collapses them all. A rule's width in Outlook: a share of what the padding leaves.
+A button's link: written as an attribute, not as it is read from one.
 
 Source: getStyles of mjml-column and mjml-section, getOutlookWidth of mjml-divider, all 4.18.0.
 """
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
-from mjml.elements import MjColumn, MjDivider, MjSection, MjWrapper
+from mjml.elements import MjButton, MjColumn, MjDivider, MjSection, MjWrapper
 
 Styles = dict[str, dict[str, Any]]
 _APART = {"border-collapse": "separate"}
@@ -69,4 +71,13 @@ class Divider(MjDivider):  # type: ignore[misc]
         return f"{int(pixels) if pixels == int(pixels) else pixels}px"
 
 
-COMPONENTS = (Column, Section, Wrapper, Divider)
+class Button(MjButton):  # type: ignore[misc]
+    """A button."""
+
+    def getAttribute(self, name: str, **options: Any) -> Any:  # noqa: N802
+        """Return an attribute; a link as it is spelled between quotes."""
+        value = super().getAttribute(name, **options)
+        return html.escape(value) if name == "href" and isinstance(value, str) else value
+
+
+COMPONENTS = (Button, Column, Section, Wrapper, Divider)

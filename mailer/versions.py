@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from mailer import blocks, footer
@@ -42,7 +43,7 @@ def compile_versions(
     if not isinstance(others, Mapping):
         raise TemplateRefused([Problem(1, "These are no languages.", "Use {}.", "languages")])
     made: dict[str, Compiled] = {}
-    for code, version in [(known[0], template), *sorted(others.items())]:
+    for code, version in [(known[0], template), *islice(sorted(others.items()), 20)]:
         own = version is template
         if not own and code not in known[1:]:
             todo = f"The agreement's languages are {', '.join(known)}; {known[0]} is the first."
@@ -105,8 +106,7 @@ def _one(
 def _keys(version: Mapping[str, Any], known: Collection[str], where: str) -> list[Problem]:
     return [
         Problem(1, f"{str(name)[:40]} is not known.", f"Use {', '.join(sorted(known))}.", where)
-        for name in version
-        if name not in known
+        for name in islice((name for name in version if name not in known), 20)
     ]
 
 

@@ -59,6 +59,21 @@ PIECES = {
     "statements": "{% for x in range(10**9) %}",
     "hidden": "\u202e\u0000",
     "newlines": "\n",
+    "half fields": "{<b>{</b>",
+    "glued fields": "a.{{ precinct | b }}",
+    "many attributes": "<mj-text " + "".join(f"a{n}='x' " for n in range(5000)) + ">",
+    "many styles": "<mj-text " + "color='#111' " * 4000 + ">",
+    "entity bombs": "<!ENTITY a '&a;&a;'>&a;",
+    "nested marks": "{{ {{",
+    "conditions": "<!--[if mso]>x<![endif]-->",
+    "open conditions": "<!--[if mso]>",
+    "includes": '<mj-include path="/etc/passwd"/>',
+    "raw": "<mj-raw>x</mj-raw>",
+    "html attributes": '<mj-html-attributes><mj-selector path="a">',
+    "wide dots": "a\u3002",
+    "long links": '<a href="https://example.org/' + "a" * 5000 + '">x</a>',
+    "joined letters": "\u0301",
+    "table": "<table><tr><td>x",
 }
 
 
@@ -95,11 +110,58 @@ def test_the_longest_template_of_anything_is_judged_within_a_second(piece: str) 
         bounded({"subject": text[:150], "blocks": [{"kind": "text", "text": text}] * 60})
 
 
+NESTED: Any = None
+for _ in range(50_000):
+    NESTED = [NESTED]
+BLOCKS: dict[str, Any] = {
+    "many blocks": [{"kind": "text", "text": "x"}] * 100_000,
+    "many names": [{"kind": "text", "text": "x", **dict.fromkeys(map(str, range(9999)))}] * 60,
+    "nested": NESTED,
+    "nested text": [{"kind": "text", "text": NESTED}],
+    "nested places": [{"kind": "text", "text": "x", "places": {"zip": NESTED}}],
+    "long kind": [{"kind": "x" * 5_000_000}],
+    "long text": [{"kind": "text", "text": "x" * 5_000_000}],
+    "long items": [{"kind": "list", "items": ["a" * 300] * 20}] * 60,
+    "many items": [{"kind": "list", "items": ["a"] * 500_000}],
+    "full rows": [{"kind": "facts", "rows": [{"label": "a" * 300, "text": "b" * 300}] * 20}] * 60,
+    "many codes": [{"kind": "text", "text": "x", "places": {"zip": ["1"] * 500_000}}],
+    "full codes": [{"kind": "text", "text": "x", "places": {"zip": ["1" * 60] * 200}}] * 60,
+    "stars": [{"kind": "text", "text": "**a" * 1300}] * 60,
+    "brackets": [{"kind": "text", "text": "[" * 4000}] * 60,
+    "half links": [{"kind": "text", "text": "[a](" * 1000}] * 60,
+    "empty lines": [{"kind": "text", "text": "\n \n" * 1300 + "a"}] * 60,
+    "styled": [{"kind": "button", "text": "x", "link": 'https://example.org/" style="x'}],
+    "coded": [{"kind": "text", "text": "x", "places": {"zip": ['1" style=x']}}],
+    "numbers": [{"kind": "text", "text": 1e308}, {"kind": 5}, {"kind": None}, {None: None}],
+}
+WHOLES: dict[str, Any] = {
+    "long subject": {"subject": "evil.com " * 500_000, "blocks": [{"kind": "text", "text": "x"}]},
+    "long text part": {"subject": "x", "mjml": SHELL.format("x"), "text": "a." * 2_000_000},
+    "many fields": {"subject": "x", "mjml": SHELL.format("x"), "text": "{{ x }}" * 500_000},
+    "full text part": {"subject": "x", "mjml": SHELL.format("x"), "text": "{{ x }}\n" * 8000},
+    "many links": {"subject": "x", "mjml": SHELL.format("x"), "text": "a.com\n" * 10_000},
+    "many parts": {"subject": "x", "mjml": "x", **dict.fromkeys(map(str, range(100_000)))},
+    "many languages": {"subject": "x", "languages": dict.fromkeys(map(str, range(100_000)))},
+    "full letters": {
+        "subject": "x",
+        "mjml": SHELL.format("x " * 32_000),
+        "languages": {"es": {"subject": "x", "mjml": SHELL.format("y " * 32_000)}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", [*BLOCKS, *WHOLES])
+def test_the_largest_json_of_anything_is_judged_within_a_second(name: str) -> None:
+    bounded(WHOLES[name] if name in WHOLES else {"subject": "x", "blocks": BLOCKS[name]})
+
+
 def test_no_template_of_the_corpus_takes_four_hundred_megabytes() -> None:
     code = (
         "import resource,sys;resource.setrlimit(resource.RLIMIT_AS,(2**30,2**30));"
         "from tests.property import test_template_abuse as t;"
         "[t.bounded({'subject':'x','mjml':t.filled(p)[1]}) for p in t.PIECES.values()];"
+        "[t.bounded({'subject':'x','blocks':b}) for b in t.BLOCKS.values()];"
+        "[t.bounded(w) for w in t.WHOLES.values()];"
         # Not the resource module's: that counts what the parent had when it forked.
         "print([x for x in open('/proc/self/status') if 'VmHWM' in x][0].split()[1])"
     )

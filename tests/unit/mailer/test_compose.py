@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import json
 import re
+from html import escape as html_escape
 
 import pytest
 
@@ -167,6 +168,39 @@ def test_a_misspelt_tag_is_refused_with_its_line_and_a_guess() -> None:
         ("<mj-text>see evil.{{ place_name | com }}</mj-text>", "become a link"),
         ("<mj-text>see {{ place_name | evil }}.com</mj-text>", "become a link"),
         ("<mj-text>see {{ place_name | evil }}.<i>c</i>om</mj-text>", "become a link"),
+        ("<mj-text>see {{ place_name | evil }}.example.org</mj-text>", "become a link"),
+        ("<mj-text>see www-{{ place_name | a }}.example.org</mj-text>", "become a link"),
+        ("<mj-text>{{ first_name | you }}@example.org</mj-text>", "become a link"),
+        ("<mj-text>see {{ place_name | ev }}{{ place_name | il.com }}</mj-text>", "become a link"),
+        ("<mj-text>see {{ place_name | example.org }}</mj-text>", "become a link"),
+        ("<mj-text>see evil\u3002com</mj-text>", "does not list"),
+        ("<mj-text>see evil\uff0ecom</mj-text>", "does not list"),
+        ("<mj-text>see evil.top</mj-text>", "does not list"),
+        ("<mj-text>see evil.se</mj-text>", "does not list"),
+        ("<mj-text>see \u0435xample.org</mj-text>", "letter that links do not have"),
+        ('<mj-text><a href="https://\u0435xample.org/">x</a></mj-text>', "letter that links"),
+        ('<mj-text><a href="https://xn--xample-9uf.org/">x</a></mj-text>', "does not list"),
+        ('<mj-text><a href="data:text/html,x">x</a></mj-text>', "https://"),
+        ('<mj-text><a href=" JaVaScRiPt&#58;alert(1)">x</a></mj-text>', "https://"),
+        (
+            '<mj-text><a href="https://example.org/&#123;&#123;x&#125;&#125;">x</a></mj-text>',
+            "href",
+        ),
+        ("<mj-text>\u202egro.elpmaxe</mj-text>", "hidden letter"),
+        ("<mj-text>evil\u200b.com</mj-text>", "hidden letter"),
+        ("<mj-text>{<b>{</b> first_name | you }}</mj-text>", "cuts the marks"),
+        ("<mj-text>{<b>{</b> first_name | you }<i>}</i></mj-text>", "cuts the marks"),
+        ("<mj-text>{{ first_<b>name</b> }}</mj-text>", "never closed"),
+        ("<mj-text>{{ first_name <!-- a -->| you }}.com</mj-text>", "become a link"),
+        ("<mj-html-attributes></mj-html-attributes>", "no <mj-html-attributes>"),
+        ('<mj-text mj-class="x">x</mj-text>', "no mj-class"),
+        ("<mj-text><![CDATA[x]]></mj-text>", "declaration"),
+        ("<mj-text><![if mso]>x<![endif]></mj-text>", "declaration"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]>', "declaration"),
+        ('<mj-text><p style="width:expression(alert(1))">x</p></mj-text>', "style is not taken"),
+        ('<mj-text><p style="color:expression(1)">x</p></mj-text>', "value of color"),
+        ("<mj-text><p style=\"@import 'x'\">x</p></mj-text>", "style is not taken"),
+        ('<mj-text font-family="Arial\', url(x)">x</mj-text>', "value of font-family"),
         ("<mj-text><!-- x", "has no end"),
         ("<mj-text>{{ unknown }}</mj-text>", "no field unknown"),
         ("<mj-text>x", "never closed"),
@@ -193,6 +227,8 @@ def test_what_could_fetch_hide_track_or_break_is_refused_at_its_line(
         "<p>see the site.</p><p>me too</p>",
         "I vote at {{ place_name | home }}. You?",
         "<b>Hi</b> {{ place_name | neighbor }}, 10.30 or so",
+        "At 7.pm, 5 p.m. or 9 a.m., at St. Mary's, U.S. 50, e.g. {{ place_name | here }}.",
+        "{{ place_name | here }}/{{ precinct | there }}: \u00e1\u00a0b, co\u00adop, \u200d",
     ],
 )
 def test_what_no_mail_program_makes_a_link_of_stands(words: str) -> None:
@@ -220,6 +256,58 @@ def test_an_own_text_part_has_the_same_links_or_is_refused() -> None:
     assert problems(mjml, text="Nothing here")
     assert problems(mjml, text="https://example.org/rsvp https://example.org/other")
     assert problems(mjml, text="https://example.org/rsvp\nevil.com")[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("Hi\nsee {{ place_name | evil }}.com", 2, "become a link"),
+        ("Hi\n\n\u202eoh", 3, "hidden letter"),
+        ("Hi\n{{ nothing }}", 2, "no field nothing"),
+        ("x" * 70_000, 0, "too long"),
+        ("{{ x }}" * 500_000, 0, "too long"),
+    ],
+)
+def test_an_own_text_part_keeps_the_rules_of_words_and_its_lines_are_named(
+    text: str, line: int, says: str
+) -> None:
+    with pytest.raises(TemplateRefused) as refused:
+        compile_one(SHELL.format("<mj-text>x</mj-text>"), text=text)
+    [problem] = refused.value.problems
+    assert problem.place == (f"Text, line {line}" if line else "Text")
+    assert says in problem.what
+
+
+TITLES = ['Say "hello" & <b>', "a\" style='background:url(//evil.example)' x=\"", "</title><b>"]
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_title_stays_words_in_the_head_and_in_the_attribute(title: str) -> None:
+    head = f"<mj-head><mj-title>{html_escape(title, quote=False)}</mj-title></mj-head>"
+    source = SHELL.replace("<mj-body>", f"{head}<mj-body>").format("<mj-text>x</mj-text>")
+    page = render(compile_one(source), EVERYTHING).html
+    found: list[dict[str, str | None]] = []
+
+    class Finder(html.parser.HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "div" and ("role", "article") in attrs:
+                found.append(dict(attrs))
+
+    Finder().feed(page)
+    assert [one["aria-label"] for one in found] == [title]
+    assert found[0].keys() == {
+        *("aria-label", "aria-roledescription", "class", "dir", "lang", "role", "style")
+    }
+    assert f"<title>\n{html_escape(title)}\n</title>" in page
+
+
+@pytest.mark.parametrize("link", ["?a=1&copy=2&lt=3", "&quot;&gt;x", "%7B%7Bfirst_name%7D%7D"])
+def test_a_link_leads_where_it_was_written_to_from_words_a_button_and_the_text(link: str) -> None:
+    href = html_escape(f"https://example.org/{link}")
+    inside = f'<mj-button href="{href}">b</mj-button><mj-text><a href="{href}">a</a></mj-text>'
+    letter = render(compile_one(SHELL.format(inside)), EVERYTHING)
+    assert hrefs(letter.html)[:2] == [f"https://example.org/{link}"] * 2
+    assert letter.text.count(f"https://example.org/{link}") == 2
 
 
 def test_a_templates_digest_is_that_of_its_canonical_json() -> None:
