@@ -66,6 +66,7 @@ def test_the_ledgers_head_is_said_once_an_interval_however_often_the_worker_look
 ) -> None:
     ours = pen("operator", private("operator").private_bytes_raw())
     here = SimpleNamespace(
+        settings=SimpleNamespace(hold_seconds=0),
         units=server.units,
         sequencer=server.sequencer,
         clock=server.clock,
@@ -120,6 +121,7 @@ def test_a_worker_whose_log_has_stopped_ends_and_status_says_why_until_it_is_wri
     publish.publish(server.units, well, server.clock)
     monkeypatch.setattr(server.backend, "_disk", Sick())
     here = SimpleNamespace(
+        settings=SimpleNamespace(hold_seconds=0),
         units=server.units,
         sequencer=sick,
         clock=server.clock,

@@ -36,6 +36,7 @@ AWAY = WITNESSES[0].verifier.name
 def worker(server: Server, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The worker's process; ``answering`` says how many of three witnesses are there."""
     here = SimpleNamespace(
+        settings=SimpleNamespace(hold_seconds=0),
         units=server.units,
         sequencer=server.sequencer,
         clock=server.clock,
