@@ -129,6 +129,24 @@ def test_a_reply_waits_and_reaches_the_messenger_once_after_its_writers_yes(
     assert "Auto-Submitted: auto-generated" in message
 
 
+def test_a_persons_reply_is_a_sign_of_life_and_a_machines_is_none(post: Post) -> None:
+    post.office.sunset = 1
+    about = sent(post)
+    letters = {one.person: one for one in post.letters("c1")}
+    theirs = stops.message_id(
+        post.office.keys.delivery, bytes.fromhex(letters[2].id), "union.example"
+    )
+    away = b"Auto-Submitted: auto-replied\r\n" + reply(theirs, sender="m2@example.net")
+    assert pass_on.hear(master(post), away) == "machine"
+    assert pass_on.hear(master(post), reply(about)) == "unheard", "nobody takes replies: still one"
+    post.later(days=8)
+    late = {"window": {"opens": "2026-11-21T00:00:00Z", "closes": "2026-12-01T00:00:00Z"}}
+    members = [(n, f"m{n}@example.net") for n in (1, 2, 3)]
+    before = len(post.mta.to)
+    post.go(post.campaign("c2", post.bundle("union", 2, members), template=late))
+    assert post.mta.to[before:] == [WRITER], "who never answered gets no second letter"
+
+
 def test_the_question_shows_neither_the_reply_nor_where_it_would_go(post: Post, about: str) -> None:
     pass_on.hear(master(post), reply(about))
     asked = post.mta.taken[-1][2].decode()
