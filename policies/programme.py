@@ -34,6 +34,7 @@ SLOT_KEYS = (("most", "usual"), ("names", "times"))
 """Keys of a slot: those it must have, and those it may."""
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_NO_DIGEST = "is not a digest of 64 hex characters"
 _DAY = timedelta(days=1)
 
 
@@ -67,6 +68,7 @@ class Programme:
 
     avoid: days on which other news would drown a letter; none leaves on its account.
     lead_days: from asking the partners for a letter to its first day.
+    replaces: the digest of a plan of which nothing goes any more, or "".
     """
 
     race: str
@@ -79,6 +81,7 @@ class Programme:
     lead_days: int
     letters: tuple[Letter, ...]
     rapid: tuple[Rapid, ...]
+    replaces: str = ""
 
     def letter(self, id: str) -> Letter | Rapid:
         """One letter, planned or kept ready; raises ``ProgrammeRefused`` when there is none."""
@@ -281,8 +284,8 @@ def _stamp(at: datetime) -> str:
 
 
 def _read(raw: object) -> Programme:
-    keys = ("version", *(name for name in Programme.__dataclass_fields__))
-    at = Strict("", raw, keys)
+    keys = ("version", *(name for name in Programme.__dataclass_fields__ if name != "replaces"))
+    at = Strict("", raw, keys, ("replaces",))
     at.number("version", VERSION, VERSION)
     messenger = at.raw["messenger"]
     if messenger != {}:
@@ -293,7 +296,7 @@ def _read(raw: object) -> Programme:
     deadlines = at.inner("deadlines", ("polls",), DEADLINES)
     return Programme(
         race=at.match("race", _ID, "is not an id"),
-        agreement=at.match("agreement", _HEX64, "is not a digest of 64 hex characters"),
+        agreement=at.match("agreement", _HEX64, _NO_DIGEST),
         name=at.text("name", 120),
         definition=at.raw["definition"],
         messenger=messenger,
@@ -302,6 +305,7 @@ def _read(raw: object) -> Programme:
         lead_days=at.number("lead_days", 1, 21),
         letters=_listed(at, "letters", _letter),
         rapid=_listed(at, "rapid", _rapid),
+        replaces=at.match("replaces", _HEX64, _NO_DIGEST) if "replaces" in at.raw else "",
     )
 
 

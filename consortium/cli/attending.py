@@ -105,6 +105,8 @@ def described(one: Offered, signed: Signed) -> list[str]:
             "holidays and hours in which this computer looked at nothing do not count; for "
             "rapid response nights do not."
         ]
+    if read.replaces:
+        lines += [f"Nothing of the programme {read.replaces[:16]}... goes by silence any more."]
     return [*lines, f"SHA-256 {one.digest}"]
 
 
@@ -143,6 +145,8 @@ def keep_word(home: Home, one: Offered) -> None:
     if not SLUG.fullmatch(one.id):
         raise CheckRefused("the programme's id is no id")
     _forget_seen(home, one)
+    if one.read.replaces:
+        _word(home, one.read.replaces).unlink(missing_ok=True)
     write_whole(_word(home, one.digest), one.document)
     write_whole(_named(home, one.id), one.digest.encode())
 

@@ -5,6 +5,7 @@ Nothing here approves, freezes or sends. A letter of a programme becomes a campa
 source's signature over its manifest is still made on that source's own computer.
 """
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ class Asking:
 class View:
     """A programme as its partners and its coordinator see it.
 
-    state: proposed (somebody has not said yes), approved, held (somebody said no).
+    state: proposed (somebody has not said yes), approved, held (somebody said no), replaced
+    (another was proposed in its place: nothing of it goes any more).
     """
 
     id: str
@@ -79,6 +81,10 @@ def propose(
     normal = choose.normal_form(definition, artefacts, choose.snapshot(unit, []).attributes)
     raw = programme.to_bytes({**document, "definition": normal})
     made = programme.parse(raw, terms, races.get(unit, race).digest)
+    if made.replaces and made.replaces not in {
+        each.digest for each in programmes.listed(unit, race)
+    }:
+        raise ProgrammeRefused("replaces", "is no programme of this race")
     every: tuple[Letter | Rapid, ...] = (*made.letters, *made.rapid)
     for one in every:
         draft.compiled(terms, filled(one.template, one.slots, {}))
@@ -101,6 +107,8 @@ def answer(unit: Unit, caller: Caller, id: str, *, yes: bool, digest: str, now: 
         raise WrongState("this partner has not joined that race")
     if yes and digest != kept.digest:
         raise WrongState("this yes is to other bytes than the programme's")
+    if yes and kept.digest in _replaced(unit, kept.race):
+        raise WrongState("another programme was proposed in the place of this one")
     programmes.answer(unit, programmes.Answer(id, caller.partner, yes, now))
     return state(unit, kept)
 
@@ -119,10 +127,17 @@ def veto(unit: Unit, caller: Caller, id: str, campaign: str, *, now: datetime) -
 
 def state(unit: Unit, kept: programmes.Kept) -> str:
     """``held`` when anybody's last word is no; ``approved`` when everybody's is yes."""
+    if kept.digest in _replaced(unit, kept.race):
+        return "replaced"
     said = {one.partner: one.yes for one in programmes.answers(unit, kept.id)}
     if not all(said.values()):
         return "held"
     return "approved" if agree.parties(unit, kept.race) <= set(said) else "proposed"
+
+
+def _replaced(unit: Unit, race: str) -> set[str]:
+    """Digests of plans in whose place others were proposed."""
+    return {json.loads(one.document).get("replaces", "") for one in programmes.listed(unit, race)}
 
 
 def view(unit: Unit, caller: Caller, id: str) -> View:

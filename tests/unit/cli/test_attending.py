@@ -28,8 +28,9 @@ DAYS = date(2026, 10, 24), date(2026, 10, 25)
 PROGRAMME = "0a0e7a52-0000-4000-8000-000000000002"
 
 
-def offer(world: FakeWorld) -> None:
-    """A programme that the server shows, with one planned letter."""
+def offer(world: FakeWorld, id: str = "", **more: Any) -> None:
+    """A programme that the server shows, with one planned letter; ``more`` are keys of it."""
+    id = id or PROGRAMME
     letter = {"id": "plan", "step": "plan", "deadline": "polls", "days": -10, "span": 2}
     document = programme.to_bytes(
         {
@@ -37,11 +38,11 @@ def offer(world: FakeWorld) -> None:
             "name": "To the polls", "definition": PLACES, "avoid": [], "lead_days": 4,
             "messenger": {"name": "Ana", "place": "Parker"},
             "deadlines": {"polls": "2026-11-03"}, "rapid": [],
-            "letters": [{**letter, "template": TEMPLATE, "slots": SLOTS}],
+            "letters": [{**letter, "template": TEMPLATE, "slots": SLOTS}], **more,
         }
     )  # fmt: skip
-    world.programmes[PROGRAMME] = {
-        "id": PROGRAMME, "state": "approved", "name": "To the polls", "answers": [],
+    world.programmes[id] = {
+        "id": id, "state": "approved", "name": "To the polls", "answers": [],
         "digest": programme.digest(document), "document": base64.b64encode(document).decode(),
         "planned": [], "campaigns": [],
     }  # fmt: skip
@@ -222,6 +223,43 @@ def test_the_hours_are_those_of_these_bytes_not_of_a_letter_in_their_place(quiet
     asked(desk.world, words={"hello": "from Oak Street."})  # the same campaign, asked for anew
     again = at(desk, "2026-10-06T16:00:00+00:00")
     assert again["ripens"] == {CAMPAIGN: "2026-10-08T16:00:00Z"}
+
+
+def test_a_yes_to_the_next_plan_ends_the_word_for_the_one_in_whose_place_it_stands(
+    quiet: Desk,
+) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    desk.json("attend")
+    ripen(desk)
+    old = desk.world.programmes[PROGRAMME]
+    later = "0a0e7a52-0000-4000-8000-000000000003"
+    offer(desk.world, later, replaces=old["digest"])
+    assert desk.run("programme", "approve", later, "--yes").exit_code == 0
+    assert old["state"] == "approved"  # a server that does not say so changes nothing
+    assert desk.json("attend")["yours"] == [CAMPAIGN]
+    assert desk.world.approvals == {}
+
+
+def test_a_plan_put_in_the_place_of_another_after_the_yes_has_no_word(quiet: Desk) -> None:
+    desk = standing(quiet)
+    offer(desk.world, name="To the polls!")  # other bytes under the id that was said yes to
+    asked(desk.world)
+    assert desk.json("attend") == {"signed": [], "ripens": {}, "yours": [CAMPAIGN]}
+
+
+def test_a_letter_edited_after_the_yes_is_not_signed(quiet: Desk) -> None:
+    desk = standing(quiet)
+    asked(desk.world)
+    desk.json("attend")
+    ripen(desk)
+    one = desk.world.campaigns[CAMPAIGN]
+    edited = {**one["template"], "subject": "Another plan"}
+    digest = hashlib.sha256(rfc8785.dumps(edited)).hexdigest()
+    manifest = {**one["manifest"], "template": digest}
+    one |= {"template": edited, "manifest": manifest, "digest": manifest_digest(manifest)}
+    assert desk.json("attend")["yours"] == [CAMPAIGN]
+    assert desk.world.approvals == {}
 
 
 def test_a_letter_goes_by_silence_once(quiet: Desk) -> None:
