@@ -144,7 +144,7 @@ def view(unit: Unit, caller: Caller, id: str) -> View:
     """One programme with its days as they stand; partners' own days may have moved them."""
     require(caller, "see_campaign")
     kept = programmes.get(unit, id)
-    terms, made = _read(unit, kept)
+    terms, made = read(unit, kept)
     try:
         days = programme.planned(made, terms, keep_free.days(unit, kept.race))
     except ProgrammeRefused:
@@ -173,7 +173,7 @@ def due(unit: Unit, caller: Caller, id: str, now: datetime) -> list[str]:
     """Planned letters whose day to be asked for has come; also those that wait to be submitted."""
     require(caller, "see_campaign")
     kept = programmes.get(unit, id)
-    terms, made = _read(unit, kept)
+    terms, made = read(unit, kept)
     days = programme.planned(made, terms, keep_free.days(unit, kept.race))
     asked = {
         one.letter
@@ -228,7 +228,7 @@ def _begin(
     require(caller, "draft", term=agree.term(unit, kept.race, now))
     if state(unit, kept) != "approved":
         raise NotReady("not every partner's last word on this programme is yes")
-    terms, made = _read(unit, kept)
+    terms, made = read(unit, kept)
     one = made.letter(letter)
     template = filled(one.template, one.slots, asking.words, terms.candidates)
     before = [each for each in programmes.made_of(unit, id) if each.letter == letter]
@@ -295,6 +295,7 @@ def _window(
     raise WrongState(f"this letter is asked for from {when.ask} on, and before {when.first}")
 
 
-def _read(unit: Unit, kept: programmes.Kept) -> tuple[Agreement, Programme]:
+def read(unit: Unit, kept: programmes.Kept) -> tuple[Agreement, Programme]:
+    """The agreement in force, and a programme held against it."""
     terms = agree.signed_terms(unit, kept.race)
     return terms, programme.parse(kept.document, terms, races.get(unit, kept.race).digest)

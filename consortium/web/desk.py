@@ -24,11 +24,12 @@ from consortium.service.sign_in import SignedIn
 from consortium.store import actors
 from consortium.store.errors import Missing
 from consortium.web.letter_desk import LetterDesk
+from consortium.web.plan_desk import PlanDesk
 from mailer import stops
 from policies.authorise import Caller, require
 
 
-class Desk(LetterDesk):
+class Desk(LetterDesk, PlanDesk):
     """What the pages ask of the service, for the process whose state it is given.
 
     Nothing is decided here. Each method opens the units that its verb needs.

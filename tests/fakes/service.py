@@ -26,6 +26,7 @@ from consortium.service.look import (
     PartnerView,
     RaceView,
 )
+from consortium.service.oversee import Board, Came, Standing
 from consortium.service.pass_on import BoxView, Waiting
 from consortium.service.proofread import Proof
 from consortium.service.report import Figure
@@ -43,7 +44,9 @@ from mailer.compose import Rendered
 from mailer.errors import AddressRefused, Problem, TemplateRefused
 from mailer.findings import Finding
 from policies.authorise import Caller
-from policies.errors import BudgetSpent, DefinitionRefused, Denied
+from policies.errors import BudgetSpent, DefinitionRefused, Denied, ProgrammeRefused
+from policies.programme import Sending
+from policies.wording import Slot
 from provenance.backend import CHECKPOINT
 from provenance.canonical import canonical, commitment
 from provenance.checkpoint import Checkpoint, sign_checkpoint
@@ -131,6 +134,45 @@ def _campaign(id: str, state: str, subject: str, yes: tuple[str, ...] = ()) -> C
     )
 
 
+def _board() -> Board:
+    """A plan under way: one gone, one waiting for silence, one due, one ahead, one kept ready."""
+    text = "Your neighbors vote early, from Monday on. [[hello]] Bring a friend."
+    template = {"subject": "", "blocks": [{"kind": "text", "text": text}]}
+    slot = Slot("hello", 80, "See you there.", ("Elm Street", "Lincoln School"))
+
+    def letter(
+        id: str, step: str, deadline: str, begins: date, state: str, *came: Came
+    ) -> Standing:
+        subject = SUBJECTS[id]
+        days = Sending(id, begins - timedelta(days=6), begins, begins + timedelta(days=1))
+        sending, shown = None if step == "rapid" else days, {**template, "subject": subject}
+        return Standing(id, step, deadline, subject, shown, (slot,), sending, 1, state, came)
+
+    ripe, words = datetime(2026, 10, 22, 16, tzinfo=UTC), {"hello": "See you at Lincoln School."}
+    return Board(
+        "0a0e7a52-0000-4000-8000-000000000002", "To the polls", "approved", "5e" * 32,
+        NOW.date(),
+        {"registration": date(2026, 10, 13), "early_vote": date(2026, 10, 24),
+         "polls": date(2026, 11, 3)},
+        (date(2026, 10, 15),), (date(2026, 10, 22), date(2026, 11, 1)),
+        {"Arkansas Valley Growers": True, "Steel City Teachers": True}, (48, 12),
+        (
+            letter("invite", "invite", "registration", date(2026, 10, 9), "asked",
+                   Came(SENDING, "sending", {}, (), None)),
+            letter("plan", "plan", "early_vote", date(2026, 10, 25), "asked",
+                   Came(SUBMITTED, "submitted", words, ("Steel City Teachers",), ripe)),
+            letter("remind", "remind", "polls", date(2026, 10, 30), "due"),
+            letter("news", "rapid", "", date(2026, 10, 30), "ready"),
+        ),
+    )  # fmt: skip
+
+
+SUBJECTS = {
+    "invite": "Come say hello on Saturday", "plan": "Where do you vote now?",
+    "remind": "Four days left", "news": "A word on what you heard today",
+}  # fmt: skip
+
+
 class FakeDesk:
     """All of ``consortium.web.desk.Desk`` over dictionaries, and a list of what was changed."""
 
@@ -143,6 +185,7 @@ class FakeDesk:
         self.stops: set[str] = set()
         self.held, self.box, self.own = "held", "", ""
         self.days: set[tuple[date, str]] = {(date(2026, 10, 22), "growers")}
+        self.board: Board | None = _board()
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
         self.lives: dict[str, tuple[str, str]] = {}
         self.trust = "threshold"
@@ -283,6 +326,24 @@ class FakeDesk:
         return Calendar(
             self.race().id, "America/Denver", date(2026, 11, 3), tuple(days), planned, (clash,)
         )
+
+    def programmes(self, caller: Caller) -> list[Board]:
+        return [self.board] if self.board else []
+
+    def programme(self, caller: Caller, id: str) -> Board:
+        if self.board is None or id != self.board.id:
+            raise Missing("no programme has that id")
+        return self.board
+
+    def refuse_programme(self, caller: Caller, id: str, campaign: str = "") -> None:
+        self.changed.append(("refuse_programme", str(caller.partner), campaign))
+
+    def ask_letter(
+        self, caller: Caller, id: str, letter: str, words: Mapping[str, str], first: date | None
+    ) -> None:
+        if "evil" in "".join(words.values()):
+            raise ProgrammeRefused("slots.hello", "has a full stop inside a word")
+        self.changed.append(("ask_letter", letter, str(dict(words)), str(first)))
 
     def keep_day(self, caller: Caller, race: str, day: date) -> None:
         if caller.partner is None:

@@ -14,6 +14,7 @@ def routers() -> list[APIRouter]:
         messenger,
         own,
         partner,
+        programme,
         recipient,
         reply,
         sign_in,
@@ -23,8 +24,8 @@ def routers() -> list[APIRouter]:
     )
 
     screens = (
-        sign_in, audience, writing, volunteers, coordinator, partner, calendar, auditor, recipient,
-        messenger, reply, own, signing,
+        sign_in, audience, writing, volunteers, coordinator, partner, calendar, programme, auditor,
+        recipient, messenger, reply, own, signing,
     )  # fmt: skip
     return [files, *(each.router for each in screens)]
 

@@ -10,6 +10,7 @@ from consortium.service.errors import WrongState
 from consortium.service.sign_in import SignedIn
 from consortium.web.desk import desk
 from consortium.web.page import PageRoute, go, render
+from consortium.web.pages import programme
 from consortium.web.who import Reader, Writer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -48,12 +49,21 @@ def give_back(request: Request, session: Writer, day: Text = "") -> Response:
 
 def _calendar(request: Request, session: SignedIn, *, refused: str = "") -> Response:
     found = desk(request).calendar(session.caller)
+    boards = [one for one in desk(request).programmes(session.caller) if one.state != "replaced"]
+    ahead = [
+        (one, each)
+        for one in boards
+        for each in one.letters
+        if each.sending and each.state in ("planned", "due", "missed")
+    ]
     return render(
         request,
         "calendar.html",
         session=session,
         status=422 if refused else 200,
         calendar=found,
+        planned=sorted(ahead, key=lambda each: each[1].sending.first),
+        stands=programme.STATES,
         subjects={one.id: one.subject for one in found.campaigns},
         page_of="approvals" if session.caller.role == "partner" else "campaigns",
         mine=session.caller.partner or "",
