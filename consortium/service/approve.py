@@ -74,6 +74,8 @@ def submit(
         still = campaigns.get(unit, id)
         if still.state != "draft":
             raise WrongState("only a draft can be submitted")
+        if (still.template, still.definition) != (one.template, one.definition):
+            raise WrongState("the draft was changed meanwhile; look at it and submit it again")
         lend.may_sign(unit, still)
         if outdated(unit, still, terms):
             raise WrongState("the facts of places were loaded anew since; save the draft again")

@@ -1,5 +1,6 @@
-"""A letter is written, checked and kept as a draft."""
+"""A letter is written, checked and kept as a draft; its author changes it until it is asked for."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -9,15 +10,16 @@ from typing import Any
 
 from consortium.service import agree, choose, lend, locate, suggest
 from consortium.service.errors import WrongState
-from consortium.store import campaigns
+from consortium.store import campaigns, programmes
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
-from mailer import compose, fields, letter, polling, versions
+from mailer import blocks, compose, fields, letter, polling, versions
 from mailer.errors import Problem, TemplateRefused
 from mailer.written import signed
 from matching.nearest import Chart
 from policies import agreement
 from policies.authorise import Caller, require
+from policies.errors import Denied
 
 FIELDS = frozenset(fields.FIELDS) - {"first_name"}
 """What every agreement allows: facts of the race, of its places, and of who writes."""
@@ -91,10 +93,81 @@ def draft(
         Denied, DefinitionRefused, TemplateRefused, NotReady, WrongState.
     """
     require(caller, "draft", term=agree.term(unit, race, now))
+    normal, kept = _written(
+        unit, caller, race, definition_, template, messenger, window, artefacts, chart
+    )
+    new = str(uuid.uuid4())
+    campaigns.add(unit, unsaved(new, race, caller.id, normal, kept, now))
+    return new
+
+
+def change(
+    unit: Unit,
+    caller: Caller,
+    id: str,
+    *,
+    was: str,
+    definition_: Mapping[str, Any],
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    window: Mapping[str, str],
+    artefacts: Artefacts,
+    now: datetime,
+    chart: Chart | None = None,
+) -> None:
+    """Put other words, signer, window or audience into a draft; what it said before is gone.
+
+    Args:
+        was: ``mark`` of the draft as its author was shown it.
+
+    Raises:
+        Denied: it is somebody else's.
+        WrongState: it is no draft any more, of a programme, or was changed since it was shown.
+        DefinitionRefused, TemplateRefused, NotReady: as ``draft`` does.
+    """
+    one = own(unit, caller, id, now)
+    if was != mark(one):
+        raise WrongState("this draft was changed elsewhere since you opened it; nothing was saved")
+    normal, kept = _written(
+        unit, caller, one.race, definition_, template, messenger, window, artefacts, chart
+    )
+    campaigns.change(unit, id, definition=normal, template=kept)
+
+
+def own(unit: Unit, caller: Caller, id: str, now: datetime) -> campaigns.Campaign:
+    """A draft that the caller may change; raises as ``change`` does."""
+    one = campaigns.get(unit, id)
+    require(caller, "draft", term=agree.term(unit, one.race, now))
+    if one.author != caller.id:
+        raise Denied("draft", "a draft is changed by who wrote it")
+    if one.state != "draft":
+        raise WrongState("only a draft can be changed")
+    if programmes.of_campaign(unit, id):
+        raise WrongState("the partners approved these words in a programme; they stay as they are")
+    return one
+
+
+def mark(one: campaigns.Campaign) -> str:
+    """A digest that changes with anything in a draft."""
+    said = json.dumps([one.definition, one.template], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _written(
+    unit: Unit,
+    caller: Caller,
+    race: str,
+    definition_: Mapping[str, Any],
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    window: Mapping[str, str],
+    artefacts: Artefacts,
+    chart: Chart | None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The definition's normal form, and all that a campaign keeps of a letter; both checked."""
     terms = agree.signed_terms(unit, race)
     normal = choose.normal_form(definition_, artefacts, choose.snapshot(unit, []).attributes)
-    made = compiled(terms, {name: part for name, part in template.items() if name != "facts"})
-    _known_places(made, normal_places(artefacts, unit))
+    made = checked(unit, terms, template, artefacts)
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
@@ -105,44 +178,61 @@ def draft(
         )
     signs = {key: lend.plain(str(messenger.get(key, ""))) for key in ("name", "place")}
     lend.lent(unit, race, signs)
-    new = str(uuid.uuid4())
     facts = locate.newest(unit, race) if versions.facts_used(made) else None
-    kept = {
+    return normal, {
         **signed({**template, "facts": facts}),
         "messenger": signs,
         **({"nearest": True} if each else {}),
         "window": {"opens": stamp(opens), "closes": stamp(closes)},
     }
-    campaigns.add(
-        unit,
-        campaigns.Campaign(
-            id=new,
-            race=race,
-            author=caller.id,
-            state="draft",
-            before_pause=None,
-            definition=normal,
-            template=kept,
-            manifest=None,
-            digest=None,
-            estimate=None,
-            nonce=None,
-            root=None,
-            audience_digest=None,
-            epoch=None,
-            intent_leaf=None,
-            scheduled=None,
-            progress=0,
-            waiting_for="",
-            at=now,
-            closed=None,
-        ),
+
+
+def checked(
+    unit: Unit, terms: agreement.Agreement, template: Mapping[str, Any], artefacts: Artefacts
+) -> dict[str, compose.Compiled]:
+    """Compile a letter that somebody wrote, and hold its places against the voter file."""
+    made = compiled(terms, {name: part for name, part in template.items() if name != "facts"})
+    _known_places(made, template, normal_places(artefacts, unit))
+    return made
+
+
+def unsaved(
+    id: str,
+    race: str,
+    author: str,
+    definition: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    now: datetime,
+) -> campaigns.Campaign:
+    """A draft as it would be kept."""
+    return campaigns.Campaign(
+        id=id,
+        race=race,
+        author=author,
+        state="draft",
+        before_pause=None,
+        definition=dict(definition),
+        template=dict(kept),
+        manifest=None,
+        digest=None,
+        estimate=None,
+        nonce=None,
+        root=None,
+        audience_digest=None,
+        epoch=None,
+        intent_leaf=None,
+        scheduled=None,
+        progress=0,
+        waiting_for="",
+        at=now,
+        closed=None,
     )
-    return new
 
 
 def _known_places(
-    made: Mapping[str, compose.Compiled], known: Mapping[str, Collection[str]]
+    made: Mapping[str, compose.Compiled],
+    template: Mapping[str, Any],
+    known: Mapping[str, Collection[str]],
 ) -> None:
     """Refuse a place block for a place that the voter file here does not have."""
     problems = [
@@ -150,7 +240,7 @@ def _known_places(
             block.line,
             f"The voter file here has no such {kind}.",
             "Spell it as the list of places does, or take it out.",
-            "" if language == next(iter(made)) else versions.NAMES[language],
+            _where(template, language, block.line, first=language == next(iter(made))),
         )
         for language, one in made.items()
         for block in one.places
@@ -159,6 +249,18 @@ def _known_places(
     ]
     if problems:
         raise TemplateRefused(problems)
+
+
+def _where(template: Mapping[str, Any], language: str, line: int, *, first: bool) -> str:
+    """Where a line of the compiled MJML comes from: block and part, or the line, and in which."""
+    version = template if first else template["languages"][language]
+    said = ""
+    if version.get("blocks") is not None:
+        written = blocks.to_mjml(version["blocks"], title=version["subject"], language=language)
+        said = written.where(line)
+    if first:
+        return said
+    return f"{versions.NAMES[language]}, {said[:1].lower() + said[1:] or f'line {line}'}"
 
 
 def normal_places(artefacts: Artefacts, unit: Unit) -> dict[str, dict[str, int]]:

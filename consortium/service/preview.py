@@ -1,11 +1,15 @@
 """A letter as a made-up reader gets it, in one language and at one place; nobody's row is read."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from consortium.service import agree, choose, draft, locate
 from consortium.store import campaigns
 from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
-from mailer import compose
+from mailer import compose, versions
 from mailer.places import KINDS, Place
 from mailer.written import signed
 from policies.agreement import Agreement
@@ -18,6 +22,7 @@ MADE_UP = {
     "precinct": "Sample precinct",
     "place_name": "Sampletown",
 }
+SIGNER = {"name": "Sam Sample", "place": "Sampletown"}
 NOWHERE = Place()
 
 
@@ -71,6 +76,48 @@ def preview(
     terms = agree.terms(unit, one.race)
     place = somewhere(unit, artefacts, *at)
     return shown(unit, terms, one, caller, public_url, language, place)
+
+
+def sketch(
+    unit: Unit,
+    caller: Caller,
+    race: str,
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    public_url: str,
+    *,
+    artefacts: Artefacts,
+    now: datetime,
+    language: str = "",
+    at: tuple[str, str] = ("", ""),
+) -> compose.Rendered:
+    """A letter that is not kept yet, and is not kept by this.
+
+    Raises:
+        Denied, DefinitionRefused, NotReady.
+        TemplateRefused: with every problem, where it is and what to do.
+    """
+    terms, one = unkept(unit, caller, race, template, messenger, artefacts, now)
+    place = somewhere(unit, artefacts, *at)
+    return shown(unit, terms, one, caller, public_url, language, place)
+
+
+def unkept(
+    unit: Unit,
+    caller: Caller,
+    race: str,
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    artefacts: Artefacts,
+    now: datetime,
+) -> tuple[Agreement, campaigns.Campaign]:
+    """What a letter would be if it were kept; signed by a made-up person where none is named."""
+    require(caller, "draft", term=agree.term(unit, race, now))
+    terms = agree.signed_terms(unit, race)
+    made = draft.checked(unit, terms, template, artefacts)
+    facts = locate.newest(unit, race) if versions.facts_used(made) else None
+    kept = {**signed({**template, "facts": facts}), "messenger": dict(messenger or SIGNER)}
+    return terms, draft.unsaved("unsaved", race, caller.id, {}, kept, now)
 
 
 def shown(

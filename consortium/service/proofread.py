@@ -7,12 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from consortium.service import agree, draft, lend, try_out, vet
+from consortium.service import agree, draft, lend, preview, try_out, vet
 from consortium.service.vet import Vetted
 from consortium.store import campaigns, inspections
+from consortium.store.artefacts import Artefacts
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit, Units
 from mailer import checks, compose, letter, spam, uniform
@@ -92,6 +93,28 @@ def proof(unit: Unit, caller: Caller, id: str, look: Look, now: datetime) -> Pro
     mail = _mail(unit, one)
     found = [*letters(mail, look), score, try_out.finding(unit, mail.sources)]
     return Proof(sorted_worst_first(found), tuple(vet.of_campaign(unit, one, now)))
+
+
+def sketch(
+    unit: Unit,
+    caller: Caller,
+    race: str,
+    template: Mapping[str, Any],
+    messenger: Mapping[str, str],
+    look: Look,
+    *,
+    artefacts: Artefacts,
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """What is found of a letter that is not kept yet; the worst first.
+
+    Raises:
+        TemplateRefused: it cannot be read by any reader, with every problem.
+    """
+    terms, one = preview.unkept(unit, caller, race, template, messenger, artefacts, now)
+    sources = _sources(unit, terms, one)
+    mail = Mail(terms, one, sources, [one.template["messenger"]])
+    return sorted_worst_first(letters(mail, look))
 
 
 def must_pass(units: Units, id: str, look: Look) -> None:

@@ -93,6 +93,11 @@ def made_of(unit: Unit, programme: str) -> list[Made]:
     return [frozen(Made, row) for row in unit.session.scalars(ordered)]
 
 
+def of_campaign(unit: Unit, campaign: str) -> bool:
+    """Whether a campaign came of a programme."""
+    return unit.session.get(ProgrammeLetterRow, campaign) is not None
+
+
 def hold(unit: Unit, campaign: str, partner: str, at: datetime) -> None:
     """A partner stopped a campaign: if it came of a programme, that partner's answer is no."""
     row = unit.session.get(ProgrammeLetterRow, campaign)

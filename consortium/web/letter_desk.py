@@ -96,6 +96,74 @@ class LetterDesk(Counter):
         """Who was asked to sign letters, and what they said."""
         return self._units.run("messengers", lambda unit: lend.asked(unit, caller))
 
+    def own_draft(self, caller: Caller, id: str) -> tuple[Any, str]:
+        """A draft that the caller may change, and its mark."""
+        now = self._state.clock()
+        found = self._units.run("own-draft", lambda unit: draft.own(unit, caller, id, now))
+        return found, draft.mark(found)
+
+    def change_draft(self, caller: Caller, id: str, *, was: str, **parts: Any) -> None:
+        """Put other words into a draft."""
+        now, artefacts = self._state.clock(), self._state.artefacts
+        chart = None if parts["messenger"] else suggest.chart_of(self._state.settings)
+        self._units.run(
+            "change-draft",
+            lambda unit: draft.change(
+                unit,
+                caller,
+                id,
+                was=was,
+                definition_=parts["definition"],
+                template=parts["template"],
+                messenger=parts["messenger"],
+                window=parts["window"],
+                artefacts=artefacts,
+                now=now,
+                chart=chart,
+            ),
+        )
+
+    def sketch(
+        self,
+        caller: Caller,
+        race: str,
+        template: Mapping[str, Any],
+        messenger: Mapping[str, str],
+        *,
+        language: str = "",
+        at: tuple[str, str] = ("", ""),
+    ) -> Any:
+        """A letter that is not kept yet, to a made-up person."""
+        url, artefacts = str(self._state.settings.public_url), self._state.artefacts
+        now = self._state.clock()
+        return self._units.run(
+            "sketch",
+            lambda unit: preview.sketch(
+                unit,
+                caller,
+                race,
+                template,
+                messenger,
+                url,
+                artefacts=artefacts,
+                now=now,
+                language=language,
+                at=at,
+            ),
+        )
+
+    def look_over(
+        self, caller: Caller, race: str, template: Mapping[str, Any], messenger: Mapping[str, str]
+    ) -> Any:
+        """What is found of a letter that is not kept yet."""
+        now, look, artefacts = self._state.clock(), self._look, self._state.artefacts
+        return self._units.read(
+            "look-over",
+            lambda unit: proofread.sketch(
+                unit, caller, race, template, messenger, look, artefacts=artefacts, now=now
+            ),
+        )
+
     def preview(
         self, caller: Caller, id: str, *, language: str = "", at: tuple[str, str] = ("", "")
     ) -> Any:

@@ -84,6 +84,7 @@ def test_a_coordinator_and_partners_bring_an_email_to_its_end(
 
     # A letter that cannot be, with the line that is wrong; nothing typed is lost
     page.get_by_role("button", name="Use in an email").click()
+    page.get_by_role("button", name="Own MJML").click()
     page.get_by_label("Subject", exact=True).fill(SUBJECT)
     page.get_by_label("Letter, in MJML").fill(
         "<mjml>\n<mj-body>\n<mj-sektion>\n</mj-sektion>\n</mj-body>\n</mjml>"

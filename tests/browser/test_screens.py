@@ -100,6 +100,7 @@ def test_a_coordinator_works_without_script_from_places_to_pause(site: Site) -> 
     page.get_by_role("button", name="Estimate, uses 1 look").click()
     expect(page.locator(".pnum")).to_contain_text("1,250")
     page.get_by_role("button", name="Use in an email").click()
+    page.get_by_role("button", name="Own MJML").click()
     page.get_by_label("Subject", exact=True).fill("Where do you vote now?")
     page.get_by_label("Letter, in MJML").fill("<mjml></mjml>")
     page.get_by_label("Name and place").select_option("Maria Trujillo\nBessemer")

@@ -41,8 +41,12 @@ from consortium.web.pages import routers
 from consortium.web.security import Headers
 from consortium.web.who import scripted, signed_in
 from mailer.compose import Rendered
+from mailer.compose import render as render_letter
 from mailer.errors import AddressRefused, Problem, TemplateRefused
+from mailer.fields import FIELDS
 from mailer.findings import Finding
+from mailer.places import Place as Spot
+from mailer.versions import compile_versions
 from policies.authorise import Caller
 from policies.errors import BudgetSpent, DefinitionRefused, Denied, ProgrammeRefused
 from policies.programme import Sending
@@ -173,6 +177,12 @@ SUBJECTS = {
 }  # fmt: skip
 
 
+def _compiled(template: Mapping[str, Any]) -> dict[str, Any]:
+    return compile_versions(
+        template, languages=("en", "es"), allowed_fields=FIELDS, allowed_hosts={"example.org"}
+    )
+
+
 class FakeDesk:
     """All of ``consortium.web.desk.Desk`` over dictionaries, and a list of what was changed."""
 
@@ -261,6 +271,7 @@ class FakeDesk:
             paid_for_by="Neighbors for Pueblo",
             letters_per_week=1,
             letters_per_race=5,
+            languages=("en", "es"),
         )
 
     def budget(self, caller: Caller) -> BudgetView:
@@ -294,7 +305,9 @@ class FakeDesk:
     def draft(self, caller: Caller, race: str, **parts: Any) -> str:
         if caller.role != "coordinator":
             raise Denied("draft", "only a coordinator writes letters")
-        mjml = parts["template"]["mjml"].split("\n")
+        if "blocks" in parts["template"]:
+            _compiled(parts["template"])
+        mjml = parts["template"].get("mjml", "").split("\n")
         wrong = [
             Problem(n + 1, "mj-txet is no MJML tag.", "Did you mean mj-text?")
             for n, line in enumerate(mjml)
@@ -306,8 +319,48 @@ class FakeDesk:
         self.letters[made] = replace(
             _campaign(made, "draft", parts["template"]["subject"]), window=parts["window"]
         )
+        template = {"mjml": None, "text": None, **parts["template"]}
+        self.letters[made] = replace(self.letters[made], template=template)
         self.changed.append(("draft", made, parts["window"]["opens"]))
         return made
+
+    def own_draft(self, caller: Caller, id: str) -> tuple[CampaignView, str]:
+        if caller != COORDINATOR:
+            raise Denied("draft", "a draft is changed by who wrote it")
+        letter = self.campaign(caller, id)
+        if letter.state != "draft":
+            raise WrongState("only a draft can be changed")
+        template = {**letter.template, "messenger": letter.messenger, "window": letter.window}
+        return replace(letter, template=template), hashlib.sha256(repr(letter).encode()).hexdigest()
+
+    def change_draft(self, caller: Caller, id: str, *, was: str, **parts: Any) -> None:
+        _, mark = self.own_draft(caller, id)
+        if was != mark:
+            raise WrongState("this draft was changed elsewhere since you opened it")
+        _compiled(parts["template"])
+        template = {"mjml": None, "text": None, **parts["template"]}
+        self.letters[id] = replace(self.letters[id], template=template)
+        self.changed.append(("change_draft", id))
+
+    def sketch(
+        self, caller: Caller, race: str, template: Mapping[str, Any], messenger: Mapping[str, str],
+        *, language: str = "", at: tuple[str, str] = ("", ""),
+    ) -> Rendered:  # fmt: skip
+        if caller.role != "coordinator":
+            raise Denied("draft", "only a coordinator writes letters")
+        made = _compiled(template)
+        facts = {name: f"a {name}" for name in FIELDS} | dict.fromkeys(
+            ("relation", "author_role", "postal_address", "paid_for_by"), "made up"
+        )
+        facts |= dict.fromkeys(("stop_url", "why_url"), "https://trellis.example/u/x")
+        shown = made[language if language in made else "en"]
+        return render_letter(shown, facts, Spot(zip=at[1]) if at[0] == "zip" else Spot())
+
+    def look_over(
+        self, caller: Caller, race: str, template: Mapping[str, Any], messenger: Mapping[str, str]
+    ) -> Sequence[Finding]:
+        _compiled(template)
+        return self.findings
 
     def calendar(self, caller: Caller) -> Calendar:
         planned = tuple(

@@ -48,6 +48,21 @@ if (choosing && one('.pnum')) {
   });
 }
 
+/* Writing: the preview follows what is typed, after a pause; without script there is its button */
+const see = one('[data-see]');
+if (see && see.form.requestSubmit) {
+  let pause = 0;
+  const show = () => see.form.requestSubmit(see);
+  const soon = (event) => {
+    if (event.target.form !== see.form) return;
+    clearTimeout(pause);
+    pause = setTimeout(show, 1500);
+  };
+  document.addEventListener('input', soon);
+  see.form.addEventListener('submit', (event) => { if (event.submitter !== see) clearTimeout(pause); });
+  if (see.form.dataset.changed) addEventListener('load', show);
+}
+
 /* Watching: the server's own fragment, again every few seconds while something moves */
 const watch = one('[data-watch]');
 if (watch) {
