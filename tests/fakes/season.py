@@ -369,9 +369,14 @@ class Season:
         *,
         sources: Sequence[str] = tuple(sorted(PARTNERS)),
         precincts: Sequence[str] = ("44-0", "44-1"),
+        nearest: Sequence[dict[str, str]] = (),
         **other: Any,
     ) -> str:
-        """A campaign over everybody, approved by its sources and frozen by the worker."""
+        """A campaign over everybody, approved by its sources and frozen by the worker.
+
+        Args:
+            nearest: who may sign, when each letter carries the name of the nearest.
+        """
         id = str(uuid4())
         day = self.clock()
         stamp = "%Y-%m-%dT%H:%M:%SZ"
@@ -399,6 +404,12 @@ class Season:
             "messenger": template["messenger"],
             "size_class": 1024,
         }
+        if nearest:
+            template |= {"messenger": nearest[0], "nearest": True}
+            senders = {one: {"from": f"{{messenger}} for {one.title()}", "domain": f"{one}.example"}
+                       for one in sources}  # fmt: skip
+            manifest |= {"messenger": nearest[0], "messengers": list(nearest), "sender": senders,
+                         "template": approve.template_digest(template)}  # fmt: skip
         new = campaigns.Campaign(
             id=id, race=RACE, author="cora", state="approved", before_pause=None,
             definition=manifest["definition"], template=template, manifest=manifest,
