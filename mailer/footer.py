@@ -98,10 +98,13 @@ def source(mark: dict[str, str], language: str = "en") -> str:
         style = "color:#17594a;text-decoration:underline;padding:8px 0"
         return f'<a href="{mark[url]}{words.ends}" style="{style}">{said}</a>'
 
-    links = (
-        f"{link('stop_url', written(words.stop))} &nbsp;·&nbsp; {link('why_url', words.why_link)}"
+    lines = (
+        f"{written(words.who)}<br/><br/>{written(words.why)}",
+        # A line each: side by side they break on a phone, and a thumb hits the wrong one.
+        link("stop_url", written(words.stop)),
+        link("why_url", words.why_link),
+        written(words.paid),
     )
-    lines = (f"{written(words.who)}<br/><br/>{written(words.why)}", links, written(words.paid))
     return (
         "<mj-section css-class='t-foot' background-color='#f4f6f5' padding='20px 0 16px'"
         " border='none' border-radius='0' text-align='left'>"

@@ -119,7 +119,7 @@ def test_every_letter_is_signed_by_the_domain_it_comes_from(run: Run) -> None:
         signed = [name.strip().casefold() for name in tags["h"].split(":")]
         for name in ("from", "to", "subject", "list-unsubscribe", "list-unsubscribe-post"):
             assert signed.count(name) == 2, (letter.path.name, name)
-    spoilt = sent.replace(b"Subject: Come", b"Subject: Came")
+    spoilt = sent.replace(b"Subject: Coffee", b"Subject: Coffin")
     assert spoilt != sent
     assert not dkim.verify(spoilt, dnsfunc=dns)
 

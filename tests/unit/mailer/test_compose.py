@@ -107,7 +107,7 @@ def test_what_a_template_sets_for_all_does_not_reach_the_footer() -> None:
     assert "#ffffff" not in footer
     assert "69px" not in footer
     assert "99px" not in footer
-    assert footer.count("color:#47554f") == 3
+    assert footer.count("color:#47554f") == 4
 
 
 def test_facts_are_escaped_where_they_stand() -> None:
