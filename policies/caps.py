@@ -10,7 +10,9 @@ from policies.errors import CapReached, NotNow
 WEEK = timedelta(days=7)
 
 
-def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
+def within(
+    caps: Caps, sent_at: Sequence[datetime], now: datetime, elsewhere: Sequence[datetime] = ()
+) -> None:
     """Check that one more letter to this person keeps the caps. Act after the gate; never show it.
 
     Args:
@@ -18,6 +20,7 @@ def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
         sent_at: when this person was written to in this race, from any partner, UTC, any order.
             Letters in doubt count as sent.
         now: UTC.
+        elsewhere: when they were written to in other races; a week is one for all of them.
 
     Raises:
         CapReached: which cap, and when it next has room (never, for the race's).
@@ -25,7 +28,7 @@ def within(caps: Caps, sent_at: Sequence[datetime], now: datetime) -> None:
     if len(sent_at) >= caps.letters_per_race:
         raise CapReached("letters_per_race", None)
     # A rolling week, not a calendar one: Sunday night and Monday morning are one week.
-    recent = sorted(sent for sent in sent_at if sent > now - WEEK)
+    recent = sorted(sent for sent in (*sent_at, *elsewhere) if sent > now - WEEK)
     if len(recent) >= caps.letters_per_week:
         raise CapReached("letters_per_week", recent[-caps.letters_per_week] + WEEK)
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from consortium.service import assign, draw, keep_free, warm
 from consortium.service.live_with import household
@@ -83,15 +83,16 @@ def _hindrance(
     if _asleep(run, unit, item, stop_key):
         return ASLEEP
     by_person = run.terms.by_person
-    before = deliveries.sent_at(
-        unit,
-        run.one.race,
-        stop_key=stop_key,
-        address_token=item.address_token or None,
-        people=household(run.office, run.terms, run.one.id, item.person) if by_person else (),
-    )
+    people = household(run.office, run.terms, run.one.id, item.person) if by_person else ()
+    whom: dict[str, Any] = {
+        "stop_key": stop_key,
+        "address_token": item.address_token or None,
+        "people": people,
+    }
+    before = deliveries.sent_at(unit, run.one.race, **whom)
+    elsewhere = deliveries.sent_elsewhere(unit, run.one, now - caps.WEEK, **whom)
     try:
-        caps.within(run.terms.caps, before, now)
+        caps.within(run.terms.caps, before, now, elsewhere)
     except CapReached:
         return "capped"
     if contributions.get(unit, item.bundle).state == "withdrawn" or item.row == deliveries.GONE:

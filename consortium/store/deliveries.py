@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, insert, literal, or_, select, update
 
+from consortium.store.campaigns import Campaign
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import (
@@ -403,6 +404,39 @@ def sent_at(
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
         .where(
             CampaignRow.race == race,
+            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
+            or_(*same),
+            DeliveryRow.id.not_in(_bounced()),
+        )
+    )
+    return [at for at in unit.session.scalars(query) if at is not None]
+
+
+def sent_elsewhere(
+    unit: Unit,
+    one: Campaign,
+    since: datetime,
+    *,
+    stop_key: str | None,
+    people: Collection[int] = (),
+    address_token: str | None = None,
+) -> list[datetime]:
+    """As ``sent_at``, in every race but a campaign's own, since some time.
+
+    A person's number and a token mean the same only within one epoch; a stop key always does.
+    """
+    told: list[Any] = [DeliveryRow.person.in_(people)] if people else []
+    told += [DeliveryRow.address_token == address_token] if address_token else []
+    same: list[Any] = [and_(CampaignRow.epoch == one.epoch, or_(*told))] if told else []
+    same += [DeliveryRow.stop_key == stop_key] if stop_key is not None else []
+    if not same:
+        return []
+    query = (
+        select(DeliveryRow.claimed_at)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .where(
+            CampaignRow.race != one.race,
+            DeliveryRow.claimed_at > since,
             DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
             or_(*same),
             DeliveryRow.id.not_in(_bounced()),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
+import rfc8785
 
 from consortium.service import coordinate, keep_free, send
 from consortium.service.coordinate import Calendar
+from consortium.store import deliveries, races
+from consortium.store.unit import Unit
+from policies.approvals import manifest_digest
 from policies.authorise import Caller
 from policies.errors import Denied
 from tests.fakes.post import MORNING, Post
@@ -113,3 +120,54 @@ def test_who_two_letters_would_reach_gets_the_one_that_can_wait_least(post: Post
         post.go(id)
     assert post.states(soon) == {"sent": 1}
     assert post.states(late) == {}
+
+
+def second_race(post: Post, id: str, days: int) -> str:
+    """Another race of the same partners and people, whose election is so many days later."""
+
+    def add(unit: Unit) -> None:
+        known = races.get(unit, RACE)
+        terms = json.loads(known.agreement)
+        terms["race"]["id"] = id
+        for name in ("election_date", "polls_close"):
+            day = terms["race"][name][:10]
+            later = (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+            terms["race"][name] = terms["race"][name].replace(day, later)
+        raw = rfc8785.dumps(terms)
+        races.add(unit, replace(known, id=id, agreement=raw, digest=sha256(raw).hexdigest()))
+        for partner, leaf in races.signatures(unit, RACE).items():
+            races.sign(unit, id, partner, leaf)
+
+    post.units.run("race", add)
+    return id
+
+
+def in_two_races(post: Post, days: int) -> list[str]:
+    """The same person in two races' campaigns, at two addresses; subjects of what arrived."""
+    other = second_race(post, "zz-other-race", days)
+    for number, (id, race) in enumerate((("a", other), ("z", RACE)), 1):
+        part = post.bundle("union", number, [(1, f"{id}@example.net")])
+        post.campaign(id, part, race=race, template={"window": window(0, 6), "subject": id})
+        raw = post.units.run("raw", lambda unit, race=race: races.get(unit, race).agreement)  # type: ignore[misc]
+        manifest = {**(post.state(id).manifest or {}), "race": race}
+        manifest["agreement"] = sha256(raw).hexdigest()
+        post.change(id, manifest=manifest, digest=manifest_digest(manifest))
+    for id in send.due(post.office):
+        post.go(id)
+    return post.mta.to
+
+
+@pytest.mark.parametrize(("days", "who"), [(9, "z"), (-1, "a")])
+def test_of_two_races_that_want_the_same_person_in_a_week_the_nearer_election_gets_it(
+    post: Post, days: int, who: str
+) -> None:
+    assert in_two_races(post, days) == [f"{who}@example.net"]
+    [left] = post.letters("a" if who == "z" else "z")
+    assert (left.state, left.outcome) == ("dropped", "capped")
+
+
+def test_a_week_of_each_race_alone_would_be_two_letters(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "sent_elsewhere", lambda *given, **more: [])
+    assert in_two_races(post, 9) == ["z@example.net", "a@example.net"]
