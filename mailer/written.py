@@ -7,9 +7,10 @@ from typing import Any
 
 ALWAYS = ("subject", "mjml", "text")
 """Signed in every letter; one that is missing is signed as null."""
-IF_THERE = ("blocks", "languages", "facts")
-"""Signed in a letter that has them: the editor's blocks, the other languages, and the SHA-256 of
-the table of places whose facts it states. A letter without them is signed as before."""
+IF_THERE = ("blocks", "languages", "facts", "share", "arms")
+"""Signed in a letter that has them: the editor's blocks, the other languages, the SHA-256 of the
+table of places whose facts it states, and the other arms of it with the shares of all. A letter
+without them is signed as before."""
 
 
 def signed(template: Mapping[str, Any]) -> dict[str, Any]:

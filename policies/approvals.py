@@ -8,6 +8,7 @@ from typing import Any
 
 import rfc8785
 
+from policies import arms
 from policies.agreement import Agreement
 from policies.definition import FILTERS
 from policies.errors import ManifestRefused, NotYetApproved
@@ -27,8 +28,9 @@ KEYS = frozenset(
         "window",
     }
 )
-MAY = frozenset({"messengers"})
-"""Keys that a manifest has only when several may sign: each letter the nearest of them."""
+MAY = frozenset({"arms", "messengers"})
+"""Keys that a manifest has only when the letter has several arms (the share of each, in whole parts
+of their sum), and when several may sign: each letter the nearest of them."""
 _ID = re.compile(r"[a-z0-9-]{1,40}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -65,6 +67,8 @@ def check_manifest(manifest: object) -> None:
     _texts(manifest["messenger"], "messenger", ("name", "place"))
     if "messengers" in manifest:
         _messengers(manifest)
+    if "arms" in manifest:
+        _arms(manifest["arms"])
     size = manifest["size_class"]
     if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size & (size - 1):
         raise ManifestRefused("size_class", "is not a power of two")
@@ -173,6 +177,13 @@ def _messengers(manifest: Mapping[str, Any]) -> None:
     for source, sender in manifest["sender"].items():
         if not sender["from"].startswith("{messenger} "):
             raise ManifestRefused(f"sender.{source}.from", "does not begin with {messenger}")
+
+
+def _arms(value: object) -> None:
+    if not isinstance(value, list) or not 2 <= len(value) <= arms.MOST:
+        raise ManifestRefused("arms", f"is not a list of 2 to {arms.MOST} shares")
+    if not all(type(share) is int and 1 <= share <= arms.WHOLE for share in value):
+        raise ManifestRefused("arms", f"has a share that is no whole number from 1 to {arms.WHOLE}")
 
 
 def _window(value: object) -> tuple[datetime, datetime]:

@@ -15,6 +15,7 @@ from consortium.cli.drafts import drafted_once, keep_receipt
 from consortium.cli.errors import CheckRefused
 from consortium.cli.home import Home, Json
 from consortium.cli.vault import write_whole
+from mailer import arms
 from mailer.written import signed
 from policies.approvals import check_against, manifest_digest
 
@@ -143,11 +144,7 @@ def described(asked: Asked, home: Home) -> list[str]:
         f"  Size     at most {m['size_class']:,} addresses may be opened",
     ]
     if asked.template is not None:
-        lines.append(f"  Subject  {asked.template.get('subject', '')}")
-        lines += [
-            "  Letter   (its digest is in the manifest)",
-            *(f"    {line}" for line in _words(asked.template)),
-        ]
+        lines += _letter(asked.template)
     else:
         lines.append(
             f"  Letter   SHA-256 {m['template']}; read it in the web app or with --preview"
@@ -158,6 +155,22 @@ def described(asked: Asked, home: Home) -> list[str]:
         rfc8785.dumps(m).decode(),
         f"SHA-256 {asked.digest}",
     ]
+
+
+def _letter(template: Json) -> list[str]:
+    """Every arm of the letter in whole; who gets which is drawn."""
+    ways, parts = arms.letters(template), " to ".join(map(str, arms.shares(template)))
+    lines = []
+    if len(ways) > 1:
+        lines.append(f"  Arms     {len(ways)} letters, drawn {parts}; your yes is to all")
+    for number, way in enumerate(ways, 1):
+        which = f"arm {number}; " if len(ways) > 1 else ""
+        lines += [
+            f"  Subject  {way.get('subject', '')}",
+            f"  Letter   ({which}its digest is in the manifest)",
+            *(f"    {line}" for line in _words(way)),
+        ]
+    return lines
 
 
 def _words(template: Json) -> list[str]:

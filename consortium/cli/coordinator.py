@@ -209,6 +209,19 @@ def nearest(home: Path, audience: Json) -> None:
 )
 @click.option("--subject", default="", help="Of a letter in MJML.")
 @click.option(
+    "--arm",
+    "others",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Another way to say it, up to three: JSON with subject, blocks or mjml, and share.",
+)
+@click.option(
+    "--share",
+    default=1,
+    type=click.IntRange(1, 100),
+    help="Of the letter itself beside its arms, in whole parts; an arm's own is in its file.",
+)
+@click.option(
     "--messenger", default="", help="Who signs them all; without it each is signed by the nearest."
 )
 @click.option("--messenger-place", default="", help="Where the messenger lives.")
@@ -221,12 +234,14 @@ def draft(
     template: Path,
     text: Path | None,
     subject: str,
+    others: tuple[Path, ...],
+    share: int,
     messenger: str,
     messenger_place: str,
     opens: str,
     closes: str,
 ) -> None:
-    """Write a letter to an audience, as a draft."""
+    """Write a letter to an audience, as a draft; in several arms to learn which does better."""
     api = line(home)
     window = {"opens": _utc("--opens", opens), "closes": _utc("--closes", closes)}
     if window["opens"] >= window["closes"]:
@@ -241,6 +256,8 @@ def draft(
         letter = {"subject": subject, "mjml": _text(template)}
     if text is not None:
         letter["text"] = _text(text)
+    if others:
+        letter |= {"share": share, "arms": [_object(one, "arm") for one in others]}
     body: Json = {
         "definition": audience,
         "template": letter,
@@ -283,9 +300,17 @@ def starter(name: str, spanish: bool, out: Path | None) -> None:
 @click.option("--zip", "zip_", default="", help="The ZIP that the made-up person votes in.")
 @click.option("--precinct", default="", help="Their precinct instead, whose facts it states.")
 @click.option("--text", is_flag=True, help="The text part instead of the HTML.")
+@click.option("--arm", default=1, type=click.IntRange(1, 4), help="Which, of a letter with arms.")
 @json_option
 def preview(
-    home: Path, campaign: str, out: Path, language: str, zip_: str, precinct: str, text: bool
+    home: Path,
+    campaign: str,
+    out: Path,
+    language: str,
+    zip_: str,
+    precinct: str,
+    text: bool,
+    arm: int,
 ) -> None:
     """Write the letter as a made-up person would get it, wherever they vote."""
     if zip_ and precinct:
@@ -295,6 +320,7 @@ def preview(
         "kind": "zip" if zip_ else "precinct",
         "place": zip_ or precinct,
         "part": "text" if text else "html",
+        "arm": str(arm),
     }
     api = line(home)
     write_whole(out, api.get_bytes(f"/campaigns/{campaign}/preview?{urlencode(asked)}"))

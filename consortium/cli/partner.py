@@ -120,10 +120,7 @@ def approve(
             continue
         say(*approving.described(examined, api.home))
         if preview is not None:
-            write_whole(
-                preview / f"{examined.id}.html", api.get_bytes(f"/campaigns/{examined.id}/preview")
-            )
-            say(f"Preview on a made-up person: {preview / (examined.id + '.html')}")
+            _previews(api, preview, examined)
         confirm("Approve exactly this?", yes)
         leaf = approving.approve(api, examined)
         done.append((examined.id, leaf))
@@ -201,6 +198,14 @@ def _chosen(
         say("Nothing waits for you.")
     last_line({"waiting": [one["id"] for one in found]})
     return None
+
+
+def _previews(api: Api, folder: Path, asked: approving.Asked) -> None:
+    """Write every arm of a letter as a made-up person would get it."""
+    for arm in range(1, 1 + len(asked.manifest.get("arms", [1]))):
+        file = folder / (f"{asked.id}.html" if arm == 1 else f"{asked.id}.arm{arm}.html")
+        write_whole(file, api.get_bytes(f"/campaigns/{asked.id}/preview?arm={arm}"))
+        say(f"Preview on a made-up person: {file}")
 
 
 def _refusal(campaign: dict[str, Any], no: Exception, asked: int) -> int:

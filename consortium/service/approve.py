@@ -16,7 +16,7 @@ from consortium.service.proofread import USUAL, Look, must_pass
 from consortium.store import campaigns, frames, programmes, races
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit, Units
-from mailer import versions
+from mailer import arms
 from mailer.written import signed
 from policies import approvals, disclosure
 from policies.agreement import Agreement
@@ -65,7 +65,10 @@ def submit(
     counted = choose.count(
         units, caller, one.race, one.definition, artefacts=artefacts, clock=clock, gate=True
     )
-    disclosure.gate(counted.noisy, counted.sigma, counted.cells, k_min=terms.min_audience)
+    parts = arms.shares(one.template)
+    for part in parts:  # each arm is an audience of its own: the smallest has to be large enough
+        noisy = counted.noisy * part // sum(parts)
+        disclosure.gate(noisy, counted.sigma, counted.cells, k_min=terms.min_audience)
     seen = units.run("submit-snapshot", choose.snapshot)
     with artefacts.open(seen.attributes) as attributes:
         precincts = len(frames.precinct_rows(attributes))
@@ -136,6 +139,8 @@ def _manifest(
         "size_class": min(size_class, terms.size_class_max),
         "messenger": one.template["messenger"],
     }
+    if one.template.get("arms"):
+        manifest["arms"] = list(arms.shares(one.template))
     if one.template.get("nearest"):
         manifest["messengers"] = lend.everybody(unit, one.race)
     approvals.check_manifest(manifest)
@@ -163,8 +168,7 @@ def template_digest(template: Mapping[str, Any]) -> str:
 
 def outdated(unit: Unit, one: campaigns.Campaign, terms: Agreement) -> bool:
     """Whether a newer table of places says anything else of what this letter states."""
-    names = versions.facts_used(draft.compiled(terms, signed(one.template)))
-    return locate.outdated(unit, one, names)
+    return locate.outdated(unit, one, draft.facts_used(terms, one.template))
 
 
 def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> None:
@@ -182,6 +186,7 @@ def unchanged(one: campaigns.Campaign, terms: Agreement, race: races.Race) -> No
         "template": (template_digest(one.template), manifest.get("template")),
         "messenger": (one.template["messenger"], manifest.get("messenger")),
         "messengers": (bool(one.template.get("nearest")), "messengers" in manifest),
+        "arms": (arms.shares(one.template), tuple(manifest.get("arms", (1,)))),
         "window": (one.template["window"], manifest.get("window")),
         "definition": (one.definition, manifest.get("definition")),
         "agreement": (hashlib.sha256(race.agreement).hexdigest(), manifest.get("agreement")),

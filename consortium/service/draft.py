@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from consortium.service.errors import WrongState
 from consortium.store import campaigns, programmes
 from consortium.store.artefacts import Artefacts
 from consortium.store.unit import Unit
-from mailer import blocks, compose, fields, letter, polling, versions
+from mailer import arms, blocks, compose, fields, letter, polling, versions
 from mailer.errors import Problem, TemplateRefused
 from mailer.written import signed
 from matching.nearest import Chart
@@ -59,10 +60,38 @@ def _compiled(
     )
 
 
+def variants(
+    terms: agreement.Agreement, template: Mapping[str, Any]
+) -> list[dict[str, compose.Compiled]]:
+    """Every arm of a kept letter, compiled; of one without arms, itself alone.
+
+    Raises:
+        TemplateRefused: as ``compiled``; of another arm than the first it names which.
+    """
+    made, problems = [], []
+    for number, each in enumerate(arms.letters(signed(template)), 1):
+        try:
+            made.append(compiled(terms, each))
+        except TemplateRefused as refused:
+            problems += [p if number == 1 else _of_arm(p, number) for p in refused.problems]
+    if problems:
+        raise TemplateRefused(problems)
+    return made
+
+
+def _of_arm(problem: Problem, number: int) -> Problem:
+    return replace(problem, where=f"Arm {number}, {problem.place[0].lower()}{problem.place[1:]}")
+
+
 def links(terms: agreement.Agreement, template: Mapping[str, Any]) -> list[str]:
-    """Every link of a kept letter, in all its languages, sorted."""
-    made = compiled(terms, signed(template))
-    return sorted({link for one in made.values() for link in one.links})
+    """Every link of a kept letter, in all its arms and languages, sorted."""
+    made = [one for each in variants(terms, template) for one in each.values()]
+    return sorted({link for one in made for link in one.links})
+
+
+def facts_used(terms: agreement.Agreement, template: Mapping[str, Any]) -> frozenset[str]:
+    """The fields of a kept letter, in all its arms, that only a table of places can fill."""
+    return frozenset().union(*map(versions.facts_used, variants(terms, template)))
 
 
 def draft(
@@ -128,6 +157,8 @@ def change(
     one = own(unit, caller, id, now)
     if was != mark(one):
         raise WrongState("this draft was changed elsewhere since you opened it; nothing was saved")
+    if one.template.get("arms") and not template.get("arms"):
+        raise WrongState("this draft has several arms: draft it anew with the tool to change it")
     normal, kept = _written(
         unit, caller, one.race, definition_, template, messenger, window, artefacts, chart
     )
@@ -167,7 +198,8 @@ def _written(
     """The definition's normal form, and all that a campaign keeps of a letter; both checked."""
     terms = agree.signed_terms(unit, race)
     normal = choose.normal_form(definition_, artefacts, choose.snapshot(unit, []).attributes)
-    made = checked(unit, terms, template, artefacts)
+    template = arms.complete({name: part for name, part in template.items() if name != "facts"})
+    checked(unit, terms, template, artefacts)
     opens, closes = moment(window, "opens"), moment(window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
@@ -178,7 +210,7 @@ def _written(
         )
     signs = {key: lend.plain(str(messenger.get(key, ""))) for key in ("name", "place")}
     lend.lent(unit, race, signs)
-    facts = locate.newest(unit, race) if versions.facts_used(made) else None
+    facts = locate.newest(unit, race) if facts_used(terms, template) else None
     return normal, {
         **signed({**template, "facts": facts}),
         "messenger": signs,
@@ -190,9 +222,12 @@ def _written(
 def checked(
     unit: Unit, terms: agreement.Agreement, template: Mapping[str, Any], artefacts: Artefacts
 ) -> dict[str, compose.Compiled]:
-    """Compile a letter that somebody wrote, and hold its places against the voter file."""
-    made = compiled(terms, {name: part for name, part in template.items() if name != "facts"})
-    _known_places(made, template, normal_places(artefacts, unit))
+    """Compile all arms of a letter, and hold its places against the voter file; gives the first."""
+    whole = arms.complete({name: part for name, part in template.items() if name != "facts"})
+    ways, known = arms.letters(whole), normal_places(artefacts, unit)
+    made = compiled(terms, ways[0])  # not as kept: what is neither signed nor known is refused
+    for one, way in zip(variants(terms, whole), ways, strict=True):
+        _known_places(one, way, known)
     return made
 
 

@@ -10,7 +10,8 @@ import hashlib
 from consortium.service.post_office import PostOffice, Run
 from consortium.store import campaigns, frames
 from consortium.store.deliveries import Delivery
-from policies import holdout
+from mailer.arms import shares as arms_of
+from policies import arms, holdout
 from policies.agreement import Agreement
 
 NOT_IN_IT = "not of this mailing"
@@ -32,6 +33,26 @@ def has(run: Run, item: Delivery) -> bool:
     """Whether a letter is made of a row of the frozen audience, its person's, not held out."""
     home = _home(run.office, run.one, item)
     return home is not None and not held_out(run.office, run.one, run.terms, home)
+
+
+def arm(office: PostOffice, one: campaigns.Campaign, terms: Agreement, item: Delivery) -> int:
+    """Which arm of a campaign's letter somebody gets, from 0.
+
+    A household has one where the agreement gives it one letter. Nothing keeps it: it is drawn anew
+    for each try, and comes out the same.
+    """
+    shares = arms_of(one.template)
+    if len(shares) == 1:
+        return 0
+    home = _home(office, one, item) if terms.once == "household" else None
+    whole = home is not None and home >= 0  # who was taken out of the roll stands alone
+    return arms.drawn(
+        home if home is not None and whole else item.person,
+        "household" if whole else "person",
+        campaign=one.id,
+        key=office.keys.choice,
+        shares=shares,
+    )
 
 
 def _home(office: PostOffice, one: campaigns.Campaign, item: Delivery) -> int | None:

@@ -1,9 +1,9 @@
-"""All letters of a campaign, by partner, messenger, language and place; each kind is made once."""
+"""All letters of a campaign, by arm, partner, messenger, language and place; each is made once."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from consortium.service import assign, draft, locate
+from consortium.service import assign, draft, draw, locate
 from consortium.service.post_office import PostOffice
 from consortium.store import campaigns
 from consortium.store.deliveries import Delivery
@@ -11,7 +11,6 @@ from mailer import compose, letter, places
 from mailer.places import Place
 from mailer.polling import PlaceTable
 from mailer.seal import Payload
-from mailer.written import signed
 from policies.agreement import Agreement
 
 
@@ -20,22 +19,23 @@ class Letters:
 
     def __init__(self, office: PostOffice, one: campaigns.Campaign, terms: Agreement) -> None:
         self._office, self._one, self._terms = office, one, terms
-        self._made = draft.compiled(terms, signed(one.template))
-        self._first = next(iter(self._made))
+        self._arms = draft.variants(terms, one.template)
         self._table: PlaceTable = office.units.read(
             "mail-places", lambda unit: locate.table(unit, one.template.get("facts"))
         )
         self._at: datetime = office.clock().replace(microsecond=0)
-        self._slices: dict[tuple[str, str, str, frozenset[int]], letter.Slice] = {}
+        self._slices: dict[tuple[int, str, str, str, frozenset[int]], letter.Slice] = {}
 
     def ready(self, item: Delivery) -> None:
         """Prepare what a letter needs in any language; raises what would stop it being written."""
-        for language in self._made:
-            self._slice(item, language)
+        arm = self._arm(item)
+        for language in self._arms[arm]:
+            self._slice(item, arm, language)
 
     def write(self, item: Delivery, payload: Payload, recipient: letter.Recipient) -> letter.Letter:
-        """Write one letter: in the reader's language if it is written in it, of their place."""
-        language = self._language(payload)
+        """Write one letter: of the reader's arm, in their language if it has it, of their place."""
+        arm = self._arm(item)
+        language = self._language(payload, arm)
         facts = self._table.facts(item.place["precinct"], language)
         facts |= {"precinct": item.place["precinct"], **recipient.facts}
         if "first_name" in self._terms.fields and payload.first_name:
@@ -47,15 +47,18 @@ class Letters:
             stop_mailto=recipient.stop_mailto,
             facts=facts,
         )
-        return self._slice(item, language).write(told)
+        return self._slice(item, arm, language).write(told)
 
-    def _language(self, payload: Payload) -> str:
+    def _arm(self, item: Delivery) -> int:
+        return draw.arm(self._office, self._one, self._terms, item)
+
+    def _language(self, payload: Payload, arm: int) -> str:
         spoken = payload.language if "language" in self._terms.fields else ""
-        return spoken if spoken in self._made else self._first
+        return spoken if spoken in self._arms[arm] else next(iter(self._arms[arm]))
 
-    def _slice(self, item: Delivery, language: str) -> letter.Slice:
-        made, place = self._made[language], place_of(item)
-        key = (item.partner, item.messenger, language, places.shown(made.places, place))
+    def _slice(self, item: Delivery, arm: int, language: str) -> letter.Slice:
+        made, place = self._arms[arm][language], place_of(item)
+        key = (arm, item.partner, item.messenger, language, places.shown(made.places, place))
         if key not in self._slices:
             self._slices[key] = self._prepare(made, item.partner, item.messenger, place)
         return self._slices[key]

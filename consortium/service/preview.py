@@ -58,12 +58,14 @@ def preview(
     artefacts: Artefacts,
     language: str = "",
     at: tuple[str, str] = ("", ""),
+    arm: int = 1,
 ) -> compose.Rendered:
     """A kept letter, from the caller or else the first partner by id.
 
     Args:
         language: one that the letter is written in; otherwise its first.
         at: kind and code of where the made-up reader votes, for place blocks and facts.
+        arm: which arm of the letter, from 1; there being no such arm, the first.
 
     Raises:
         Missing: there is none, or it is a draft and the caller a partner.
@@ -75,7 +77,7 @@ def preview(
         raise Missing(f"no campaign {campaign}")
     terms = agree.terms(unit, one.race)
     place = somewhere(unit, artefacts, *at)
-    return shown(unit, terms, one, caller, public_url, language, place)
+    return shown(unit, terms, one, caller, public_url, language, place, arm)
 
 
 def sketch(
@@ -128,11 +130,13 @@ def shown(
     public_url: str,
     language: str,
     place: Place,
+    arm: int = 1,
 ) -> compose.Rendered:
     """Any letter, kept or not, to the made-up reader."""
     sources = one.manifest["sources"] if one.manifest else [p.id for p in terms.parties]
     party = terms.party(caller.id if caller.id in sources else sorted(sources)[0])
-    made = draft.compiled(terms, signed(one.template))
+    ways = draft.variants(terms, one.template)
+    made = ways[arm - 1 if 1 <= arm <= len(ways) else 0]
     language = language if language in made else next(iter(made))
     facts = draft.letter_facts(terms, one, party, language=language) | MADE_UP
     facts |= {"precinct": place.precinct} if place.precinct else {}

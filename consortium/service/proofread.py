@@ -5,7 +5,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -20,7 +20,6 @@ from mailer import checks, compose, letter, spam, uniform
 from mailer.errors import Problem, TemplateRefused
 from mailer.findings import Finding, sorted_worst_first, worst
 from mailer.places import Place
-from mailer.written import signed
 from policies.agreement import Agreement, Party
 from policies.authorise import Caller, require
 
@@ -35,7 +34,7 @@ the others, up to the 200 that a campaign may name, one letter in each language 
 no more than the words that it stands in."""
 SAMPLES = datetime(2026, 1, 1, tzinfo=UTC)
 """Date of letters that nobody gets."""
-_Kind: TypeAlias = tuple[Party, Mapping[str, str], compose.Compiled, Place, Mapping[str, str]]
+_Kind: TypeAlias = tuple[Party, Mapping[str, str], compose.Compiled, Place, Mapping[str, str], int]
 _LATER = Finding(spam.POINT, "none", "SpamAssassin looks at it once, when it is submitted.")
 _KEPT = 64
 _known: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
@@ -130,7 +129,7 @@ def must_pass(units: Units, id: str, look: Look) -> None:
     mail, kept = units.read("proofread", read)
     found, about = list(letters(mail, look)), _about(mail.one)
     if kept is None or kept.about != about:
-        score = look.spam(_specimen(mail, look))
+        score = sorted_worst_first(map(look.spam, _specimens(mail, look)))[0]
         made = inspections.Inspection(
             _subject(id), about, score.level, [score.to_json()], units.clock()
         )
@@ -169,9 +168,11 @@ def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
     groups: dict[str, list[uniform.Made]] = {}
     rules = _rules(mail.terms, mail.terms.party(mail.sources[0]), look)
     found = list(checks.signers((signs["name"] for signs in mail.signers), rules))
-    for number, (party, signs, compiled, place, facts) in enumerate(kinds):
+    arms = {arm for *_, arm in kinds}
+    for number, (party, signs, compiled, place, facts, arm) in enumerate(kinds):
         sample = _sample(mail, party, signs, compiled, place, facts, look)
-        found += checks.inspect([sample], _rules(mail.terms, party, look))
+        said = checks.inspect([sample], _rules(mail.terms, party, look))
+        found += [_of_arm(one, arm) for one in said] if len(arms) > 1 else said
         written = _slice(mail, party, signs, compiled, place)
         people = range(number * each, (number + 1) * each)
         name = f"{party.id}, {signs['name']}, {compiled.language}, place {number + 1}"
@@ -181,16 +182,23 @@ def _letters(mail: Mail, look: Look) -> tuple[Finding, ...]:
 
 def _kinds(mail: Mail) -> Iterator[_Kind]:
     """Every kind of letter of a few messengers, and a letter in each language of all the others."""
-    written = list(draft.compiled(mail.terms, signed(mail.one.template)).values())
+    ways = enumerate(draft.variants(mail.terms, mail.one.template), 1)
+    written = [(arm, compiled) for arm, made in ways for compiled in made.values()]
     for source in mail.sources:
         for signs in mail.signers[:SIGNERS]:
-            for compiled in written:
+            for arm, compiled in written:
                 for place, facts in _readers(compiled):
-                    yield mail.terms.party(source), signs, compiled, place, facts
+                    yield mail.terms.party(source), signs, compiled, place, facts, arm
     for number, signs in enumerate(mail.signers[SIGNERS:]):
         party = mail.terms.party(mail.sources[number % len(mail.sources)])
-        for compiled in written:
-            yield party, signs, compiled, Place(), PLACES[0]
+        for arm, compiled in written:
+            yield party, signs, compiled, Place(), PLACES[0], arm
+
+
+def _of_arm(found: Finding, arm: int) -> Finding:
+    """What is to be mended names the arm; what is well is said once for all."""
+    bad = found.level in ("red", "yellow")
+    return replace(found, what=f"Arm {arm}: {found.what}") if bad else found
 
 
 def _readers(compiled: compose.Compiled) -> list[tuple[Place, Mapping[str, str]]]:
@@ -236,12 +244,13 @@ def _slice(
     )
 
 
-def _specimen(mail: Mail, look: Look) -> bytes:
+def _specimens(mail: Mail, look: Look) -> Iterator[bytes]:
+    """One letter of each arm, in its first language, as it would leave."""
     party = mail.terms.party(sorted(mail.sources)[0])
-    first = next(iter(draft.compiled(mail.terms, signed(mail.one.template)).values()))
-    whole = _slice(mail, party, mail.signers[0], first, Place())
-    [made] = uniform.written(whole, [0], look.public_url, PLACES[0])
-    return made.message
+    for made in draft.variants(mail.terms, mail.one.template):
+        whole = _slice(mail, party, mail.signers[0], next(iter(made.values())), Place())
+        [letter_] = uniform.written(whole, [0], look.public_url, PLACES[0])
+        yield letter_.message
 
 
 def _rules(terms: Agreement, party: Party, look: Look) -> checks.Rules:

@@ -25,7 +25,6 @@ from mailer.errors import MailerError
 from mailer.findings import Finding
 from mailer.places import Place
 from mailer.transports import Failed, InDoubt, Outcome, Sent
-from mailer.written import signed
 from policies.agreement import Agreement, Party
 from policies.authorise import Caller, require
 from policies.errors import Denied
@@ -234,7 +233,7 @@ def _write(master: Postmaster, unit: Unit, trial: Trial, to: str) -> tuple[lette
     terms = agree.terms(unit, one.race)
     sources = _sources(terms, one)
     party = terms.party(trial.actor if trial.actor in sources else sources[0])
-    made = next(iter(draft.compiled(terms, signed(one.template)).values()))
+    made = next(iter(draft.variants(terms, one.template)[0].values()))
     if trial.kind == "test":
         made = replace(made, subject=MARK + made.subject)
     facts = draft.letter_facts(terms, one, party, language=made.language)

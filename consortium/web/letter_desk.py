@@ -165,9 +165,15 @@ class LetterDesk(Counter):
         )
 
     def preview(
-        self, caller: Caller, id: str, *, language: str = "", at: tuple[str, str] = ("", "")
+        self,
+        caller: Caller,
+        id: str,
+        *,
+        language: str = "",
+        at: tuple[str, str] = ("", ""),
+        arm: int = 1,
     ) -> Any:
-        """A kept letter to a made-up person, in one language, at one place."""
+        """A kept letter to a made-up person, in one language, at one place, of one arm."""
         url, artefacts = str(self._state.settings.public_url), self._state.artefacts
         return self._units.run(
             "preview",
@@ -179,6 +185,7 @@ class LetterDesk(Counter):
                 artefacts=artefacts,
                 language=language,
                 at=at,
+                arm=arm,
             ),
         )
 

@@ -19,7 +19,7 @@ from consortium.service import approve, send
 from consortium.store import campaigns, contributions, deliveries, frames, races
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit, Units
-from mailer import unseal
+from mailer import arms, unseal
 from mailer.errors import AddressRefused
 from mailer.seal import Payload, seal
 from mailer.transports import InDoubt, Outcome, Sent
@@ -266,6 +266,8 @@ class Post:
             "messenger": template["messenger"],
             "size_class": 256,
         }
+        if template.get("arms"):
+            manifest["arms"] = list(arms.shares(template))
 
         def add(unit: Unit) -> None:
             [leaf, *_] = races.signatures(unit, RACE).values()  # any leaf that is in the log

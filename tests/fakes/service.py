@@ -464,7 +464,13 @@ class FakeDesk:
         self._answer(token, "refused")
 
     def preview(
-        self, caller: Caller, id: str, *, language: str = "", at: tuple[str, str] = ("", "")
+        self,
+        caller: Caller,
+        id: str,
+        *,
+        language: str = "",
+        at: tuple[str, str] = ("", ""),
+        arm: int = 1,
     ) -> Rendered:
         self.campaign(caller, id)
         if at[1] and at[1] not in [one.code for one in self.places(COORDINATOR).get(at[0], [])]:

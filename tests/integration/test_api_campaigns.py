@@ -1,17 +1,20 @@
 """A campaign through the JSON API, from draft to the log: each step once, by whom it belongs to."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 
 from consortium.service import agree, lend, show, try_out
 from consortium.service import approve as approving
 from consortium.service.errors import EntryMisfits
 from consortium.store import campaigns, ledger, messengers, races, trials
 from mailer import keys, unseal
+from mailer.written import signed
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 
@@ -110,6 +113,32 @@ def test_a_draft_that_misfits_is_refused_with_where(
     assert answer.status_code == status, answer.text
     assert word in answer.json()["detail"]
     assert furnished.call("cora", "GET", "/campaigns").json() == []
+
+
+def test_a_letter_in_arms_is_approved_as_one_and_each_arm_is_an_audience(
+    furnished: Server,
+) -> None:
+    words = MJML.replace("vote.", "do vote.")
+    two = {**DRAFT["template"], "share": 2, "arms": [{"subject": "Tuesday"}, {"mjml": words}]}
+    id = drafted(furnished, template=two)
+    pages = [
+        furnished.call("cora", "GET", f"/campaigns/{id}/preview?arm={n}").text for n in (1, 2, 3, 9)
+    ]
+    assert ["do vote." in page for page in pages] == [False, False, True, False]
+    assert furnished.call("cora", "POST", f"/campaigns/{id}/submit").status_code == 200
+    shown = furnished.call("union", "GET", f"/campaigns/{id}").json()
+    assert shown["manifest"]["arms"] == [2, 1, 1]
+    assert letter_digest(shown) == shown["manifest"]["template"]
+    assert [one["subject"] for one in shown["template"]["arms"]] == ["Tuesday", "Vote on Tuesday"]
+    small = drafted(furnished, template={**two, "share": 100})
+    refused = furnished.call("cora", "POST", f"/campaigns/{small}/submit")
+    assert refused.status_code == 409, refused.text
+    assert furnished.call("cora", "GET", f"/campaigns/{small}").json()["state"] == "draft"
+
+
+def letter_digest(shown: dict[str, Any]) -> str:
+    """As a partner's tool computes it, from what the server shows."""
+    return hashlib.sha256(rfc8785.dumps(signed(shown["template"]))).hexdigest()
 
 
 def say(server: Server, path: str, answer: str) -> None:

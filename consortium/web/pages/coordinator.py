@@ -67,11 +67,12 @@ def preview(
     kind: str = "",
     code: str = "",
     part: str = "",
+    arm: int = 1,
 ) -> Response:
     """The letter as a made-up reader of a place gets it, for a sandboxed frame."""
     try:
         shown = desk(request).preview(
-            session.caller, id, language=language, at=(kind, code.strip())
+            session.caller, id, language=language, at=(kind, code.strip()), arm=arm
         )
     except (DefinitionRefused, NotReady) as refused:
         return framed_words([f"Nothing is shown. The {refused}."], status=422)

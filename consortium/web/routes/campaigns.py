@@ -127,6 +127,7 @@ def look_at(
     kind: PlaceKind = "precinct",
     place: PlaceCode = "",
     part: Part = "html",
+    arm: int = 1,
 ) -> Response:
     """The letter to a made-up person, in one of its languages, at one of the race's places."""
     shown = all_units.run(
@@ -139,6 +140,7 @@ def look_at(
             artefacts=files,
             language=language,
             at=(kind, place),
+            arm=arm,
         ),
     )
     if part == "text":

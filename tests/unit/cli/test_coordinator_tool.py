@@ -34,6 +34,16 @@ def test_a_letter_from_place_to_draft_to_stop(seat: Callable[[str], Desk], tmp_p
                     "--messenger", "Ana", "--opens", "2026-10-05T15:00:00Z",
                     "--closes", "2026-10-06T00:00:00Z").exit_code == 2  # fmt: skip
     assert desk.world.campaigns["new"]["template"] == {"subject": "Hello", "mjml": "<mjml></mjml>"}
+    other = tmp_path / "other.json"
+    other.write_text('{"subject": "Hi", "share": 2}')
+    assert desk.json(
+        "draft", "--zip", "80134", "--template", letter, "--subject", "Hello", "--arm", other,
+        "--share", "3", "--opens", "2026-10-05T15:00:00Z", "--closes", "2026-10-06T00:00:00Z",
+    )  # fmt: skip
+    assert desk.world.campaigns["new"]["template"] == {
+        "subject": "Hello", "mjml": "<mjml></mjml>", "share": 3,
+        "arms": [{"subject": "Hi", "share": 2}],
+    }  # fmt: skip
     assert desk.json("submit", "new")["state"] == "submitted"
     shown = desk.run("watch", "new", "--once")
     assert "waiting for the partners to approve" in shown.output

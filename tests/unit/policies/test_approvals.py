@@ -151,3 +151,15 @@ def test_several_messengers_are_all_named_and_each_from_line_says_where_a_name_g
 def test_a_list_of_messengers_that_could_hide_somebody_is_refused(key: str, value: Any) -> None:
     with pytest.raises(ManifestRefused):
         check_manifest({**SEVERAL, key: value})
+
+
+def test_the_shares_of_arms_are_part_of_what_is_approved() -> None:
+    shared = {**MANIFEST, "arms": [2, 1]}
+    check_manifest(shared)
+    assert manifest_digest(shared) != manifest_digest({**MANIFEST, "arms": [1, 2]})
+
+
+@pytest.mark.parametrize("value", [[], [1], [1] * 5, [0, 1], [1, 101], [True, 1], [1.0, 1], "2,1"])
+def test_shares_that_are_none_are_refused(value: Any) -> None:
+    with pytest.raises(ManifestRefused, match="arms"):
+        check_manifest({**MANIFEST, "arms": value})
