@@ -65,6 +65,7 @@ class Board:
     closed: tuple[date, ...]
     answers: Mapping[str, bool | None]
     silence: tuple[int, int] | None
+    a_week: int
     letters: tuple[Standing, ...]
 
 
@@ -90,6 +91,7 @@ def board(unit: Unit, caller: Caller, id: str, now: datetime) -> Board:
         tuple(sorted({*terms.blackout, *keep_free.days(unit, kept.race)})),
         {party.name: said.get(party.id) for party in terms.parties},
         (terms.silence.hours, terms.silence.rapid_hours) if terms.silence else None,
+        terms.caps.letters_per_week,
         tuple(_standing(one, days.get(one.id), came.get(one.id, []), today) for one in every),
     )
 

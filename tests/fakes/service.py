@@ -159,7 +159,7 @@ def _board() -> Board:
         {"registration": date(2026, 10, 13), "early_vote": date(2026, 10, 24),
          "polls": date(2026, 11, 3)},
         (date(2026, 10, 15),), (date(2026, 10, 22), date(2026, 11, 1)),
-        {"Arkansas Valley Growers": True, "Steel City Teachers": True}, (48, 12),
+        {"Arkansas Valley Growers": True, "Steel City Teachers": True}, (48, 12), 1,
         (
             letter("invite", "invite", "registration", date(2026, 10, 9), "asked",
                    Came(SENDING, "sending", {}, (), None)),

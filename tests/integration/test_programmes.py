@@ -8,9 +8,9 @@ import pytest
 from consortium.store import campaigns, races
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
-from tests.integration.test_api_campaigns import MJML, NO_ID, furnished
+from tests.integration.test_api_campaigns import MJML, NO_ID, furnished, furnished_anywhere
 
-__all__ = ["furnished"]
+__all__ = ["furnished", "furnished_anywhere"]
 
 
 @pytest.fixture
@@ -119,8 +119,9 @@ def test_a_letter_of_an_approved_programme_is_a_campaign_like_any_other(furnishe
 
 
 def test_a_no_stops_that_letter_and_holds_the_programme_until_it_is_taken_back(
-    furnished: Server,
+    furnished_anywhere: Server,
 ) -> None:
+    furnished = furnished_anywhere
     one, first = agreed(furnished), {"first": "2026-11-28"}
     furnished.clock.now += timedelta(days=1)
     plan_ = ask(furnished, one).json()["id"]

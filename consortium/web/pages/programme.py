@@ -86,6 +86,18 @@ def line(board: Any) -> tuple[list[Mark], list[tuple[str, float]]]:
     return marks, [(f"{one:%b} {one.day}", round((one - first).days * day, 1)) for one in days]
 
 
+def crowded(board: Any) -> list[tuple[str, date, date]]:
+    """Planned letters that a rapid one takes readers from: subject, and its first days that do.
+
+    Under a cap of one letter in seven days; under a higher one there may be room.
+    """
+    if board.a_week > 1:
+        return []
+    week = timedelta(days=7)
+    ahead = [one for one in board.letters if one.sending and one.sending.last >= board.today]
+    return [(one.subject, one.sending.first - week, one.sending.last + week) for one in ahead]
+
+
 def texts(template: Mapping[str, Any]) -> list[str]:
     """What a reader reads of a letter, line by line, its local words still open."""
 
@@ -159,6 +171,7 @@ def _page(request: Request, session: SignedIn, id: str, refused: str = "") -> Re
         marks=marks,
         weeks=weeks,
         texts=texts,
+        crowded=crowded(found),
         stands=STATES,
         steps=STEPS,
         deadlines=DEADLINES,

@@ -88,6 +88,18 @@ def test_a_coordinator_asks_with_local_words_and_hears_why_not(
     assert len(desk.changed) == 2
 
 
+def test_a_rapid_letter_says_which_planned_ones_it_takes_readers_from(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    enter(desk, browser, COORDINATOR)
+    told = words(browser.get(PAGE).text)
+    assert "from October 23, 2026 to November 7, 2026 it takes the week of “Four days left”" in told
+    assert "week of “Come say hello" not in told  # it is over
+    assert desk.board is not None
+    desk.board = replace(desk.board, a_week=2)
+    assert "it takes the week" not in browser.get(PAGE).text
+
+
 def test_nothing_happens_without_the_forms_own_token_or_in_anothers_place(
     desk: FakeDesk, browser: TestClient
 ) -> None:
