@@ -4,6 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from consortium.cli import coordinator
+from mailer import starting
 from tests.unit.cli.conftest import Desk
 
 
@@ -160,3 +164,32 @@ def test_a_partner_names_a_seed_and_takes_it_back(seat: Callable[[str], Desk]) -
     assert desk.world.own == "staff@union.example"
     assert "waits for your yes" in desk.run("seed").output
     assert desk.json("seed", "--forget") == {"state": ""}
+
+
+def test_a_starter_is_written_changed_and_drafted_in_both_languages(
+    seat: Callable[[str], Desk], tmp_path: Path
+) -> None:
+    desk, file = seat("coordinator"), tmp_path / "letter.json"
+    listed = CliRunner().invoke(coordinator.command, ["starter", "--json"])
+    assert json.loads(listed.stdout.splitlines()[-1]) == {"starters": list(starting.ORDER)}
+    words = ["starter", "event", "--spanish", "--out", str(file)]
+    assert CliRunner().invoke(coordinator.command, words).exit_code == 0
+    letter = json.loads(file.read_text())
+    spanish = {"es": starting.starter("event", "es")}
+    assert letter == {**starting.starter("event"), "languages": spanish}
+    letter["subject"] = "Coffee on Sunday"
+    file.write_text(json.dumps(letter))
+    window = ("--opens", "2026-10-05T15:00:00Z", "--closes", "2026-10-06T00:00:00Z")
+    drafted = desk.json("draft", "--zip", "80134", "--template", file, *window)
+    assert drafted == {"id": "new", "state": "draft"}
+    assert desk.world.campaigns["new"]["template"] == letter
+    for wrong in ("[]", "{", '"x"'):
+        file.write_text(wrong)
+        refused = desk.run("draft", "--zip", "80134", "--template", file, *window)
+        assert (refused.exit_code, "letter.json" in refused.output) == (1, True)
+
+
+def test_no_letter_is_written_for_a_name_that_no_starter_has(tmp_path: Path) -> None:
+    file = tmp_path / "letter.json"
+    CliRunner().invoke(coordinator.command, ["starter", "nothing", "--out", str(file)])
+    assert not file.exists()
