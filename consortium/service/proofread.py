@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from consortium.service import agree, draft, lend, preview, try_out, vet
+from consortium.service import agree, draft, lend, preview, room, try_out, vet
 from consortium.service.vet import Vetted
 from consortium.store import campaigns, inspections
 from consortium.store.artefacts import Artefacts
@@ -91,6 +91,7 @@ def proof(unit: Unit, caller: Caller, id: str, look: Look, now: datetime) -> Pro
     score = Finding.from_json(scored.findings[0]) if scored and last else _LATER
     mail = _mail(unit, one)
     found = [*letters(mail, look), score, try_out.finding(unit, mail.sources)]
+    found += room.finding(unit, one, mail.terms)
     return Proof(sorted_worst_first(found), tuple(vet.of_campaign(unit, one, now)))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from consortium.service import assign, lend
+from consortium.service import agree, assign, lend, room
 from consortium.service.errors import EntryMisfits, NotReady, WrongState
 from consortium.store import messengers, neighbours
 from consortium.store.messengers import Messenger
@@ -367,6 +367,27 @@ def test_a_limit_is_a_number_of_letters_and_the_volunteer_sets_it(post: Post) ->
     for wrong in (-1, 10**6):
         with pytest.raises(WrongState, match="daily limit"):
             post.units.run("yes", lambda u, n=wrong: lend.confirm(u, "Ann", post.clock(), n))  # type: ignore[misc]
+
+
+def test_limits_that_leave_no_room_are_said_with_the_noised_size_and_of_no_list(post: Post) -> None:
+    enrol(post)
+    volunteer(post, "Ann", "43600", 10)
+    id = campaign(post, "c1", bundle(post, 1, range(1, 5)))
+    terms = post.units.run("terms", lambda unit: agree.terms(unit, RACE))
+
+    def said() -> list[tuple[str, bool]]:
+        found = post.units.run("room", lambda unit: room.finding(unit, post.state(id), terms))
+        return [(one.level, "about 49 letters in 7 days" in one.what) for one in found]
+
+    post.change(id, estimate=50)
+    assert said() == [("yellow", True)]
+    post.change(id, estimate=49)
+    assert said() == [("green", False)]
+    post.change(id, estimate=None)  # a draft's size was not paid for
+    assert said() == []
+    post.change(id, estimate=50)
+    post.units.run("more", lambda unit: lend.confirm(unit, "Ann", post.clock(), 0))
+    assert said() == []
 
 
 def test_what_was_settled_of_places_is_of_the_roll_and_names_no_person(post: Post) -> None:
