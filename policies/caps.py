@@ -70,9 +70,25 @@ def _hindrance(agreement: Agreement, now: datetime, kept: Collection[date]) -> s
         return "today is a day without letters"
     if local.date() in kept:
         return "a partner writes to its own members today"
-    if _quiet(local.time(), *agreement.quiet_hours):
+    if _quiet(local.time(), *agreement.quiet_hours) or _twice(agreement, now):
         return "it is a quiet hour"
     return None
+
+
+def _twice(agreement: Agreement, now: datetime) -> bool:
+    """Whether quiet has begun and not ended on the night on which an hour comes twice.
+
+    By the clock on the wall it would end, or not have begun, in one of the two: it begins with the
+    first and ends with the second.
+    """
+    zone = ZoneInfo(agreement.race.time_zone)
+    start, end = agreement.quiet_hours
+    today = now.astimezone(zone).date()
+    for day in (today - timedelta(days=1), today):
+        last = day + timedelta(days=start > end)
+        if _utc(day, start, zone) <= now < _utc(last, end.replace(fold=1), zone):
+            return True
+    return False
 
 
 def _quiet(here: time, start: time, end: time) -> bool:
@@ -88,7 +104,8 @@ def _next(agreement: Agreement, now: datetime, kept: Collection[date]) -> dateti
     day = first.astimezone(zone).date()
     moments = [first]
     while (midnight := _utc(day, time(0), zone)) < agreement.closes:
-        moments += [midnight, _utc(day, agreement.quiet_hours[1], zone)]
+        end = agreement.quiet_hours[1]
+        moments += [midnight, _utc(day, end, zone), _utc(day, end.replace(fold=1), zone)]
         day += timedelta(days=1)
     free = (m for m in sorted(moments) if m >= first and not _hindrance(agreement, m, kept))
     return next(free, None)
