@@ -74,6 +74,19 @@ def table(bench: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return drawn
 
 
+def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line: how many goals hold, and each that does not, with its ratio."""
+    missed = [f"{row['name']} ({row['ratio']:.2f}, {row['goal']:g})" for row in rows if over(row)]
+    if not missed:
+        return f"All {len(rows)} goals hold."
+    return f"{len(rows) - len(missed)} of {len(rows)} goals hold; over: {'; '.join(missed)}."
+
+
+def over(row: Mapping[str, Any]) -> bool:
+    """Whether a row's ratio is above its goal."""
+    return bool(row["ratio"] > row["goal"])
+
+
 def _figure(value: object) -> str:
     return (
         f"{value:,.3g}" if isinstance(value, int | float) else "-" if value is None else str(value)
@@ -140,6 +153,9 @@ def command(
     if update is not None:
         page = written(update.read_text(), bench, rows, datetime.now(UTC))
         update.write_text(page)
-    Console(stderr=as_json).print(table(bench, rows))
+    console = Console(stderr=as_json)
+    console.print(table(bench, rows))
+    console.print(verdict(rows), soft_wrap=True, highlight=False)
     if as_json:
-        click.echo(json.dumps({"bench": bench, "rows": rows, **said}))
+        missed = [row["name"] for row in rows if over(row)]
+        click.echo(json.dumps({"bench": bench, "rows": rows, "over": missed, **said}))

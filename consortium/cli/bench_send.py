@@ -1,4 +1,4 @@
-"""The speed of sending beside its floors: one RSA signature, and a bare exchange of bytes."""
+"""The speed of sending beside its floors, of opening a seal, and of the outbox."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from consortium.cli import bench_tokens
 from mailer import starting, stops
 from mailer.dkim import Signer, generate_key
 from mailer.fields import FIELDS
@@ -65,7 +66,32 @@ while True:
 """
 
 
-def rows(letters: int = LETTERS, rounds: int = ROUNDS) -> list[dict[str, str | float]]:
+def rows(letters: int = LETTERS, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    """Sending letters unsigned and signed, opening one, and its outbox; each beside its floor."""
+    opened = bench_tokens.opening(rounds=min(rounds, 20))
+    return [*_letters(letters, rounds), *([opened] if opened else []), *_outbox(rounds)]
+
+
+def _outbox(rounds: int) -> list[dict[str, Any]]:
+    """The outbox beside what is agreed, and beside bare SQLite; none without the server's part."""
+    try:
+        from consortium.cli import bench_outbox
+    except ModuleNotFoundError:
+        return []
+    found = bench_outbox.measure(rounds)
+    allowed = bench_outbox.ALLOWED_US
+    return [
+        _row("outbox, claimed and sent / 100 us allowed", found["ours"] / 1e6, allowed / 1e6, 1.0),
+        _row(
+            "outbox, claimed and sent / bare SQLite writing the same rows",
+            found["ours"] / 1e6,
+            found["floor"] / 1e6,
+            2.5,
+        ),
+    ]
+
+
+def _letters(letters: int, rounds: int) -> list[dict[str, Any]]:
     """Sending letters unsigned and signed, each beside its floor, in this run.
 
     Short rounds of every side in turn, and the best of each: a neighbour on the machine can only
@@ -106,7 +132,7 @@ def rows(letters: int = LETTERS, rounds: int = ROUNDS) -> list[dict[str, str | f
     ]
 
 
-def _row(name: str, ours: float, floor: float, goal: float) -> dict[str, str | float]:
+def _row(name: str, ours: float, floor: float, goal: float) -> dict[str, Any]:
     return {
         "name": name,
         "ours": ours * 1e6,

@@ -76,6 +76,19 @@ def rows(
     return [*found, _together(bench.count, rounds), *(_memory(*one) for one in lists)]
 
 
+def opening(count: int = _COUNT, rounds: int = _ROUNDS) -> dict[str, Any] | None:
+    """The row of opening one seal: shares from two custodians, combined, opened.
+
+    Both custodians' work is done here, one after the other; in truth each has a machine of its own.
+    None where the mail machine's part is not installed.
+    """
+    bench = _Bench(min(count, BATCH))
+    if not bench.prepare_open():
+        return None
+    name = "opening the seal: two custodians' shares, combined, opened / their bare operations"
+    return _row(name, bench.unlock, bench.unlock_floor, 1.3, bench.count, rounds)
+
+
 _ALONE = 5
 """Rows that need no part of the mail machine."""
 
@@ -279,6 +292,7 @@ class _Bench:
         wrapped, commitment = new_wrapped_key(pair.public, rfc8785.dumps(header), self.dek)
         told = {**header, "commitment": commitment.hex()}
         locked = b"".join(group.base(self.blinds[32 * n :][:32]) for n in range(self.count))
+        self.locked = locked
         self.released = [
             locks.share_answers(self.shares[j - 1], j, self.quorum, locked) for j in self.quorum
         ]
@@ -319,6 +333,20 @@ class _Bench:
         for row, bound, key in self.rows:
             self._derived(bound)
             ChaCha20Poly1305(key).decrypt(NONCE, row.sealed, bound)
+
+    def unlock(self) -> None:
+        """Two custodians answer for the locks, and the mailer opens their rows."""
+        self.released = [
+            locks.share_answers(self.shares[j - 1], j, self.quorum, self.locked)
+            for j in self.quorum
+        ]
+        self.open()
+
+    def unlock_floor(self) -> None:
+        """Two multiplications a lock, and what opening cannot do without."""
+        for j in self.quorum:
+            group.mult_each(self.shares[j - 1], self.locked)
+        self.open_floor()
 
     def _derived(self, bound: bytes) -> bytes:
         extracted = hmac.digest(bytes(32), self.dek + bound[:32], hashlib.sha256)

@@ -11,7 +11,15 @@ from consortium.service.plan import FROZEN
 from consortium.service.post_office import RENEW_EVERY, Run, hold, lease
 from consortium.service.thaw import frozen
 from consortium.service.withhold import WITHHELD, stale, withheld
-from consortium.store import campaigns, contributions, deliveries, messengers, races, suppressions
+from consortium.store import (
+    campaigns,
+    contributions,
+    deliveries,
+    messengers,
+    outbox,
+    races,
+    suppressions,
+)
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
 from consortium.store.unit import Unit
@@ -39,11 +47,17 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
     if campaigns.get(unit, run.one.id).state != "sending" or stale(office, unit, run.one.id):
         return []
     cold, room = frozen(unit, run.one.race), assign.resting(unit, run.terms, now)
-    taken = []
+    taken: list[tuple[Delivery, Payload]] = []
     warmth: dict[str, int | None] = {}
+    wanted: dict[str, Opened] = {}
+    whom: set[tuple[str, object]] = set()
     for item, payload, key in opened:
         if room.get(item.messenger, 1) <= 0:
             continue  # another day, or another messenger; the next turn knows
+        if whom & (mine := _marks(_known_by(run, item, key))):
+            # What is asked next must see that the same reader, or household, gets one already.
+            taken += _claim(run, unit, wanted, now)
+            whom.clear()
         why = _hindrance(run, unit, item, key, cold, now)
         if why == FROZEN:
             continue  # the next turn sets it aside, and lets that person's next copy go
@@ -57,12 +71,40 @@ def claim(run: Run, unit: Unit, opened: Sequence[Opened]) -> list[tuple[Delivery
             warmth[item.partner] = warm.room(office, unit, run.terms, item.partner, now)
         if (left := warmth[item.partner]) == 0:
             continue  # tomorrow: its domain is new to receivers
-        if deliveries.claim(unit, item.id, stop_key=key, fence=run.fence, now=now):
-            taken.append((deliveries.get(unit, item.id), payload))
-            warmth[item.partner] = None if left is None else left - 1
-            if item.messenger in room:
-                room[item.messenger] -= 1
+        wanted[item.id] = item, payload, key
+        whom |= mine
+        # A second copy to one address is dropped after this: then a place stays free for a turn.
+        warmth[item.partner] = None if left is None else left - 1
+        if item.messenger in room:
+            room[item.messenger] -= 1
+    return taken + _claim(run, unit, wanted, now)
+
+
+def _claim(
+    run: Run, unit: Unit, wanted: dict[str, Opened], now: datetime
+) -> list[tuple[Delivery, Payload]]:
+    """Claim what was found to have no hindrance, and want it no more."""
+    keys = [(id, key) for id, (_, _, key) in wanted.items()]
+    claimed = outbox.claim(unit, keys, fence=run.fence, now=now)
+    taken = [(letter, wanted[letter.id][1]) for letter in claimed]
+    wanted.clear()
     return taken
+
+
+def _known_by(run: Run, item: Delivery, stop_key: str | None) -> dict[str, Any]:
+    """By what earlier letters to a letter's reader are found, as ``deliveries.sent_at`` asks it."""
+    by_person = run.terms.by_person
+    return {
+        "stop_key": stop_key,
+        "address_token": item.address_token or None,
+        "people": household(run.office, run.terms, run.one.id, item.person) if by_person else (),
+    }
+
+
+def _marks(known: dict[str, Any]) -> set[tuple[str, object]]:
+    """Two letters that have one of these in common may stand in each other's way."""
+    each = {(name, one) for name in ("stop_key", "address_token") if (one := known[name])}
+    return each | {("people", one) for one in known["people"]}
 
 
 def _hindrance(
@@ -82,13 +124,7 @@ def _hindrance(
         return "stopped"
     if _asleep(run, unit, item, stop_key):
         return ASLEEP
-    by_person = run.terms.by_person
-    people = household(run.office, run.terms, run.one.id, item.person) if by_person else ()
-    whom: dict[str, Any] = {
-        "stop_key": stop_key,
-        "address_token": item.address_token or None,
-        "people": people,
-    }
+    whom = _known_by(run, item, stop_key)
     before = deliveries.sent_at(unit, run.one.race, **whom)
     elsewhere = deliveries.sent_elsewhere(unit, run.one, now - caps.WEEK, **whom)
     try:

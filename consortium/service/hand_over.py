@@ -1,5 +1,6 @@
 """A claimed letter is written and handed to the mail server, and what that said is kept."""
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -8,7 +9,7 @@ from consortium.service import hear_back, settle, warm
 from consortium.service.claim import last_look
 from consortium.service.plan import copies, next_copy
 from consortium.service.post_office import PostOffice, Rest, Run
-from consortium.store import campaigns, deliveries
+from consortium.store import campaigns, deliveries, outbox
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
 from consortium.store.unit import Unit
@@ -20,6 +21,9 @@ from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent
 RETRY_AFTER = timedelta(minutes=5)
 """After a letter's first deferral; each further one waits three times as long."""
 LONGEST_REST = timedelta(hours=24)
+TOLD_WITHIN = 0.25
+"""Seconds after which the outbox knows at the latest that a letter was taken. A stop that came
+meanwhile waits for so long."""
 SERVER_RESTS = timedelta(seconds=2)
 """How long a mail server that does not answer is left alone."""
 
@@ -32,9 +36,7 @@ def hand_over(run: Run, item: Delivery, payload: Payload) -> Outcome:
         # Before any byte. The class says enough; no text about a person goes anywhere.
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
     try:
-        return run.transport.send(
-            sender, recipient, message, still=lambda: not last_look(run, item)
-        )
+        return run.transport.send(sender, recipient, message, still=lambda: _still(run, item))
     except MailerError as error:
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
     except LeaseLost:
@@ -46,6 +48,12 @@ def hand_over(run: Run, item: Delivery, payload: Payload) -> Outcome:
         with suppress(Exception):
             run.transport.close()
         return InDoubt(f"the transport met a fault ({type(error).__name__})")
+
+
+def _still(run: Run, item: Delivery) -> bool:
+    """Whether a letter may leave although its server keeps it waiting."""
+    tell(run)
+    return not last_look(run, item)
 
 
 def _letter(run: Run, item: Delivery, payload: Payload) -> tuple[str, str, bytes]:
@@ -90,7 +98,17 @@ def _no_such_mailbox(outcome: Outcome) -> bool:
 
 
 def record(run: Run, item: Delivery, outcome: Outcome) -> None:
+    """Write what became of a letter; that one was taken, together with the next ones.
+
+    Until then such a letter is claimed, as all of its batch are. A crash leaves it so, and its
+    server's log says that it was taken: so where there is no log, each is written by itself.
+    """
     office = run.office
+    if isinstance(outcome, Sent) and office.doubts is not None:
+        run.taken_at = run.taken_at if run.taken else time.monotonic()
+        run.taken.append((item, outcome))
+        tell(run, soon=0.0)
+        return
     state, queue_id = "in_doubt", None
     match outcome:
         case Sent():
@@ -124,6 +142,34 @@ def record(run: Run, item: Delivery, outcome: Outcome) -> None:
             next_copy(office, unit, run.one, run.terms, others, item)
 
     office.units.run("settle", write)
+
+
+def tell(run: Run, *, soon: float | None = None) -> None:
+    """Write that letters were taken.
+
+    Args:
+        soon: seconds until one could next do it; without, it is done now.
+
+    Raises:
+        LeaseLost: another worker has this campaign, and the word on what was not written.
+    """
+    if not run.taken:
+        return
+    if soon is not None and time.monotonic() + soon < run.taken_at + TOLD_WITHIN:
+        return
+    office = run.office
+
+    def write(unit: Unit) -> list[str]:
+        now = office.clock()
+        letters = [outbox.Taken(one.id, said.text, said.queue_id) for one, said in run.taken]
+        for one, said in run.taken:
+            warm.count(office, unit, run.terms, one.partner, said, now)
+        return outbox.taken(unit, letters, fence=run.fence, now=now)
+
+    lost = office.units.run("settle", write)
+    run.taken.clear()
+    if lost:
+        raise LeaseLost("letters are another worker's now")
 
 
 def give_back(run: Run, unsent: Iterable[tuple[Delivery, Payload]], why: str) -> None:

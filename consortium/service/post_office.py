@@ -15,7 +15,7 @@ from consortium.store.unit import Unit, Units
 from mailer import letter, pace
 from mailer.dkim import Signer
 from mailer.seal import Payload
-from mailer.transports import Transport
+from mailer.transports import Sent, Transport
 from matching.nearest import Chart
 from policies.agreement import Agreement
 from provenance.backend import Backend
@@ -172,6 +172,10 @@ class Run:
     transport: Transport
     interval: float
     renewed: float = field(default_factory=time.monotonic)
+    taken: list[tuple[Delivery, Sent]] = field(default_factory=list, repr=False)
+    """Letters that the mail server has taken, and of which the outbox is not told yet."""
+    taken_at: float = 0.0
+    """When the first of them was, by the monotonic clock."""
 
 
 def lease(office: PostOffice, unit: Unit, campaign: str) -> int:

@@ -1,14 +1,16 @@
 """The approved mailing goes out, once.
 
 Order of what is durable: letters planned -> each batch claimed (committed) -> bytes to the MTA ->
-outcome written. A crash before the claim has sent nothing. A crash after it leaves claimed letters;
-``settle.recover`` finds them in the MTA's own log, or puts them back when the log proves that they
-never arrived, or leaves them in doubt for a person.
+outcomes written; those of letters that were taken together, a quarter of a second later at most,
+where the MTA has a log. A crash before the claim has sent nothing. A crash after it leaves claimed
+letters, whether they had left or not; ``settle.recover`` finds them in the MTA's own log, or puts
+them back when the log proves that they never arrived, or leaves them in doubt for a person.
 """
 
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +39,7 @@ from consortium.service.hand_over import (
     record,
     rest,
     rests,
+    tell,
     wait,
 )
 from consortium.service.letters import Letters
@@ -56,6 +59,7 @@ from consortium.store import campaigns, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
 from mailer import pace
+from mailer.seal import Payload
 from mailer.transports import InDoubt
 from policies import caps
 from policies.agreement import Agreement
@@ -248,6 +252,20 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
         run.letters.ready(item)  # what cannot be written is not claimed
     opened = lanes.pass_by(run, open_rows(run, batch))
     waiting = deque(office.units.run("claim", lambda unit: claim(run, unit, opened)))
+    try:
+        went = _send_each(run, waiting)
+    except Exception:
+        # The log knows of these letters, too; but what is known already need not be looked up.
+        with suppress(Exception):
+            tell(run)
+        raise
+    tell(run)
+    return went and office.units.run("mail-progress", lambda unit: _progress(run, unit))
+
+
+def _send_each(run: Run, waiting: deque[tuple[Delivery, Payload]]) -> bool:
+    """Send claimed letters, or give them back. Returns whether to go on."""
+    office = run.office
     while waiting:
         soon, (item, payload) = lanes.next_due(run, waiting)
         if soon > lanes.WORTH.total_seconds():
@@ -256,6 +274,7 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
             give_back(run, resting, HELD)
             break
         if soon > 0:
+            tell(run, soon=soon)
             office.sleep(soon)
         started = time.monotonic()
         why = last_look(run, item)
@@ -284,8 +303,10 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
             park(run, item.partner, outcome)
         elif not isinstance(outcome, InDoubt):
             office.parked.get(run.one.id, {}).pop(item.partner, None)
-        office.sleep(max(0.0, run.interval - (time.monotonic() - started)))
-    return office.units.run("mail-progress", lambda unit: _progress(run, unit))
+        rest_of_it = max(0.0, run.interval - (time.monotonic() - started))
+        tell(run, soon=rest_of_it)
+        office.sleep(rest_of_it)
+    return True
 
 
 def _progress(run: Run, unit: Unit) -> bool:

@@ -275,39 +275,6 @@ def outcome(unit: Unit, campaign: str, name: str) -> int:
     return int(unit.session.scalar(query) or 0)
 
 
-def claim(unit: Unit, id: str, *, stop_key: str, fence: int, now: datetime) -> bool:
-    """Take a letter for sending, unless this address already has one of the same campaign.
-
-    The claim is committed before the first byte leaves, so a crash after it leaves a doubt and
-    never a second letter.
-
-    Returns:
-        False when another letter of the campaign went, or may have gone, to the same address.
-
-    Raises:
-        LeaseLost: somebody with a newer fence has had this letter in hand.
-    """
-    row = unit.session.get(DeliveryRow, id)
-    if row is None or row.state not in UNSENT:
-        return False
-    if row.fence > fence:
-        raise LeaseLost("this letter is another worker's now")
-    twin = unit.session.scalar(
-        select(DeliveryRow.id).where(
-            DeliveryRow.campaign == row.campaign,
-            DeliveryRow.stop_key == stop_key,
-            DeliveryRow.id != id,
-        )
-    )
-    if twin is not None:
-        row.state, row.outcome, row.settled_at = "dropped", "second copy", now
-        return False
-    row.state, row.stop_key, row.fence, row.claimed_at = "claimed", stop_key, fence, now
-    row.attempt += 1
-    unit.session.flush()
-    return True
-
-
 def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
     """Take a letter back before it leaves."""
     row = unit.session.get(DeliveryRow, id)

@@ -24,7 +24,7 @@ SMALL: Mapping[str, Callable[[], Sequence[Mapping[str, Any]]]] = {
     "log": lambda: bench_log.rows(batches=((1, 2), (20, 2)), tree=600, checks=20),
     "send": lambda: bench_send.rows(letters=20, rounds=3),
 }
-ROWS = {"tokens": 10, "match": 8, "log": 7, "send": 3}
+ROWS = {"tokens": 10, "match": 8, "log": 7, "send": 6}
 
 
 @pytest.mark.parametrize("bench", sorted(SMALL))

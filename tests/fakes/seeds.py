@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from consortium.store import actors, campaigns, contributions, deliveries, races
+from consortium.store import actors, campaigns, contributions, deliveries, outbox, races
 from consortium.store.actors import Actor
 from consortium.store.campaigns import Campaign
 from consortium.store.contributions import Contribution, Roll
@@ -157,5 +157,5 @@ def plant(unit: Unit) -> None:
 
 def send(unit: Unit, id: str, stop_key: str, now: datetime = NOON, state: str = "sent") -> None:
     """Claim and settle one letter."""
-    assert deliveries.claim(unit, id, stop_key=stop_key, fence=1, now=now)
+    assert outbox.claim(unit, [(id, stop_key)], fence=1, now=now)
     deliveries.settle(unit, id, fence=1, state=state, outcome="250", queue_id=None, now=now)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
@@ -23,6 +23,7 @@ from consortium.store import (
     leases,
     ledger,
     log,
+    outbox,
     races,
     rings,
     roster,
@@ -389,6 +390,11 @@ class TestSqlLease(LeasePort):
         return lambda name, dead=(): SqlLock(units, name, dead=dead)
 
 
+def claimed(unit: Unit, id: str, *, stop_key: str, fence: int, now: datetime) -> bool:
+    """Whether one letter could be claimed."""
+    return bool(outbox.claim(unit, [(id, stop_key)], fence=fence, now=now))
+
+
 class TestOutbox:
     """Letters: at most one to an address, and none to who said stop."""
 
@@ -422,16 +428,76 @@ class TestOutbox:
         won = both(
             units,
             "claim",
-            lambda unit, n: deliveries.claim(unit, ids[n], stop_key=KEY, fence=1, now=NOON),
+            lambda unit, n: claimed(unit, ids[n], stop_key=KEY, fence=1, now=NOON),
         )
         assert sorted(won) == [False, True]
         assert sorted(self.state(units, id) for id in ids) == ["claimed", "dropped"]
+
+    def test_a_batch_claims_each_address_once_and_only_what_has_not_left(
+        self, units: Units
+    ) -> None:
+        units.run("send", lambda unit: seeds.send(unit, letter(2).id, OTHER_KEY))
+        ids = [letter(1).id, letter(1, "parks").id, letter(2).id, "nothing"]
+        other = letter(1, campaign=OTHER_CAMPAIGN).id
+        wanted = [*((id, KEY) for id in ids), (other, KEY)]
+        got = units.run("claim", lambda u: outbox.claim(u, wanted, fence=3, now=NOON))
+        assert [one.id for one in got] == [letter(1).id, other]
+        assert [self.state(units, id) for id in ids[:3]] == ["claimed", "dropped", "sent"]
+        for one in got:
+            assert units.run("get", lambda u, one=one: deliveries.get(u, one.id)) == one
+        assert (one.attempt, one.fence, one.claimed_at) == (1, 3, NOON)
+        assert units.run("claim", lambda u: outbox.claim(u, wanted, fence=3, now=NOON)) == []
+
+    def test_a_batch_with_one_letter_of_a_newer_fence_claims_none(self, units: Units) -> None:
+        id = letter(2).id
+        units.run("claim", lambda u: claimed(u, id, stop_key=OTHER_KEY, fence=4, now=NOON))
+        units.run(
+            "defer",
+            lambda u: deliveries.settle(
+                u, id, fence=4, state="deferred", outcome="451", queue_id=None, now=NOON
+            ),
+        )
+        wanted = [(letter(1).id, KEY), (id, OTHER_KEY)]
+        with pytest.raises(LeaseLost):
+            units.run("late", lambda u: outbox.claim(u, wanted, fence=3, now=NOON))
+        assert self.state(units, letter(1).id) == "pending"
+
+    def test_letters_told_as_taken_are_sent_but_those_that_another_worker_has(
+        self, units: Units
+    ) -> None:
+        mine, newer, never = letter(1).id, letter(1, campaign=OTHER_CAMPAIGN).id, letter(2).id
+        units.run("a", lambda u: outbox.claim(u, [(mine, KEY)], fence=3, now=NOON))
+        units.run("b", lambda u: outbox.claim(u, [(newer, KEY)], fence=4, now=NOON))
+        told = [outbox.Taken(id, "250 " + "x" * 500, "Q1") for id in (mine, newer, never)]
+
+        def tell(unit: Unit) -> list[str]:
+            return outbox.taken(unit, told, fence=3, now=NOON)
+
+        assert units.run("tell", tell) == [newer, never]
+        assert [self.state(units, one.id) for one in told] == ["sent", "claimed", "pending"]
+        sent = units.run("get", lambda u: deliveries.get(u, mine))
+        assert (len(sent.outcome or ""), sent.queue_id, sent.settled_at) == (200, "Q1", NOON)
+        assert units.run("tell", tell) == [mine, newer, never], "what is settled stays settled"
+
+    def test_what_a_unit_changed_and_read_before_is_seen_by_a_claim_and_after_it(
+        self, units: Units
+    ) -> None:
+        id, gone = letter(1).id, letter(2).id
+
+        def work(unit: Unit) -> tuple[list[str], str, str]:
+            deliveries.get(unit, id)
+            deliveries.drop(unit, gone, "stop", NOON)
+            wanted = [(id, KEY), (gone, OTHER_KEY)]
+            got = [one.id for one in outbox.claim(unit, wanted, fence=1, now=NOON)]
+            return got, deliveries.get(unit, id).state, deliveries.get(unit, gone).state
+
+        assert units.run("work", work) == ([id], "claimed", "dropped")
 
     def test_two_claimants_of_one_letter_at_one_instant_are_one(self, units: Units) -> None:
         won = both(
             units,
             "claim",
-            lambda unit, n: deliveries.claim(unit, letter(2).id, stop_key=KEY, fence=1, now=NOON),
+            lambda unit, n: claimed(unit, letter(2).id, stop_key=KEY, fence=1, now=NOON),
         )
         assert sorted(won) == [False, True]
         assert units.run("get", lambda u: deliveries.get(u, letter(2).id)).attempt == 1
@@ -444,7 +510,7 @@ class TestOutbox:
 
     def test_only_the_fence_that_claimed_may_settle(self, units: Units) -> None:
         id = letter(1).id
-        units.run("claim", lambda u: deliveries.claim(u, id, stop_key=KEY, fence=4, now=NOON))
+        units.run("claim", lambda u: claimed(u, id, stop_key=KEY, fence=4, now=NOON))
 
         def settle(fence: int) -> None:
             units.run(
@@ -466,7 +532,7 @@ class TestOutbox:
         self, units: Units
     ) -> None:
         id = letter(1).id
-        units.run("claim", lambda u: deliveries.claim(u, id, stop_key=KEY, fence=4, now=NOON))
+        units.run("claim", lambda u: claimed(u, id, stop_key=KEY, fence=4, now=NOON))
         units.run(
             "defer",
             lambda u: deliveries.settle(
@@ -475,17 +541,15 @@ class TestOutbox:
         )
         assert units.run("get", lambda u: deliveries.get(u, id)).stop_key is None
         with pytest.raises(LeaseLost):
-            units.run("old", lambda u: deliveries.claim(u, id, stop_key=KEY, fence=3, now=NOON))
-        assert units.run("new", lambda u: deliveries.claim(u, id, stop_key=KEY, fence=5, now=NOON))
+            units.run("old", lambda u: claimed(u, id, stop_key=KEY, fence=3, now=NOON))
+        assert units.run("new", lambda u: claimed(u, id, stop_key=KEY, fence=5, now=NOON))
         assert units.run("get", lambda u: deliveries.get(u, id)).attempt == 2
 
     @pytest.mark.parametrize("state", ["in_doubt", "failed", "sent"])
     def test_what_may_have_gone_keeps_its_address(self, units: Units, state: str) -> None:
         units.run("send", lambda unit: seeds.send(unit, letter(1).id, KEY, state=state))
         twin = letter(1, "parks").id
-        assert not units.run(
-            "claim", lambda u: deliveries.claim(u, twin, stop_key=KEY, fence=1, now=NOON)
-        )
+        assert not units.run("claim", lambda u: claimed(u, twin, stop_key=KEY, fence=1, now=NOON))
         assert self.state(units, twin) == "dropped"
 
     @pytest.mark.parametrize(
@@ -497,7 +561,7 @@ class TestOutbox:
         units.run("send", lambda unit: seeds.send(unit, letter(1).id, KEY, state=state))
         got = units.run(
             "claim",
-            lambda u: deliveries.claim(u, letter(1).id, stop_key=OTHER_KEY, fence=9, now=NOON),
+            lambda u: claimed(u, letter(1).id, stop_key=OTHER_KEY, fence=9, now=NOON),
         )
         assert got is again
         assert self.state(units, letter(1).id) == state
@@ -553,7 +617,7 @@ class TestOutbox:
         assert not flying(letter(1))
         units.run(
             "claim",
-            lambda u: deliveries.claim(u, letter(1).id, stop_key=KEY, fence=1, now=NOON),
+            lambda u: claimed(u, letter(1).id, stop_key=KEY, fence=1, now=NOON),
         )
         assert flying(letter(1, "parks"))
         assert flying(letter(7, stop_key=KEY))

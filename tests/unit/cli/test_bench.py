@@ -25,7 +25,7 @@ def test_json_is_the_last_line_and_the_only_one_on_standard_output(
     bench(monkeypatch, [ROW])
     ran = CliRunner().invoke(command, ["tokens", "--json"])
     assert ran.exit_code == 0
-    assert json.loads(ran.stdout) == {"bench": "tokens", "rows": [ROW]}
+    assert json.loads(ran.stdout) == {"bench": "tokens", "rows": [ROW], "over": []}
 
 
 def test_the_table_shows_ours_beside_its_floor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +33,17 @@ def test_the_table_shows_ours_beside_its_floor(monkeypatch: pytest.MonkeyPatch) 
     said = CliRunner().invoke(command, ["tokens"]).output
     assert "a token" in said
     assert "1.5" in said
+
+
+def test_the_end_says_which_goals_hold_and_names_each_that_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench(monkeypatch, [ROW])
+    assert CliRunner().invoke(command, ["tokens"]).output.endswith("All 1 goals hold.\n")
+    bench(monkeypatch, [ROW, {**ROW, "name": "a slow one", "ratio": 2.5}])
+    ran = CliRunner().invoke(command, ["tokens", "--json"])
+    assert "1 of 2 goals hold; over: a slow one (2.50, 2)." in ran.stderr
+    assert json.loads(ran.stdout)["over"] == ["a slow one"]
 
 
 def test_a_row_without_its_floor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
