@@ -15,6 +15,8 @@ from mailer.errors import MailerError
 
 # The first lines of a file are the listener's own: from where, and to where, it truly came.
 _REPLY = re.compile(rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: reply@", re.IGNORECASE)
+PATIENCE = 86_400.0
+"""Seconds for which what was read but could not be kept is tried again, at every ring."""
 _STOP = re.compile(
     rb"(?:Return-Path: [^\r\n]*\r\n)?Delivered-To: stop-([\w-]{22})@[^\r\n]*\r\n", re.IGNORECASE
 )
@@ -44,14 +46,21 @@ def run() -> None:
 def _take(path: Path, key: bytes) -> None:
     try:
         octets = path.read_bytes()
-        if path.suffix == ".sns":
-            understood = take_in(sns.read_message(octets.decode("utf-8", "replace")), key)
-        else:
-            understood = apply(octets, key)
+        found = _read(octets, path.suffix)
+    except Exception as error:
+        # Kept for a person; one strange message must not hold up the stops behind it.
+        print(f"returns: {type(error).__name__}; kept for a person", flush=True)  # noqa: T201
+        unread.keep(path, path.parent.parent / "unread")
+        return
+    try:
+        understood = apply(octets) if found is None else take_in(found, key)
     except (MailerError, Missing):
         understood = True  # forged, or nobody's: it changes nothing
     except Exception as error:
-        # Kept for a person; one strange message must not hold up the stops behind it.
+        if process().clock().timestamp() - unread.arrived(path) < PATIENCE:
+            # A database that is busy or away: set aside now, a stop would stop nobody.
+            print(f"returns: {type(error).__name__}, trying again", flush=True)  # noqa: T201
+            return
         print(f"returns: {type(error).__name__}; kept for a person", flush=True)  # noqa: T201
         understood = False
     if understood:
@@ -76,26 +85,30 @@ def _try_out() -> None:
         print(f"test letters: {type(error).__name__}, trying again", flush=True)  # noqa: T201
 
 
-def apply(octets: bytes, key: bytes) -> bool:
-    """Take in one return; False when it is about a letter of ours, and nobody knows what it says.
+def _read(octets: bytes, suffix: str) -> bounce.Return | None:
+    """What came back of a letter; None of a stop or a reply, which come to addresses of theirs."""
+    if suffix == ".sns":
+        return sns.read_message(octets.decode("utf-8", "replace"))
+    return None if _STOP.match(octets) or _REPLY.match(octets) else bounce.read(octets)
+
+
+def apply(octets: bytes) -> bool:
+    """Take in a stop or a reply that came by mail; True once nothing of it is left to do.
 
     Raises:
-        TokenRefused: its return path is not one of ours.
-        Missing: no letter has that return path, or that link.
+        Missing: no letter has that link.
     """
     here = process()
     if asked := _STOP.match(octets):
         token = asked[1].decode()
         here.units.run("stop", lambda unit: hear_back.stop(unit, token, "race", here.clock()))
         return True
-    if _REPLY.match(octets):
-        pass_on.hear(mailing.postmaster(), octets)
-        return True
-    return take_in(bounce.read(octets), key)
+    pass_on.hear(mailing.postmaster(), octets)
+    return True
 
 
 def take_in(found: bounce.Return, key: bytes) -> bool:
-    """Take in what was read, of mail or of a notification; False as ``apply``.
+    """Take in what came back of a letter; False when it is ours and nobody knows what it says.
 
     Raises:
         TokenRefused: neither its return path nor the Message-ID that it quotes is one of ours.

@@ -16,6 +16,7 @@ from consortium.cli import returned
 from consortium.jobs import mailing, returns, unread
 from consortium.store import trials
 from consortium.store.deliveries import Delivery
+from consortium.store.errors import Busy
 from consortium.store.tables import SuppressionRow
 from consortium.store.trials import Trial
 from consortium.store.unit import Unit
@@ -213,6 +214,39 @@ def test_what_proves_no_letter_of_ours_suppresses_nobody_whatever_a_person_says(
     done = decide(desk, monkeypatch, "--file", "one.eml", "--was", "dead")
     assert done.exit_code == 1
     assert (desk.why(), len(unread_now(desk))) == ([], 1)
+
+
+def test_while_the_database_is_away_a_stop_waits_and_is_not_set_aside(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = stops.capability(desk.key, bytes.fromhex(desk.letter.id)).token
+    stop = f"Return-Path: <>\r\nDelivered-To: stop-{token}@union.example\r\nSubject: s\r\n\r\n"
+    now = desk.post.clock().timestamp()
+    came = desk.spool / f"{now:.6f}.{'ab' * 6}.eml"
+    came.write_bytes(stop.encode())
+
+    class Away:
+        def run(self, name: str, work: object) -> None:
+            raise Busy("m1@example.net")
+
+    here = SimpleNamespace(units=Away(), clock=desk.post.clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(returns, "process", lambda: here)
+        for _ in range(3):
+            returns._take(came, desk.key)
+    assert came.exists()
+    assert "m1@" not in capsys.readouterr().out
+    assert desk.why() == []
+    returns._take(came, desk.key)
+    assert desk.why() == ["stop"]
+    assert not came.exists()
+    # What fails a day long is a person's.
+    came.write_bytes(stop.encode())
+    desk.post.later(seconds=returns.PATIENCE + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(returns, "process", lambda: here)
+        returns._take(came, desk.key)
+    assert [path.name for path in unread_now(desk)] == [came.name]
 
 
 def test_a_strange_file_is_set_aside_and_holds_up_nothing(

@@ -62,6 +62,26 @@ def test_of_two_partners_with_the_same_person_only_the_one_that_wrote_is_told(
     assert told(post, other, bundles[other]) == []
 
 
+def test_who_is_on_another_list_too_looks_like_who_is_not(post: Post) -> None:
+    mine = post.bundle("union", 1, [(n, f"m{n}@example.net") for n in range(1, 10)])
+    theirs = post.bundle("parks", 2, [(n, f"m{n}@example.net") for n in range(1, 6)])
+    post.go(post.campaign("c1", mine, theirs))
+    through_mine = [
+        one for one in post.letters("c1") if (one.partner, one.state) == ("union", "sent")
+    ]
+    both = [one for one in through_mine if one.person < 6]
+    assert both
+    assert len(through_mine) > len(both), "the control: some are on both lists, some on one"
+    for letter in sorted(through_mine, key=lambda one: one.person):
+        post.later(seconds=1)  # the order in which they stop is that of who they are
+        press(post, letter)
+    found = told(post, "union", mine.bundle)
+    assert {(one.scope, one.race, one.day) for one in found} == {
+        ("race", RACE, post.clock().date())
+    }
+    assert [one.lock for one in found] == sorted(one.lock for one in through_mine)
+
+
 def test_a_partner_may_ask_about_no_list_but_its_own(
     post: Post, shared: tuple[dict[str, str], list[Delivery]]
 ) -> None:
