@@ -101,6 +101,7 @@ class SmtpTransport:
         message: bytes,
         *,
         still: Callable[[], bool] = unasked,
+        looked: float | None = None,
     ) -> Outcome:
         """Hand over one letter; see ``Transport.send``."""
         # A letter of our own making is proven already.
@@ -114,7 +115,7 @@ class SmtpTransport:
             time.monotonic() + self._server.patience,
             time.time() + self._server.patience,
         )
-        self._still, self._asks = still, time.monotonic() + SOON
+        self._still, self._asks = still, (time.monotonic() if looked is None else looked) + SOON
         try:
             return self._try(sender, recipient, message, scrub)
         except _Broken:

@@ -62,6 +62,7 @@ class Transport(Protocol):
         message: bytes,
         *,
         still: Callable[[], bool] = unasked,
+        looked: float | None = None,
     ) -> Outcome:
         """Hand over one letter.
 
@@ -71,6 +72,7 @@ class Transport(Protocol):
             message: whole, signed, CRLF line ends, not dot-stuffed.
             still: asked before the final dot where that took a while, since somebody may have
                 stopped meanwhile; the letter then never leaves.
+            looked: when that was last asked, on the monotonic clock; now, if not said.
 
         Raises:
             AddressRefused: either address cannot stand in an envelope.

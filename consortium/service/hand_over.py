@@ -28,15 +28,21 @@ SERVER_RESTS = timedelta(seconds=2)
 """How long a mail server that does not answer is left alone."""
 
 
-def hand_over(run: Run, item: Delivery, payload: Payload) -> Outcome:
-    """Write the letter and hand it over. What goes wrong with one goes wrong with it alone."""
+def hand_over(run: Run, item: Delivery, payload: Payload, looked: float) -> Outcome:
+    """Write the letter and hand it over. What goes wrong with one goes wrong with it alone.
+
+    Args:
+        looked: when its last look began, on the monotonic clock: a process may stand still between.
+    """
     try:
         sender, recipient, message = _letter(run, item, payload)
     except Exception as error:
         # Before any byte. The class says enough; no text about a person goes anywhere.
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
     try:
-        return run.transport.send(sender, recipient, message, still=lambda: _still(run, item))
+        return run.transport.send(
+            sender, recipient, message, still=lambda: _still(run, item), looked=looked
+        )
     except MailerError as error:
         return Failed(0, f"it cannot be written ({type(error).__name__})", "rcpt")
     except LeaseLost:

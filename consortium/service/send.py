@@ -287,7 +287,7 @@ def _send_each(run: Run, waiting: deque[tuple[Delivery, Payload]]) -> bool:
         if why:
             drop(run, item, why)
             continue
-        outcome = hand_over(run, item, payload)
+        outcome = hand_over(run, item, payload, started)
         if about_the_server(outcome):
             give_back(run, [(item, payload), *waiting], "the mail server took nothing from us")
             rest(run, outcome)

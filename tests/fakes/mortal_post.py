@@ -1,4 +1,4 @@
-"""A mail machine in a process of its own that may be killed at any instant, at a real mail server.
+"""Mail machine and worker, each in a process that may be killed at any instant, at a real server.
 
 Its letters, seals and outbox are those of ``tests.fakes.post``; its clock goes as fast as the real
 one, from the morning of those tests on. Children are forked from a process that has imported
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,17 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from consortium import places
-from consortium.service import hand_over, send, settle
-from consortium.store.errors import LeaseLost
-from consortium.store.unit import Units, engine
+from consortium.service import enter, hand_over, publish, send, settle
+from consortium.store import log
+from consortium.store.errors import Busy, LeaseLost
+from consortium.store.log import SqlLock
+from consortium.store.unit import Unit, Units, engine
+from consortium.wiring import pen
+from mailer import pace
 from mailer.postfix import PostfixLog
 from mailer.smtp import Server as Mta
 from mailer.smtp import SmtpTransport
+from provenance.sequencer import Sequencer
 from tests.fakes import server as fake_server
+from tests.fakes.actors import LOG, POLICY, private, trusting
 from tests.fakes.post import MORNING, Post
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([__name__])
+OPERATOR = pen("operator", private("operator").private_bytes_raw())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +122,12 @@ def post_of(place: Place, name: str, units: Units, **more: Any) -> tuple[Post, s
     server = fake_server.Server(place.folder, units, place.clock, planted=True)  # type: ignore[arg-type]
     post = Post(server, place.folder, planted=True)
     mta = Mta("127.0.0.1", place.port, tls="off", timeout=place.timeout)
-    log: SessionLog | ShiftedLog | None = None
+    doubts: SessionLog | ShiftedLog | None = None
     if place.log is not None:
-        log = SessionLog(place.log) if place.log.suffix == ".sessions" else ShiftedLog(place)
+        doubts = SessionLog(place.log) if place.log.suffix == ".sessions" else ShiftedLog(place)
     whole = {
         "transport": lambda: SmtpTransport(mta),
-        "doubts": log,
+        "doubts": doubts,
         "dead": places.succeed(place.folder / "mailer.lock", name),
         "settled_after": timedelta(seconds=0.5),
         "per_second": place.per_second,
@@ -131,19 +139,53 @@ def post_of(place: Place, name: str, units: Units, **more: Any) -> tuple[Post, s
 def work(place: Place, name: str) -> None:
     """Send what is due, again and again, until killed."""
     settle.LOOK_AGAIN = timedelta(seconds=1)
+    pace.BASE_REST = pace.LONGEST_REST = timedelta(seconds=0.3)
     hand_over.RETRY_AFTER = hand_over.SERVER_RESTS = timedelta(seconds=0.3)
     made = engine(place.url)
     _, office = post_of(place, name, Units(made, place.clock))
     while True:
         for id in send.due(office):
-            with suppress(LeaseLost):
+            with suppress(LeaseLost, Busy):  # as the mail machine's turn goes on after them
                 send.send(office, id, seconds=5)
         time.sleep(0.05)
 
 
+def publish_on(place: Place, name: str) -> None:
+    """Write the log, as the operator's worker does, again and again, until killed.
+
+    It says something at each turn, so that there is always an entry under way.
+    """
+    units = Units(engine(place.url), place.clock)
+    server = fake_server.Server(place.folder, units, place.clock, planted=True)  # type: ignore[arg-type]
+    lock = SqlLock(units, name, dead=places.succeed(place.folder / "worker.lock", name))
+    sequencer = Sequencer(server.backend, lock, LOG, POLICY, trusting(), lock)
+    sequencer.recover()
+    while True:
+        with suppress(Busy):
+            units.run("say", _say)
+            publish.publish(units, sequencer, place.clock)
+        time.sleep(0.2)
+
+
+def _say(unit: Unit) -> None:
+    """One more head of the ledger, as far as the log is concerned."""
+    said = len(log.of_kind(unit, "ledger", OPERATOR.actor))
+    facts = {"kind": "head", "race": fake_server.RACE, "head": f"{said:064x}", "spent": said}
+    enter.write(unit, OPERATOR, "ledger", facts, now=unit.now)
+
+
 def start(place: Place, name: str) -> BaseProcess:
     """Start a mail machine; ``kill`` ends it."""
-    child = _context.Process(target=work, args=(place, name), daemon=True)
+    return _start(work, place, name)
+
+
+def start_worker(place: Place, name: str) -> BaseProcess:
+    """Start a worker that writes the log of this place; ``kill`` ends it."""
+    return _start(publish_on, place, name)
+
+
+def _start(what: Callable[[Place, str], None], place: Place, name: str) -> BaseProcess:
+    child = _context.Process(target=what, args=(place, name), daemon=True)
     child.start()
     return child
 

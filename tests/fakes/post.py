@@ -311,7 +311,7 @@ class Post:
         return self.units.run("letters", lambda unit: deliveries.in_state(unit, id, every))
 
     def states(self, id: str) -> dict[str, int]:
-        return self.units.run("states", lambda unit: deliveries.count(unit, id))
+        return self.units.read("states", lambda unit: deliveries.count(unit, id))
 
     def state(self, id: str) -> campaigns.Campaign:
         return self.units.run("state", lambda unit: campaigns.get(unit, id))
