@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from consortium.service import keep_free, programme
-from consortium.store import campaigns, programmes, races
+from consortium.store import campaigns, programmes
 from consortium.store.unit import Unit
 from policies import caps, silence
 from policies.agreement import Agreement
@@ -99,8 +99,7 @@ def board(unit: Unit, caller: Caller, id: str, now: datetime) -> Board:
 def boards(unit: Unit, caller: Caller, now: datetime) -> list[Board]:
     """Every programme of the race, newest first."""
     require(caller, "see_campaign")
-    race = races.first(unit).id
-    return [board(unit, caller, one.id, now) for one in programmes.listed(unit, race)]
+    return [board(unit, caller, one.id, now) for one in programme.readable(unit)]
 
 
 def _standing(

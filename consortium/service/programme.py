@@ -8,6 +8,7 @@ source's signature over its manifest is still made on that source's own computer
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -165,8 +166,20 @@ def view(unit: Unit, caller: Caller, id: str) -> View:
 def views(unit: Unit, caller: Caller) -> list[View]:
     """Every programme of the race, newest first."""
     require(caller, "see_campaign")
-    race = races.first(unit).id
-    return [view(unit, caller, one.id) for one in programmes.listed(unit, race)]
+    return [view(unit, caller, one.id) for one in readable(unit)]
+
+
+def readable(unit: Unit) -> list[programmes.Kept]:
+    """The race's programmes without those that an earlier version took and this one would not.
+
+    Nothing can be asked for of such a one; it must not hide the others, or the calendar.
+    """
+    found = []
+    for one in programmes.listed(unit, races.first(unit).id):
+        with suppress(ProgrammeRefused):
+            read(unit, one)
+            found.append(one)
+    return found
 
 
 def due(unit: Unit, caller: Caller, id: str, now: datetime) -> list[str]:

@@ -1,11 +1,12 @@
 """A programme through the JSON API: one yes to the plan, then letter by letter on its day."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from consortium.store import campaigns, races
+from consortium.store import campaigns, programmes, races
 from tests.fakes.actors import made
 from tests.fakes.server import RACE, Server, body, some_voters
 from tests.integration.test_api_campaigns import MJML, NO_ID, furnished, furnished_anywhere
@@ -195,3 +196,16 @@ def test_who_may_do_what_and_a_plan_that_could_not_be_kept_is_refused(enrolled: 
     ):
         new = {"document": plan(enrolled, **other)}
         assert enrolled.call("cora", "POST", path, json=new).status_code == 422
+
+
+def test_a_plan_of_an_earlier_version_hides_no_other(enrolled: Server) -> None:
+    one = agreed(enrolled)
+    old = {**plan(enrolled), "letters": [{"id": "plan"}]}
+    kept = programmes.Kept(
+        NO_ID, RACE, "cora", "0" * 64, json.dumps(old).encode(), enrolled.clock()
+    )
+    enrolled.units.run("keep", lambda unit: programmes.add(unit, kept))
+    listed = enrolled.call("parks", "GET", "/programmes").json()
+    assert [each["id"] for each in listed] == [one["id"]]
+    assert state(enrolled, one) == "approved"
+    assert ask(enrolled, {"id": NO_ID}).status_code != 201
