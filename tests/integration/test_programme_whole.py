@@ -198,6 +198,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> I
         base.dispose()
 
 
+@pytest.mark.soak
 def test_a_programme_from_its_plan_to_the_inbox(office: Office, tmp_path: Path) -> None:
     union, parks = office.tools["union"], office.tools["parks"]
     three = [letter("invite", "early_vote", -4), letter("plan", "early_vote", 6)]
