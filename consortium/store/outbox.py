@@ -1,11 +1,12 @@
 """The outbox's steps for many letters in few statements: claimed, and told as taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Dialect, Table, Update, bindparam, select
 
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.errors import LeaseLost
@@ -13,16 +14,7 @@ from consortium.store.tables import DeliveryRow
 from consortium.store.unit import Unit
 
 _LETTERS = cast(Table, DeliveryRow.__table__).c
-_GIVEN: Any = bindparam("given", expanding=True)
-_WHOLE = select(*(_LETTERS[name] for name in Delivery.__slots__)).where(_LETTERS.id.in_(_GIVEN))
-_HELD = select(_LETTERS.id).where(
-    _LETTERS.id.in_(_GIVEN),
-    _LETTERS.state.in_(("claimed", "in_doubt")),
-    _LETTERS.fence == bindparam("held"),
-)
-_ADDRESSED = select(_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id).where(
-    _LETTERS.stop_key.in_(_GIVEN)
-)
+_FIELDS = {name: at for at, name in enumerate(Delivery.__slots__)}
 _CHANGE = cast(Table, DeliveryRow.__table__).update().where(_LETTERS.id == bindparam("which"))
 _CLAIM = _CHANGE.values(
     state="claimed",
@@ -38,6 +30,29 @@ _TAKEN = _CHANGE.values(
     queue_id=bindparam("queue"),
     settled_at=bindparam("now"),
 )
+
+
+@cache
+def _whole(many: int) -> Any:
+    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
+    return select(*(_LETTERS[name] for name in Delivery.__slots__)).where(_LETTERS.id.in_(given))
+
+
+@cache
+def _addressed(many: int) -> Any:
+    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
+    wanted = select(_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id)
+    return wanted.where(_LETTERS.stop_key.in_(given))
+
+
+@cache
+def _held(many: int) -> Any:
+    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
+    return select(_LETTERS.id).where(
+        _LETTERS.id.in_(given),
+        _LETTERS.state.in_(("claimed", "in_doubt")),
+        _LETTERS.fence == bindparam("held"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +82,9 @@ def claim(
         LeaseLost: somebody with a newer fence has had one of them in hand.
     """
     keys = dict(wanted)
-    known = {row.id: row for row in _read(unit, _WHOLE, given=[*keys])}
+    known = {row[0]: row for row in _read(unit, _whole, [*keys])}
     addressed = {
-        (campaign, key): id for campaign, key, id in _read(unit, _ADDRESSED, given=[*keys.values()])
+        (campaign, key): id for campaign, key, id in _read(unit, _addressed, [*keys.values()])
     }
     claimed: list[Delivery] = []
     twins: list[str] = []
@@ -86,15 +101,21 @@ def claim(
     _write(
         unit,
         _CLAIM,
-        [{"which": one.id, "key": one.stop_key, "held": fence, "now": now} for one in claimed],
+        now,
+        [{"which": one.id, "key": one.stop_key, "held": fence} for one in claimed],
     )
-    _write(unit, _SECOND, [{"which": id, "now": now} for id in twins])
+    _write(unit, _SECOND, now, [{"which": id} for id in twins])
     return claimed
 
 
 def _claimed(row: Any, stop_key: str, fence: int, now: datetime) -> Delivery:
-    changed = {"state": "claimed", "stop_key": stop_key, "fence": fence, "claimed_at": now}
-    return Delivery(**{**row._mapping, **changed, "attempt": row.attempt + 1})
+    fields = list(row)
+    fields[_FIELDS["state"]] = "claimed"
+    fields[_FIELDS["stop_key"]] = stop_key
+    fields[_FIELDS["fence"]] = fence
+    fields[_FIELDS["claimed_at"]] = now
+    fields[_FIELDS["attempt"]] += 1
+    return Delivery(*fields)
 
 
 def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) -> list[str]:
@@ -107,12 +128,13 @@ def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) ->
         Ids that are not this worker's any more: somebody with a newer fence has the word there.
     """
     ids = [one.id for one in letters]
-    mine = {id for (id,) in _read(unit, _HELD, given=ids, held=fence)}
+    mine = {id for (id,) in _read(unit, _held, ids, held=fence)}
     _write(
         unit,
         _TAKEN,
+        now,
         [
-            {"which": one.id, "text": one.text[:200], "queue": one.queue_id, "now": now}
+            {"which": one.id, "text": one.text[:200], "queue": one.queue_id}
             for one in letters
             if one.id in mine
         ],
@@ -120,12 +142,38 @@ def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) ->
     return [id for id in ids if id not in mine]
 
 
-def _read(unit: Unit, query: Any, **given: Any) -> Sequence[Any]:
+def _read(
+    unit: Unit, query: Callable[[int], Any], given: Sequence[str], **more: Any
+) -> Sequence[Any]:
+    if not given:
+        return []
     unit.session.flush()  # what this unit has changed and not written yet
-    return unit.session.connection().execute(query, given).all()
+    named = {f"g{n}": one for n, one in enumerate(given)}
+    return unit.session.connection().execute(query(len(given)), {**named, **more}).all()
 
 
-def _write(unit: Unit, change: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        unit.session.connection().execute(change, rows)
-        unit.session.expire_all()  # what this unit has read of these letters is no longer so
+def _write(unit: Unit, change: Update, now: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Do one change for many letters, in the driver's own words: ours would cost as much again."""
+    if not rows:
+        return
+    connection = unit.session.connection()
+    words, order, same = _words(connection.dialect, change)
+    same = {**same, "now": _moment(connection.dialect, now)}
+    whole = [{**same, **row} for row in rows]
+    given: Any = [tuple([row[name] for name in order]) for row in whole] if order else whole
+    connection.exec_driver_sql(words, given)
+    unit.session.expire_all()  # what this unit has read of these letters is no longer so
+
+
+@cache
+def _words(dialect: Dialect, change: Update) -> tuple[str, Sequence[str], Mapping[str, Any]]:
+    """A change as the driver takes it: its text, its values' order, and those never given."""
+    made = change.compile(dialect=dialect)
+    same = {name: value for name, value in made.params.items() if value is not None}
+    return made.string, made.positiontup or (), same
+
+
+def _moment(dialect: Dialect, now: datetime) -> Any:
+    """A time as the driver takes it."""
+    process = _LETTERS.claimed_at.type.dialect_impl(dialect).bind_processor(dialect)
+    return now if process is None else process(now)
