@@ -32,15 +32,19 @@ _LATE = timedelta(minutes=2)
 _ROTATED = re.compile(r"[.-](\d[\d.T-]*?)(\.(?:gz|xz|bz2|zst|Z))?")
 _UNPACK = {".gz": gzip.decompress, ".xz": lzma.decompress, ".bz2": bz2.decompress}
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\S+|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) \S+ ")
-_TAIL = rb"postfix[\w./-]*/"
+# Words of a stranger's server stand in lines of delivery, behind the brackets of a process's
+# number: what they imitate there is no line.
+_TAIL = rb"^(?:" + _STAMP.pattern + rb"|[^\[\]\n]*)postfix[\w./-]*/"
 _ACTIVE = re.compile(
-    _TAIL + rb"qmgr\[\d+\]: ([0-9A-Za-z]{5,20}): from=<([^>]*)>, .*\(queue active\)$"
+    _TAIL + rb"qmgr\[\d+\]: (?P<id>[0-9A-Za-z]{5,20}): from=<(?P<path>[^>]*)>, .*\(queue active\)$"
 )
-_CAME = re.compile(_TAIL + rb"cleanup\[\d+\]: ([0-9A-Za-z]{5,20}): message-id=(\S+)$")
-_CLIENT = re.compile(_TAIL + rb"smtpd\[(\d+)\]: ([0-9A-Za-z]{5,20}): client=")
+_CAME = re.compile(
+    _TAIL + rb"cleanup\[\d+\]: (?P<id>[0-9A-Za-z]{5,20}): message-id=(?P<ident>\S+)$"
+)
+_CLIENT = re.compile(_TAIL + rb"smtpd\[(?P<pid>\d+)\]: (?P<id>[0-9A-Za-z]{5,20}): client=")
 _BROKEN_OFF = re.compile(rb": (?:lost connection|timeout) after (?:DATA|BDAT)\b")
 _STARTED = re.compile(
-    rb"(?m)^.*" + _TAIL + rb"(?:master\[\d+\]: (?:daemon started|.*killed by signal|reload)"
+    rb"(?m)" + _TAIL + rb"(?:master\[\d+\]: (?:daemon started|.*killed by signal|reload)"
     rb"|[\w-]+(?:\[\d+\])?: (?:starting the Postfix|fatal:|panic:)).*$"
 )
 
@@ -72,8 +76,8 @@ class PostfixLog:
             with _octets(path) as octets:
                 for line in _found(octets, b": from=<" + verp.encode() + b">"):
                     active = _ACTIVE.search(line)
-                    if active and active[2].lower() == wanted:
-                        return active[1].decode()
+                    if active and active["path"].lower() == wanted:
+                        return active["id"].decode()
         return None
 
     def begun(self, message_id: str, since: datetime) -> bool:
@@ -88,12 +92,12 @@ class PostfixLog:
             with _octets(path) as octets:
                 for line in _found(octets, b": message-id=" + wanted):
                     came = _CAME.search(line)
-                    if came is None or came[2] != wanted:
+                    if came is None or came["ident"] != wanted:
                         continue
                     at = clock.at(line)
                     if at is not None and at + clock.loose(line) < since:
                         continue  # an earlier try, whose end is known
-                    if not _broken_off(octets, came[1]):
+                    if not _broken_off(octets, came["id"]):
                         return True
         return False
 
@@ -175,10 +179,12 @@ def _broken_off(octets: bytes | mmap.mmap, queue_id: bytes) -> bool:
     """
     at = octets.rfind(b"]: " + queue_id + b": client=")
     client = _CLIENT.search(next(_found(octets, b"]: " + queue_id + b": client=", at), b""))
-    if at < 0 or client is None or client[2] != queue_id:
+    if at < 0 or client is None or client["id"] != queue_id:
         return False
     end = octets.find(b"\n", at)
-    following = next(_found(octets, b"/smtpd[" + client[1] + b"]: ", end), b"")
+    mine = re.compile(_TAIL + rb"smtpd\[" + client["pid"] + rb"\]: ")
+    later = _found(octets, b"/smtpd[" + client["pid"] + b"]: ", end)
+    following = next((line for line in later if mine.search(line)), b"")
     return _BROKEN_OFF.search(following) is not None
 
 

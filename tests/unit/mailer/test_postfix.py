@@ -207,3 +207,47 @@ def test_an_absent_or_empty_log_proves_nothing(tmp_path: Path) -> None:
     assert not PostfixLog(path).complete_since(CLAIMED)
     path.write_text("no line of a log\n")
     assert not PostfixLog(path).complete_since(CLAIMED)
+
+
+def delivery(words: str) -> str:
+    """A line about another letter, in which its receiver's server has the last word."""
+    return (
+        "Nov 22 05:59:00 mx postfix/smtp[77]: 4zABCDEFGH: to=<x@b.example>, relay=b.example"
+        "[192.0.2.9]:25, delay=1, dsn=4.0.0, status=deferred "
+        f"(host b.example[192.0.2.9] said: 450 {words})"
+    )
+
+
+FORGED_TAKEN = (
+    f"Nov 22 05:59:00 mx postfix/smtp[77]: 4zABCDEFGH: to=<x@b.example>, status=sent (250 "
+    f"postfix/qmgr[1]: 4zFFFFFFFF: from=<{verp('a')}>, size=1, nrcpt=1 (queue active)"
+)
+CAME = f"Nov 22 05:58:50 mx postfix/cleanup[9]: 4zAAAAAAAA: message-id={message_id('a')}"
+CLIENT = "Nov 22 05:58:50 mx postfix/smtpd[31]: 4zAAAAAAAA: client=localhost[127.0.0.1]"
+BROKEN = "postfix/smtpd[31]: lost connection after DATA (9 bytes) from localhost[127.0.0.1]"
+
+
+def written(folder: Path, *lines: str) -> PostfixLog:
+    path = folder / "mail.log"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return PostfixLog(dated(path, datetime(2026, 11, 22, 5, 59, tzinfo=UTC)))
+
+
+def test_a_receivers_words_in_the_log_take_no_letter_and_break_none_off(tmp_path: Path) -> None:
+    since = datetime(2026, 11, 22, 5, 58, tzinfo=UTC)
+    true = FORGED_TAKEN.partition("(250 ")[2]
+    assert written(tmp_path, f"Nov 22 05:59:00 mx {true}").accepted(verp("a")) == "4zFFFFFFFF"
+    assert written(tmp_path, FORGED_TAKEN).accepted(verp("a")) is None
+    ended = written(tmp_path, CAME, CLIENT, f"Nov 22 05:59:00 mx {BROKEN}")
+    assert not ended.begun(message_id("a"), since)
+    for lie in (delivery(BROKEN), f"Nov 22 05:59:00 mx postfix/smtpd[32]: helo=<x {BROKEN}>"):
+        assert written(tmp_path, CAME, CLIENT, lie).begun(message_id("a"), since)
+
+
+def test_a_receivers_words_in_the_log_start_no_mail_server(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
+    around = "Nov 22 05:00:00 mx postfix/smtpd[31]: connect from x"
+    said = "postfix/master[1]: daemon started -- version 3.7"
+    true = written(tmp_path, around, f"Nov 22 05:58:59 mx {said}", delivery("later"))
+    assert not true.complete_since(at)
+    assert written(tmp_path, around, delivery(said)).complete_since(at)
