@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -262,7 +263,7 @@ def _name(name: str) -> str:
     """Check one half of a From name."""
     if not name.strip() or len(name) > MAX_NAME:
         raise LetterRefused("From", f"has a name that is empty or over {MAX_NAME} letters")
-    if not name.isprintable() or set(name) & set('<>@"\\'):
+    if not name.isprintable() or set(unicodedata.normalize("NFKC", name)) & set('<>@"\\'):
         # An address in the name would be shown instead of the true one.
         raise LetterRefused("From", "has a name with a line break, a quote or an address in it")
     return name.strip()

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,7 +100,7 @@ def invite(
 
 def show(unit: Unit, token: str) -> Lending:
     """What will be signed in the name of whoever holds this link; ``Missing`` if nobody does."""
-    one = messengers.by_token(unit, _hash(token))
+    one = by_link(unit, token)
     terms = agree.terms(unit, one.race)
     return Lending(
         one.name,
@@ -116,6 +117,11 @@ def show(unit: Unit, token: str) -> Lending:
     )
 
 
+def by_link(unit: Unit, token: str) -> messengers.Messenger:
+    """Who holds a link; ``Missing`` if nobody does."""
+    return messengers.by_token(unit, _hash(token))
+
+
 def confirm(unit: Unit, token: str, now: datetime, daily: int | None = None) -> None:
     """The volunteer lends their name, for so many letters a day. Again changes the limit alone.
 
@@ -123,13 +129,13 @@ def confirm(unit: Unit, token: str, now: datetime, daily: int | None = None) -> 
         Missing: nobody was asked with that link.
         WrongState: the limit is no number of letters.
     """
-    one = messengers.by_token(unit, _hash(token))
+    one = by_link(unit, token)
     if daily is not None:
         messengers.limit(unit, one.id, _daily(daily))
     if one.confirmed is None:
         messengers.change(unit, one.id, confirmed=now, refused=None, token_hash=one.token_hash)
     if one.daily if daily is None else daily:
-        for each in _signed_by(unit, one, (*UNDER_WAY, "paused")):
+        for each in signed_by(unit, one, (*UNDER_WAY, "paused")):
             begun.slow_down(unit, each.id)
 
 
@@ -139,10 +145,10 @@ def refuse(unit: Unit, token: str, now: datetime) -> None:
     Letters that others sign go on; those that were to be signed by this one go to the next nearest
     whom the partners approved, and a campaign that has nobody else is paused.
     """
-    one = messengers.by_token(unit, _hash(token))
+    one = by_link(unit, token)
     if one.refused is None:
         messengers.change(unit, one.id, confirmed=None, refused=now, token_hash=one.token_hash)
-    for each in _signed_by(unit, one, UNDER_WAY):
+    for each in signed_by(unit, one, UNDER_WAY):
         if not _lent(unit, each):
             campaigns.change(
                 unit, each.id, state="paused", before_pause=each.state, waiting_for=TAKEN_BACK
@@ -168,10 +174,10 @@ def refuse_and_wait(
 
 
 def _in_flight(unit: Unit, token: str) -> bool:
-    return deliveries.being_signed(unit, messengers.by_token(unit, _hash(token)).id)
+    return deliveries.being_signed(unit, by_link(unit, token).id)
 
 
-def _signed_by(
+def signed_by(
     unit: Unit, one: messengers.Messenger, states: tuple[str, ...]
 ) -> list[campaigns.Campaign]:
     """Campaigns in these states that may go in somebody's name."""
@@ -252,7 +258,8 @@ def plain(text: str) -> str:
     found = " ".join(text.split())
     if not found or len(found) > LONGEST or not found.isprintable():
         raise WrongState(f"a name and a place have 1 to {LONGEST} letters each")
-    if set(found) & set('<>@"\\'):
+    # A wide @ shows as one does: what a name looks like counts, as compatibility forms spell it.
+    if set(unicodedata.normalize("NFKC", found)) & set('<>@"\\'):
         raise WrongState('a name and a place have none of < > @ " \\: no From line could carry it')
     return found
 

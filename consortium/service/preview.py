@@ -141,5 +141,9 @@ def shown(
     facts = draft.letter_facts(terms, one, party, language=language) | MADE_UP
     facts |= {"precinct": place.precinct} if place.precinct else {}
     facts |= locate.facts(unit, one.template.get("facts"), place.precinct, language)
-    facts |= {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}
-    return compose.render(made[language], facts, place)
+    return compose.render(made[language], facts | links(public_url), place)
+
+
+def links(public_url: str) -> dict[str, str]:
+    """Where the footer of a letter that nobody gets leads."""
+    return {"stop_url": f"{public_url}/u/sample", "why_url": f"{public_url}/why/sample"}

@@ -15,6 +15,7 @@ from consortium.service import (
     lend,
     look,
     pass_on,
+    read_over,
     show,
     sign_in,
     trail,
@@ -97,6 +98,11 @@ class Desk(LetterDesk, PlanDesk):
     def lending(self, token: str) -> Any:
         """What whoever holds this link is asked to lend, or ``Missing``."""
         return self._units.run("lending", lambda unit: lend.show(unit, token))
+
+    def letters_to_sign(self, token: str) -> Any:
+        """The letters that may go in the name of whoever holds this link, or ``Missing``."""
+        url = str(self._state.settings.public_url)
+        return self._units.read("to-sign", lambda unit: read_over.read_over(unit, token, url))
 
     def lend(self, token: str, daily: int | None = None) -> None:
         """They lend their name, for so many letters a day, or ``Missing``."""

@@ -111,12 +111,14 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def clock_time(value: datetime | str | None, name: str) -> str:
-    """As ``Thu, Nov 5, 2026, 10:00 am MST``: the zone is always said."""
+def clock_time(value: datetime | str | None, name: str, language: str = "en") -> str:
+    """As ``Thu, Nov 5, 2026, 10:00 am MST``: the zone is always said; in Spanish by 24 hours."""
     at = moment(value)
     if at is None:
         return ""
     here = at.astimezone(zone(name))
+    if language == "es":
+        return f"{day(here, language)}, {here:%H:%M} {here.tzname()}"
     half = "am" if here.hour < 12 else "pm"
     return (
         f"{here:%a, %b} {here.day}, {here.year}, "

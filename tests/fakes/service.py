@@ -29,6 +29,7 @@ from consortium.service.look import (
 from consortium.service.oversee import Board, Came, Standing
 from consortium.service.pass_on import BoxView, Waiting
 from consortium.service.proofread import Proof
+from consortium.service.read_over import ToSign, Wording
 from consortium.service.report import Figure
 from consortium.service.show import EntryView, LogView, WitnessView
 from consortium.service.sign_in import SignedIn
@@ -79,6 +80,42 @@ SENDING = "22222222-2222-4222-8222-222222222222"
 MJML = (
     "<mjml><mj-body><mj-text>Hi {{ first_name }}, coffee & <b>maps</b></mj-text></mj-body></mjml>"
 )
+
+
+def to_sign() -> list[ToSign]:
+    """Letters that may go in a volunteer's name: one under way, one of two arms, one unreadable."""
+    opens, closes = NOW + timedelta(days=1), NOW + timedelta(days=5)
+    said = (
+        "Hi Alex,\n\ncoffee & maps on Saturday at ten, at the library on Abriendo Avenue. Bring "
+        "somebody who has not yet made a plan to vote.\n\nMaria Trujillo, who lives in "
+        "Bessemer\n\nFind your place: https://pueblo.example/where-do-i-vote?from=letter&very="
+        "long-address-that-wraps"
+    )
+    spanish = "Hola, Alex:\n\ncaf\xe9 y mapas el s\xe1bado.\n\nMaria Trujillo"
+    where = "Where do you vote now?"
+    return [
+        ToSign(
+            "Come say hello on Saturday",
+            "going",
+            "Arkansas Valley Growers",
+            opens,
+            closes,
+            (
+                Wording("en", 0, "", "Come say hello on Saturday", said),
+                Wording("en", 0, "044-12, 044-13", "Come say hello on Saturday", f"{said} Rides!"),
+                Wording("es", 0, "", "Venga a saludar el s\xe1bado", spanish),
+            ),
+        ),
+        ToSign(
+            where,
+            "asked",
+            "Arkansas Valley Growers",
+            opens,
+            closes,
+            (Wording("en", 1, "", where, said), Wording("en", 2, "", "Your place to vote", said)),
+        ),
+        ToSign("One alone", "approved", "Arkansas Valley Growers", opens, closes, ()),
+    ]
 
 
 def _manifest(id: str, template: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +234,7 @@ class FakeDesk:
         self.days: set[tuple[date, str]] = {(date(2026, 10, 22), "growers")}
         self.board: Board | None = _board()
         self.volunteers = {"for-maria": Asked("Maria Trujillo", "Bessemer", "confirmed")}
+        self.to_sign = to_sign()
         self.lives: dict[str, tuple[str, str]] = {}
         self.trust = "threshold"
         self.demo = True
@@ -449,6 +487,10 @@ class FakeDesk:
         return Lending(
             one.name, one.place, race.name, race.closes, senders, one.state, daily=one.daily
         )
+
+    def letters_to_sign(self, token: str) -> list[ToSign]:
+        self.lending(token)
+        return [] if self.volunteers[token].state == "refused" else self.to_sign
 
     def _answer(self, token: str, state: str) -> None:
         self.lending(token)

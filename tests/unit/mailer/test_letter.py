@@ -185,7 +185,25 @@ def test_no_source_of_a_readers_headers_can_break_them(name: str, bad: str) -> N
     assert not bad or bad not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ['Maria" <x@y.z>', "president@example.org", "a\\b", "<b>"])
+NO_NAMES = {
+    "an address in quotes": 'Maria" <x@y.z>',
+    "an address": "president@example.org",
+    "an address with a wide @": "president\uff20example.org",
+    "a small @": "president\ufe6bexample.org",
+    "wide angles": "Maria \uff1cx\uff1e",
+    "a wide quote": "Maria\uff02",
+    "an escape": "a\\b",
+    "angles": "<b>",
+    "right to left": "Maria\u202enairtsehC",
+    "an isolate": "Maria\u2067x\u2069",
+    "a mark of direction": "Maria\u200f",
+    "nothing wide": "Ma\u200bria",
+    "a folded line": "Maria\r\n Bcc: x",
+    "81 letters": "M" * 81,
+}
+
+
+@pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES)
 def test_a_name_cannot_pretend_to_be_an_address(name: str) -> None:
     with pytest.raises(LetterRefused):
         prepare(
@@ -195,6 +213,35 @@ def test_a_name_cannot_pretend_to_be_an_address(name: str) -> None:
             campaign="spring",
             at=AT,
         )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ruiz, Ana, Bo",
+        "Ana (Bo) Ruiz; Cy: x",
+        "=?utf-8?q?president=40example.org?=",
+        "=?utf-8?b?cHJlc2lkZW50QGV4YW1wbGUub3Jn?= Ana",
+        "\u041c\u0430ri\u0430 Trujillo",  # letters that look like others
+        "M" * 80,
+        "\u674e" * 80,
+        "O'Neill-Ray Jr.",
+    ],
+)
+def test_whatever_a_name_is_there_is_one_from_one_mailbox_and_the_name_as_it_was(name: str) -> None:
+    whole = prepare(
+        compiled(), sender=replace(SENDER, messenger=name), common=COMMON, campaign="s", at=AT
+    ).write(recipient(1))
+    message = parsed(whole)
+    plain = parsed(SLICE.write(recipient(1)))
+    assert sorted(message.keys()) == sorted(plain.keys())
+    [mailbox] = message["From"].addresses
+    assert mailbox.addr_spec == "maria.trujillo@mail.teachers.example"
+    # Of encoded words in an address the standard library's newer parser keeps the folds.
+    raw = email.message_from_bytes(whole)["From"]
+    shown, _, _ = str(make_header(decode_header(raw))).rpartition("<")
+    assert shown.strip().strip('"') == f"{name} for Steel City Teachers"
+    assert raw.count("<") == raw.count("@") == 1
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -691,14 +691,16 @@ def test_the_why_page_says_who_stated_what_and_claims_no_more(browser: TestClien
 def test_both_languages_say_the_same_things() -> None:
     from string import Formatter
 
+    from consortium.web.pages.signer_words import SIGNER_WORDS
     from consortium.web.pages.words import WORDS
 
     def fields(said: str) -> set[str]:
         return {name for _, name, _, _ in Formatter().parse(said) if name}
 
-    assert WORDS["en"].keys() == WORDS["es"].keys()
-    for key, said in WORDS["en"].items():
-        assert fields(said) == fields(WORDS["es"][key]), key
+    for words in (WORDS, SIGNER_WORDS):
+        assert words["en"].keys() == words["es"].keys()
+        for key, said in words["en"].items():
+            assert fields(said) == fields(words["es"][key]), key
 
 
 def test_static_files_are_named_by_their_bytes_and_kept(browser: TestClient) -> None:
@@ -840,6 +842,50 @@ def test_a_volunteer_says_how_many_letters_a_day_and_may_change_it(
         assert browser.post(page, data={"answer": "yes", "daily": typed}).status_code == 422
     browser.post(page, data={"answer": "yes"})
     assert "at most 7" in browser.get(page).text
+
+
+def test_a_volunteer_reads_each_letter_without_script_in_english_or_spanish(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    page = browser.get("/messenger/for-maria").text
+    for said in (
+        "Under way.",
+        "Asked for: not every organization has said yes yet.",
+        "In English, only for 044-12, 044-13",
+        "In English, version 2",
+        "Venga a saludar el sábado",
+        "coffee &amp; maps",
+        "as it would come from Arkansas Valley Growers",
+        "none of it leaves so",
+    ):
+        assert said in page, said
+    assert page.count("<details") == 5
+    assert not [part for part in ("<script", "<iframe") if part in page]
+    spanish = browser.get("/messenger/for-maria?lang=es").text
+    assert "Está saliendo." in spanish
+    assert "In English" not in spanish
+    assert 'action="/messenger/for-maria?lang=es"' in spanish
+    assert "de 2026" in spanish
+    went = browser.post("/messenger/for-maria?lang=es", data={"answer": "no"})
+    assert went.headers["location"] == "/messenger/for-maria?lang=es"
+    refused = browser.get("/messenger/for-maria").text
+    assert "<details" not in refused
+    assert "The letters" not in refused
+    browser.post("/messenger/for-maria", data={"answer": "yes"})
+    desk.to_sign = []
+    assert "There is none now." in browser.get("/messenger/for-maria").text
+
+
+def test_what_a_letter_says_is_text_on_the_volunteers_page(
+    desk: FakeDesk, browser: TestClient
+) -> None:
+    one = desk.to_sign[0]
+    bad = replace(one.wordings[0], subject="<b>s</b>", text="<script>x</script>")
+    desk.to_sign = [replace(one, subject="<i>t</i>", wordings=(bad,))]
+    page = browser.get("/messenger/for-maria").text
+    for kept in ("&lt;script&gt;", "&lt;b&gt;", "&lt;i&gt;"):
+        assert kept in page
+    assert not [part for part in ("<script", "<b>s", "<i>") if part in page]
 
 
 def test_letters_that_each_readers_nearest_signs_say_so(
