@@ -24,7 +24,7 @@ from consortium.custodians import (
     TooFewCustodians,
     dealt_again,
 )
-from consortium.jobs import dkim_files, key_files, relay
+from consortium.jobs import dkim_files, key_files, marks, relay
 from consortium.jobs.celery import app, process
 from consortium.release_client import CHUNK_LOCKS, Opened, ReleaseClient
 from consortium.service import expire, hear_back, pass_on, rotate, send, show, suggest
@@ -322,6 +322,7 @@ def office() -> send.PostOffice:
         dead=succeed(home, name),
         pen=pen("mailer", read_key(home / "signing.key")),
         chart=lambda: suggest.chart_of(here.settings),
+        marks=marks.FileMarks(home / "claims"),
     )
 
 

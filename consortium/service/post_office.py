@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from consortium.custodians import Shown
 from consortium.service import enter
+from consortium.service.put_back import Marks
 from consortium.store import campaigns, leases
 from consortium.store.artefacts import Artefacts
 from consortium.store.deliveries import Delivery
@@ -127,6 +128,8 @@ class PostOffice:
     dead: frozenset[str] = frozenset()
     pen: enter.Pen | None = None
     chart: Callable[[], Chart] = Chart
+    marks: Marks | None = None
+    """Tells whether the database was put back; without it nobody notices."""
     points: dict[str, tuple[str, dict[bytes, bytes]]] = field(default_factory=dict, repr=False)
     rows: dict[str, dict[tuple[str, int], SealedRow]] = field(default_factory=dict, repr=False)
     withheld: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict, repr=False)

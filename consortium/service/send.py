@@ -23,12 +23,13 @@ from consortium.service import (
     lanes,
     live_with,
     outlast,
+    put_back,
     settle,
     try_out,
     vet,
     warm,
 )
-from consortium.service.claim import claim, drop, last_look
+from consortium.service.claim import Opened, claim, drop, last_look
 from consortium.service.coordinate import urgency
 from consortium.service.hand_over import (
     about_the_sender,
@@ -55,7 +56,7 @@ from consortium.service.post_office import (
 )
 from consortium.service.release import open_rows
 from consortium.service.withhold import look
-from consortium.store import campaigns, deliveries, races, suppressions
+from consortium.store import campaigns, claims, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
 from mailer import pace
@@ -147,6 +148,7 @@ def send(office: PostOffice, id: str, *, seconds: float = 5.0) -> None:
         # Whoever reads an old polling place goes there.
         wait(office, id, "a letter drafted anew: facts of places were loaded that differ from it")
         return
+    put_back.look(office.units, office.marks)
     if one.state == "logged" and _seeds(office, one, now):
         return
     plan(office, one, terms, fence)
@@ -251,7 +253,7 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
     for item in batch:
         run.letters.ready(item)  # what cannot be written is not claimed
     opened = lanes.pass_by(run, open_rows(run, batch))
-    waiting = deque(office.units.run("claim", lambda unit: claim(run, unit, opened)))
+    waiting = _claimed(run, opened)
     try:
         went = _send_each(run, waiting)
     except Exception:
@@ -261,6 +263,24 @@ def _send_batch(run: Run, batch: Sequence[Delivery]) -> bool:
         raise
     tell(run)
     return went and office.units.run("mail-progress", lambda unit: _progress(run, unit))
+
+
+def _claimed(run: Run, opened: Sequence[Opened]) -> deque[tuple[Delivery, Payload]]:
+    """Claim letters, and note outside the database that some were, before any of them leaves."""
+    office, id = run.office, run.one.id
+
+    def work(unit: Unit) -> tuple[list[tuple[Delivery, Payload]], int]:
+        taken = claim(run, unit, opened)
+        return taken, put_back.count(unit, id, office.marks) if taken else 0
+
+    taken, turns = office.units.run("claim", work)
+    if taken and office.marks is not None:
+        try:
+            office.marks.keep(claims.mark(id), turns)
+        except OSError:
+            give_back(run, taken, HELD)
+            raise
+    return deque(taken)
 
 
 def _send_each(run: Run, waiting: deque[tuple[Delivery, Payload]]) -> bool:
