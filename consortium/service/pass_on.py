@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from consortium.service import agree, hear_back
-from consortium.service.errors import WrongState
+from consortium.service.errors import NotReady, WrongState
 from consortium.store import campaigns, deliveries, messengers, replies, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
@@ -32,6 +32,8 @@ HELD_FOR = timedelta(days=7)
 MOST_REPLIES = 3
 """To one letter within these days: who makes machines answer us gets no more than that of us."""
 MOST_TRIES = 5
+MOST_BOXES = 3
+"""Addresses that a messenger may name in a day: each is written to once, whoever reads it."""
 AT_ONCE = 50
 BOX = "replies"
 """What an address that a messenger types is sealed for."""
@@ -235,9 +237,11 @@ def _prove(master: Postmaster, box: Box) -> None:
     try:
         purpose, typed = master.open_typed(box.sealed)
         to = envelope(typed) if purpose == BOX else ""
+        key = stops.stop_key(master.stop, to).hex() if to else ""
     except MailerError:
-        to = ""
-    if not to:
+        to, key = "", ""
+    # Who asked for no letter at all is asked nothing, whoever names their address.
+    if not to or master.units.read("box-stopped", lambda unit: suppressions.for_good(unit, key)):
         master.units.run("box-drop", lambda unit: replies.drop_box(unit, box.messenger))
         return
     one, party, race = master.units.read("box-about", lambda unit: _signer(unit, box.messenger))
@@ -356,6 +360,7 @@ def type_box(unit: Unit, token: str, sealed: bytes | None, now: datetime) -> Non
     Raises:
         Missing: nobody has that link.
         WrongState: this messenger does not lend their name.
+        NotReady: three were named within a day.
     """
     one = messengers.by_token(unit, hashlib.sha256(token.encode()).hexdigest())
     if sealed is None:
@@ -363,6 +368,8 @@ def type_box(unit: Unit, token: str, sealed: bytes | None, now: datetime) -> Non
         return
     if one.confirmed is None:
         raise WrongState("first say yes to letters in your name; then say where replies go")
+    if not replies.may_name(unit, one.id, now, most=MOST_BOXES):
+        raise NotReady(f"{MOST_BOXES} addresses were named within a day; try again tomorrow")
     replies.put_box(unit, Box(one.id, sealed, "typed", None, 0, now))
     unit.after("returns")
 

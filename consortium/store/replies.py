@@ -1,10 +1,11 @@
 """Replies that wait for their writer's yes, and where messengers let them go; all of it sealed."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, func, select
 
+from consortium.store import texts
 from consortium.store.errors import Missing
 from consortium.store.rows import frozen
 from consortium.store.tables import HeldReplyRow, ReplyBoxRow
@@ -97,6 +98,20 @@ def put_box(unit: Unit, new: Box) -> None:
         unit.session.flush()
     unit.session.add(ReplyBoxRow(**{name: getattr(new, name) for name in Box.__slots__}))
     unit.session.flush()
+
+
+def may_name(unit: Unit, messenger: str, now: datetime, *, most: int) -> bool:
+    """Whether a messenger may name one more address today; counted, also if it is dropped again."""
+    name = f"box:{messenger}"
+    try:
+        known = [datetime.fromisoformat(at) for at in texts.get(unit, name).split()]
+    except Missing:
+        known = []
+    lately = [at for at in known if at > now - timedelta(days=1)]
+    if len(lately) >= most:
+        return False
+    texts.put(unit, name, " ".join(at.isoformat() for at in (*lately, now)))
+    return True
 
 
 def box(unit: Unit, messenger: str) -> Box | None:

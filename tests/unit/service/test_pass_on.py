@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from consortium.service import hear_back, lend, pass_on
+from consortium.service.errors import NotReady
 from consortium.store import deliveries, replies, suppressions
 from consortium.store.errors import Missing
 from consortium.store.unit import Unit
@@ -320,3 +321,37 @@ def test_a_page_about_a_reply_shows_who_asks_and_nothing_else(post: Post, about:
     post.later(days=7)
     late = post.units.read("show", lambda unit: pass_on.show(unit, links(post, WRITER)[0]))
     assert late == over
+
+
+def test_whoever_holds_a_messengers_link_cannot_have_strangers_written_to_at_will(
+    post: Post,
+) -> None:
+    sent(post)
+    token = post.lent  # type: ignore[attr-defined]
+    before = len(post.mta.to)
+
+    def name(address: str | None) -> None:
+        typed = None if address is None else address.encode()
+        post.units.run("t", lambda u: pass_on.type_box(u, token, typed, post.clock()))
+        pass_on.turn(master(post))
+
+    for _ in range(pass_on.MOST_BOXES):
+        name("stranger@example.org")
+        name(None)  # dropping it gives no new turn
+    with pytest.raises(NotReady, match="tomorrow"):
+        name("stranger@example.org")
+    assert post.mta.to[before:] == ["stranger@example.org"] * pass_on.MOST_BOXES
+    post.later(hours=25)
+    name("another@example.org")
+    assert post.mta.to[-1] == "another@example.org"
+
+
+def test_who_stopped_everything_is_not_asked_as_a_messenger_either(post: Post, about: str) -> None:
+    written = len(post.mta.to)
+    letter = post.units.run("l", lambda unit: _letter(unit, post, about))
+    post.units.run("s", lambda u: hear_back.suppress(u, letter, "all", "stop", post.clock()))
+    token = post.lent  # type: ignore[attr-defined]
+    post.units.run("t", lambda u: pass_on.type_box(u, token, WRITER.encode(), post.clock()))
+    pass_on.turn(master(post))
+    assert len(post.mta.to) == written
+    assert post.units.run("b", lambda u: pass_on.show_box(u, token)).state == ""
