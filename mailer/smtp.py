@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import select
 import socket
 import ssl
 import time
@@ -15,15 +16,14 @@ from typing import Literal, NoReturn
 from mailer.addresses import envelope
 from mailer.errors import LetterRefused
 from mailer.letter import Letter, lines_end_in_crlf, stuff
+from mailer.scrub import Scrub, split
 from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Stage, unasked
 
 MAX_REPLY_LINE = 2048
 SOON = 0.5
 """Seconds for which what was asked before a letter still holds at its final dot."""
 MAX_REPLY_LINES = 100
-_STATUS = re.compile(r"([245])\.\d{1,3}\.\d{1,3}\b")
 _QUEUED = re.compile(r"(?:queued as|id=|Message accepted for delivery:?)\s*<?([\w.@-]{1,80})", re.I)
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 # Lets the body and the final dot leave in one packet where they are two calls.
 _MORE = getattr(socket, "MSG_MORE", 0)
 _CRLF, _DOT = b"\r\n", b".\r\n"
@@ -109,7 +109,7 @@ class SmtpTransport:
             # A lax server ends a letter at LF dot LF, and takes what follows for commands.
             raise LetterRefused("message", "has a line end that is not CRLF")
         sender, recipient = envelope(sender), envelope(recipient)
-        scrub = _Scrub(sender, recipient)
+        scrub = Scrub(sender, recipient)
         # Two clocks: one stands still while a host sleeps, the other may be set back.
         self._until = (
             time.monotonic() + self._server.patience,
@@ -146,7 +146,7 @@ class SmtpTransport:
 
     # One letter
 
-    def _try(self, sender: str, recipient: str, message: bytes, scrub: _Scrub) -> Outcome:
+    def _try(self, sender: str, recipient: str, message: bytes, scrub: Scrub) -> Outcome:
         kept = self._socket is not None
         try:
             self._open()
@@ -156,7 +156,7 @@ class SmtpTransport:
         except _Answered as answer:
             self._hang_up()
             # A refused greeting or login says nothing about this recipient: never Failed.
-            status, text = _split(answer.text)
+            status, text = split(answer.text)
             return Deferred(answer.code, scrub(text), "connect", status)
 
         limit = self._offers.get("SIZE", "")
@@ -180,7 +180,7 @@ class SmtpTransport:
         sender: str,
         recipient: str,
         message: bytes,
-        scrub: _Scrub,
+        scrub: Scrub,
         begun: list[Stage],
         kept: bool,
     ) -> Outcome | None:
@@ -217,7 +217,7 @@ class SmtpTransport:
             self._reset()
         return refused
 
-    def _content(self, message: bytes, scrub: _Scrub) -> Outcome:
+    def _content(self, message: bytes, scrub: Scrub) -> Outcome:
         wire = message.wire if isinstance(message, Letter) else stuff(message)
         if not wire.endswith(_CRLF):
             wire += _CRLF
@@ -229,14 +229,11 @@ class SmtpTransport:
                 # The dot had not left, so the server cannot have taken the letter.
                 self._hang_up()
                 return Deferred(0, broken.text, "body")
-            # Writing the body may have waited for the server.
-            why = self._recalled() if dot else None
-        if why is not None:
-            self._hang_up()
-            return Deferred(0, why, "body")
         try:
-            if dot:
-                self._write(dot)
+            why = why or self._dot(dot)
+            if why is not None:
+                self._hang_up()
+                return Deferred(0, why, "body")
             code, text = self._reply()
         except _Broken as broken:
             self._hang_up()
@@ -253,12 +250,53 @@ class SmtpTransport:
 
     def _recalled(self) -> str | None:
         """Why the final dot must not leave any more; asked right before the call it leaves in."""
-        now = time.monotonic()
-        if now > self._until[0] or time.time() > self._until[1]:
-            return "it took too long to hand over"
-        if now > self._asks and not self._still():
-            return "it was taken back before its last dot"
+        while True:
+            now = time.monotonic()
+            if now > self._until[0] or time.time() > self._until[1]:
+                return "it took too long to hand over"
+            if now <= self._asks:
+                return None
+            if not self._still():
+                return "it was taken back before its last dot"
+            # From before the question on; a process that stood still since then asks again.
+            self._asks = now + SOON
+
+    def _dot(self, dot: bytes) -> str | None:
+        """Write what is left of a dot, asking right before each call; none of them waits.
+
+        Returns:
+            Why it did not leave, or nothing.
+        """
+        while dot:
+            if (why := self._recalled()) is not None:
+                return why
+            dot = dot[self._at_once(dot) :]
+            if dot:
+                self._until_writable()
         return None
+
+    def _at_once(self, octets: bytes) -> int:
+        """Write what the system takes without any waiting. Returns how many octets that was."""
+        assert self._socket is not None
+        try:
+            if not isinstance(self._socket, ssl.SSLSocket):
+                return os.write(self._socket.fileno(), octets)
+            self._socket.settimeout(0.0)
+            try:
+                return self._socket.send(octets)
+            finally:
+                self._socket.settimeout(self._server.timeout)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            _broken("the connection ended while writing", error)
+
+    def _until_writable(self) -> None:
+        assert self._socket is not None
+        waits = select.poll()
+        waits.register(self._socket, select.POLLOUT)
+        if not waits.poll(self._server.timeout * 1000):
+            raise _Broken("the server took nothing more in time")
 
     def _body(self, wire: bytes) -> bytes:
         """Write a body; its final dot too, if the system takes all of both without any waiting.
@@ -409,38 +447,6 @@ class SmtpTransport:
             self._unread += more
         line, self._unread = self._unread[:end], self._unread[end + 1 :]
         return line.rstrip(b"\r").decode("utf-8", "replace")
-
-
-class _Scrub:
-    """Takes the two addresses, and anything like an address, out of a server's words."""
-
-    def __init__(self, sender: str, recipient: str) -> None:
-        local = recipient.rpartition("@")[0]
-        self._words = (sender, recipient, *([local] if len(local) > 2 else []))
-
-    def __call__(self, text: str) -> str:
-        folded = text.lower()
-        for word in self._words:
-            # A pattern per letter costs more than sending it, and most answers name nobody.
-            if word.lower() in folded:
-                text = re.sub(re.escape(word), "[address]", text, flags=re.IGNORECASE)
-        if "@" in text:
-            text = _ADDRESS.sub("[address]", text)
-        printable = text
-        if not text.isprintable():
-            printable = "".join(letter if letter.isprintable() else " " for letter in text)
-        return " ".join(printable.split())[:200]
-
-    def refusal(self, code: int, text: str, stage: Stage) -> Outcome:
-        """Name a refusal: 5xx failed, anything else deferred; nothing was taken in either."""
-        status, rest = _split(text)
-        kind = Failed if code // 100 == 5 else Deferred
-        return kind(code, self(rest), stage, status)
-
-
-def _split(text: str) -> tuple[str, str]:
-    found = _STATUS.match(text)
-    return (found[0], text[found.end() :].lstrip()) if found else ("", text)
 
 
 def _broken(text: str, error: OSError) -> NoReturn:

@@ -119,6 +119,19 @@ class Postfix:
             )
         wait_until(lambda: answers(self.port), "Postfix", self.log)
 
+    def set(self, **settings: str) -> None:
+        """Change lines of its main.cf while it runs; processes that serve somebody end first."""
+        with (self.folder / "conf" / "main.cf").open("a") as main:
+            main.writelines(f"{key} = {value}\n" for key, value in settings.items())
+        with (self.folder / "start").open("ab") as said:
+            subprocess.run(
+                [self.binary, "-c", self.folder / "conf", "reload"],
+                check=True,
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+            )
+
     @property
     def family(self) -> list[int]:
         """Its master and every process that it has now."""

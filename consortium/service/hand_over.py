@@ -82,10 +82,18 @@ def _letter(run: Run, item: Delivery, payload: Payload) -> tuple[str, str, bytes
 
 
 def about_the_server(outcome: Outcome) -> bool:
-    """Whether the server cannot be spoken with: it would be the same for every letter."""
-    return isinstance(outcome, Deferred | Failed) and (
-        outcome.stage == "connect" or (outcome.stage == "mail" and not outcome.code)
-    )
+    """Whether it would be the same for every letter, as nothing but the server is why.
+
+    Nobody to speak with; or no room, or no service now (4.3.x, and 421 and 452 by themselves),
+    said before any recipient was named.
+    """
+    if not isinstance(outcome, Deferred | Failed):
+        return False
+    if outcome.stage == "connect" or (outcome.stage == "mail" and not outcome.code):
+        return True
+    bare = not outcome.enhanced and outcome.code in (421, 452)
+    says_so = isinstance(outcome, Deferred) and (bare or outcome.enhanced.startswith("4.3."))
+    return outcome.stage == "mail" and says_so
 
 
 def about_the_sender(outcome: Outcome) -> bool:

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from consortium.clock import utc
-from consortium.service.settle import LOOK_AGAIN
+from consortium.service.hand_over import SERVER_RESTS
+from consortium.service.settle import LOOK_AGAIN, MOST_TRIES
 from consortium.store import suppressions
 from mailer.postfix import PostfixLog
 from mailer.smtp import Server as Mta
 from mailer.smtp import SmtpTransport
 from mailer.transports import Outcome
 from tests.fakes.post import Post, post
-from tests.servers import Postfix, wait_until
+from tests.servers import Postfix, running_postfix, wait_until
 
 __all__ = ["post"]
 
@@ -108,3 +109,32 @@ def test_a_campaign_through_postfix_reaches_everybody_but_the_dead_address(
         if one.state == "sent":
             assert one.queue_id
     assert not PostfixLog(postfix.log).complete_since(began + timedelta(days=1))
+
+
+MORE_THAN_ANY_DISK = 10**18
+
+
+def test_a_postfix_whose_disk_is_full_costs_no_letter_and_no_try(post: Post) -> None:
+    members = [(n, f"f{n}@example.net") for n in range(20)]
+    id = post.campaign("c4", post.bundle("union", 1, members))
+    # It would make each answer wait a second, and write of its troubles to its postmaster.
+    quietly = {"smtpd_error_sleep_time": "0", "notify_classes": ""}
+    with running_postfix(queue_minfree=str(MORE_THAN_ANY_DISK), **quietly) as full:
+        office = through(post, full, "full")
+
+        def turn() -> dict[str, int]:
+            post.go(id, office)
+            post.later(seconds=SERVER_RESTS.total_seconds() + 1)
+            return post.states(id)
+
+        assert [turn() for _ in range(MOST_TRIES + 1)] == [{"pending": 20}] * (MOST_TRIES + 1)
+        assert {one.attempt for one in post.letters(id)} == {0}
+        assert "takes nothing from us (452)" in post.state(id).waiting_for
+        assert "452 4.3.1" in full.log.read_text(), "it was its disk"
+        assert full.letters() == []
+        full.set(queue_minfree="0")
+        wait_until(lambda: turn() == {"sent": 20}, "the letters to leave", full.log)
+        arrived = addresses(full.wait_for(20))
+        assert arrived == Counter(dict.fromkeys((address for _, address in members), 1))
+    assert post.state(id).waiting_for == ""
+    assert {one.attempt for one in post.letters(id)} == {1}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -326,14 +327,47 @@ def test_no_server_at_all_is_deferred() -> None:
     assert outcome == Deferred(0, "no connection to the server (ConnectionRefusedError)", "connect")
 
 
-def keep_all(seen: list[bytes]) -> Script:
-    """Take one letter and keep every byte of it; say nothing to its dot."""
+class Clock:
+    """The client's clocks, which go on only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+    def stand(self, seconds: float = 2 * smtp.SOON) -> None:
+        """So long the process, or its server, does nothing."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(smtp, "time", made)
+    return made
+
+
+def at_once() -> None:
+    """A server that is quick."""
+
+
+def keep_all(seen: list[bytes], pause: Callable[[], None] = at_once) -> Script:
+    """Take one letter and keep every byte of it; say nothing to its dot.
+
+    Args:
+        pause: before it lets the body come, and in the middle of it.
+    """
 
     def script(peer: socket.socket) -> None:
         greet(peer, b"PIPELINING")
         read_until(peer, b"DATA\r\n")
+        pause()
         peer.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
-        octets = bytearray()
+        octets = bytearray(peer.recv(65536))
+        pause()
         while more := peer.recv(65536):
             octets += more
         seen.append(bytes(octets))
@@ -349,12 +383,12 @@ LONG_LETTER = LETTER + b"x" * 70 + b"\r\n" * 10_000_000
     ("letter", "answers"), [(LETTER, [False]), (LONG_LETTER, [False]), (LONG_LETTER, [True, False])]
 )
 def test_a_letter_that_is_taken_back_while_a_server_is_slow_gets_no_final_dot(
-    monkeypatch: pytest.MonkeyPatch, letter: bytes, answers: list[bool]
+    clock: Clock, letter: bytes, answers: list[bool]
 ) -> None:
-    monkeypatch.setattr(smtp, "SOON", -1.0)  # as if every server were slow
     seen: list[bytes] = []
     asked = iter(answers)
-    with scripted(keep_all(seen), answer_dot(b"250 queued as B\r\n")) as transport:
+    slow = keep_all(seen, clock.stand)
+    with scripted(slow, answer_dot(b"250 queued as B\r\n")) as transport:
         taken_back = transport.send(BACK, ANA, letter, still=lambda: next(asked))
         gone = transport.send(BACK, ANA, LETTER, still=lambda: True)
     assert taken_back == Deferred(0, "it was taken back before its last dot", "body")
@@ -362,6 +396,106 @@ def test_a_letter_that_is_taken_back_while_a_server_is_slow_gets_no_final_dot(
     assert next(asked, None) is None, "it was asked each time before the dot could leave"
     assert seen[0].startswith(b"Subject: x" if answers[0] else b"")
     assert b"\r\n.\r\n" not in seen[0]
+
+
+BRIEFLY, LONG = 0.9 * smtp.SOON, 1.1 * smtp.SOON
+TAKEN_BACK = Deferred(0, "it was taken back before its last dot", "body")
+
+
+def taken_back(asked: list[str]) -> bool:
+    """The answer since somebody stopped; what was asked before them said otherwise."""
+    asked.append("asked")
+    return False
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("stood", [BRIEFLY, LONG])
+def test_a_process_that_stood_still_after_the_last_look_sends_no_dot_on_its_answer(
+    clock: Clock, stood: float, told: bool
+) -> None:
+    seen: list[bytes] = []
+    asked: list[str] = []
+    looked = clock.monotonic()
+    clock.stand(stood)  # stopped, or its host asleep, before it came to the letter
+    scripts = [keep_all(seen)] if told and stood == LONG else [answer_dot(b"250 queued as A\r\n")]
+    with scripted(*scripts) as transport:
+        outcome = transport.send(
+            BACK, ANA, LETTER, still=lambda: taken_back(asked), looked=looked if told else None
+        )
+    if told and stood == LONG:
+        assert (outcome, seen, asked) == (TAKEN_BACK, [b""], ["asked"])
+    else:
+        # Whoever does not say when they looked is believed to have looked now: the control.
+        assert isinstance(outcome, Sent)
+        assert asked == []
+
+
+@pytest.mark.parametrize("stood", [BRIEFLY, LONG])
+def test_a_process_that_stands_still_in_the_last_look_itself_looks_again(
+    clock: Clock, stood: float
+) -> None:
+    seen: list[bytes] = []
+    answers = [True, False]
+
+    def look() -> bool:
+        said = answers.pop(0)
+        clock.stand(stood)  # after what it read, before it says so
+        return said
+
+    looked = clock.monotonic() - LONG
+    scripts = [keep_all(seen)] if stood == LONG else [answer_dot(b"250 queued as A\r\n")]
+    with scripted(*scripts) as transport:
+        outcome = transport.send(BACK, ANA, LETTER, still=look, looked=looked)
+    if stood == LONG:
+        assert (outcome, seen, answers) == (TAKEN_BACK, [b""], [])
+    else:
+        assert isinstance(outcome, Sent)
+        assert answers == [False]
+
+
+@pytest.mark.parametrize("stood", [BRIEFLY, LONG])
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_dot_that_the_system_has_no_room_for_is_asked_about_again_before_it_leaves(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, stood: float, part: int
+) -> None:
+    asked: list[str] = []
+    full = [True]
+
+    def body_alone(fd: int, parts: Sequence[bytes]) -> int:
+        return os.write(fd, b"".join(parts)[: -3 + part])
+
+    def write(fd: int, octets: bytes) -> int:
+        if full:
+            full.clear()
+            clock.stand(stood)
+            raise BlockingIOError
+        return os.write(fd, octets)
+
+    monkeypatch.setattr(smtp, "os", SimpleNamespace(writev=body_alone, write=write))
+    seen: list[bytes] = []
+    scripts = [keep_all(seen)] if stood == LONG else [answer_dot(b"250 queued as A\r\n")]
+    with scripted(*scripts) as transport:
+        outcome = transport.send(BACK, ANA, LETTER, still=lambda: taken_back(asked))
+    assert not full, "it tried"
+    if stood == LONG:
+        assert (outcome, asked) == (TAKEN_BACK, ["asked"])
+        assert seen == [smtp.stuff(LETTER) + b".\r\n"[:part]]
+    else:
+        assert isinstance(outcome, Sent)
+        assert asked == []
+
+
+def test_a_look_that_never_comes_in_time_ends_without_a_dot(clock: Clock) -> None:
+    seen: list[bytes] = []
+
+    def look() -> bool:
+        clock.stand(LONG)
+        return True
+
+    with scripted(keep_all(seen)) as transport:
+        outcome = transport.send(BACK, ANA, LETTER, still=look, looked=clock.monotonic() - LONG)
+    assert outcome == Deferred(0, "it took too long to hand over", "body")
+    assert seen == [b""]
 
 
 def test_a_worker_that_was_held_up_too_long_in_the_body_sends_no_final_dot() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -414,20 +415,72 @@ def test_a_letter_deferred_to_the_end_fails_and_is_not_tried_for_ever(post: Post
     assert len(post.mta.answers["m1@example.net"]) >= 14
 
 
-@pytest.mark.parametrize("stage", ["connect", "mail"])
-def test_a_server_that_does_not_answer_uses_up_no_tries(post: Post, stage: Any) -> None:
+@pytest.mark.parametrize(
+    ("serves", "refusal"),
+    [
+        ("nobody", Deferred(0, "no connection", "connect")),
+        ("nobody", Deferred(0, "no answer", "mail")),
+        ("nobody", Failed(554, "not you", "connect", "5.7.1")),
+        ("nobody", Deferred(452, "insufficient system storage", "mail", "4.3.1")),
+        ("nobody", Deferred(421, "going down", "mail", "4.3.2")),
+        ("nobody", Deferred(451, "server configuration error", "mail", "4.3.5")),
+        ("nobody", Deferred(452, "no room", "mail")),
+        ("nobody", Deferred(421, "going down", "mail")),
+        ("others", Deferred(451, "not you", "mail")),
+        ("others", Deferred(421, "too many from you", "mail", "4.7.0")),
+        ("others", Failed(552, "too long", "mail", "5.3.4")),
+        ("others", Deferred(452, "mailbox full", "rcpt", "4.2.2")),
+        ("others", Deferred(452, "no room for this one", "dot", "4.3.1")),
+        ("others", InDoubt("no answer")),
+    ],
+)
+def test_only_what_would_be_the_same_for_every_letter_is_about_the_server(
+    serves: str, refusal: Any
+) -> None:
+    assert hand_over.about_the_server(refusal) is (serves == "nobody")
+
+
+@pytest.mark.parametrize(
+    ("code", "stage", "enhanced"), [(0, "connect", ""), (0, "mail", ""), (452, "mail", "4.3.1")]
+)
+def test_a_server_that_serves_nobody_uses_up_no_tries(
+    post: Post, code: int, stage: Any, enhanced: str
+) -> None:
     id = post.campaign("c1", post.bundle("union", 1, crowd(60)))
     for _, address in crowd(60):
-        post.mta.answers[address] = [Deferred(0, "no connection", stage)] * 30
+        post.mta.answers[address] = [Deferred(code, "not now", stage, enhanced)] * 30
     for _ in range(8):
         post.go(id)
         post.later(seconds=3)
     assert post.states(id) == {"pending": 60}
+    assert {one.attempt for one in post.letters(id)} == {0}
     assert "mail server" in post.state(id).waiting_for
     post.mta.answers.clear()
     post.go(id)
     assert post.states(id) == {"sent": 60}
     assert post.state(id).waiting_for == ""
+
+
+def test_a_letter_is_handed_over_with_the_instant_before_its_last_look(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, handed = [], []
+    look, kept = send.last_look, post.mta.send
+
+    def last_look(run: Any, item: Any) -> str:
+        looks.append(time.monotonic())
+        return look(run, item)
+
+    def hand(sender: str, recipient: str, message: bytes, **asked: Any) -> Any:
+        handed.append((asked["looked"], looks[-1]))
+        return kept(sender, recipient, message, **asked)
+
+    monkeypatch.setattr(send, "last_look", last_look)
+    post.mta.send = hand  # type: ignore[method-assign]
+    post.go(post.campaign("c1", post.bundle("union", 1, crowd(8))))
+    assert len(handed) == 8
+    assert all(looked <= began for looked, began in handed), "it stood still after it, not before"
+    assert all(looked > before for (looked, _), (_, before) in pairwise(reversed(handed)))
 
 
 @pytest.mark.parametrize("kind", [Deferred, Failed])
