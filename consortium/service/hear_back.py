@@ -195,6 +195,9 @@ def returned(
             queue_id=None,
             now=now,
         )
+    if kind in ("hard", "soft", "complaint") and letter.attempt:
+        # It was taken, whatever was believed: it must not leave once more.
+        deliveries.was_taken(unit, letter.id, now)
     if kind == "complaint":
         # Who calls it spam gets nothing at this address ever again; the person counts here alone.
         suppress(unit, letter, "all", "complaint", now)

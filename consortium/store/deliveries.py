@@ -285,6 +285,13 @@ def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
             _forget(unit, DeliveryRow.id == id)
 
 
+def was_taken(unit: Unit, id: str, now: datetime) -> None:
+    """A letter that was thought never to have left came back, so it had."""
+    row = unit.session.get(DeliveryRow, id)
+    if row is not None and row.state in UNSENT:
+        row.state, row.outcome, row.settled_at = "sent", "it came back", now
+
+
 def settle(
     unit: Unit,
     id: str,

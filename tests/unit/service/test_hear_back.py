@@ -9,7 +9,7 @@ from consortium.store import suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
 from mailer import stops
-from mailer.transports import InDoubt
+from mailer.transports import Deferred, InDoubt
 from tests.fakes.post import Post
 
 
@@ -98,6 +98,21 @@ def test_a_link_that_was_cut_or_made_up_stops_nobody_and_a_true_one_as_often_as_
 
 def _never(seconds: float) -> None:
     raise AssertionError("no letter to them is on its way: nothing to wait for")
+
+
+@pytest.mark.parametrize("kind", ["soft", "auto_reply"])
+def test_a_bounce_of_a_letter_that_was_thought_unsent_keeps_it_from_leaving_twice(
+    post: Post, kind: str
+) -> None:
+    post.mta.answers["m1@example.net"] = [Deferred(451, "local error", "dot", "4.3.0")]
+    id = post.campaign("c1", post.bundle("union", 1, [(1, "m1@example.net")]))
+    post.go(id)
+    [letter] = post.letters(id)
+    assert letter.state == "deferred"
+    returned(post, letter.id, kind)  # the server had taken it all the same
+    post.later(hours=1)
+    post.go(id)
+    assert post.mta.to == ([] if kind == "soft" else ["m1@example.net"])
 
 
 def test_a_bounce_proves_that_a_letter_in_doubt_was_taken(post: Post) -> None:
