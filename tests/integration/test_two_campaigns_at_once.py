@@ -16,7 +16,7 @@ import pytest
 
 from consortium.clock import Standing
 from consortium.service import send
-from consortium.store import deliveries
+from consortium.store import outbox
 from consortium.store.unit import Units
 from tests.databases import ENGINES
 from tests.fakes.post import Mta, Post
@@ -39,16 +39,16 @@ def sent_at_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     for id in ids:
         send.send(post.office, id, seconds=0)  # both are planned before either is sent
         assert post.states(id) == {"pending": len(PEOPLE)}
-    meet, kept, met = threading.Barrier(2), deliveries.claim, threading.local()
+    meet, kept, met = threading.Barrier(2), outbox.claim, threading.local()
 
-    def claim(*given: Any, **more: Any) -> bool:
+    def claim(*given: Any, **more: Any) -> Any:
         if not getattr(met, "done", False):
             met.done = True
             with suppress(threading.BrokenBarrierError):  # one that has to wait for the other
                 meet.wait(2)
         return kept(*given, **more)
 
-    monkeypatch.setattr(deliveries, "claim", claim)
+    monkeypatch.setattr(outbox, "claim", claim)
     faults: list[Exception] = []
 
     def work(id: str) -> None:
