@@ -19,6 +19,7 @@ from consortium.store import (
     outbox,
     races,
     suppressions,
+    written_to,
 )
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import LeaseLost
@@ -92,7 +93,7 @@ def _claim(
 
 
 def _known_by(run: Run, item: Delivery, stop_key: str | None) -> dict[str, Any]:
-    """By what earlier letters to a letter's reader are found, as ``deliveries.sent_at`` asks it."""
+    """By what earlier letters to a letter's reader are found, as ``written_to.sent_at`` asks it."""
     by_person = run.terms.by_person
     return {
         "stop_key": stop_key,
@@ -125,8 +126,8 @@ def _hindrance(
     if _asleep(run, unit, item, stop_key):
         return ASLEEP
     whom = _known_by(run, item, stop_key)
-    before = deliveries.sent_at(unit, run.one.race, **whom)
-    elsewhere = deliveries.sent_elsewhere(unit, run.one, now - caps.WEEK, **whom)
+    before = written_to.sent_at(unit, run.one.race, **whom)
+    elsewhere = written_to.sent_elsewhere(unit, run.one, now - caps.WEEK, **whom)
     try:
         caps.within(run.terms.caps, before, now, elsewhere)
     except CapReached:
@@ -143,7 +144,7 @@ def _asleep(run: Run, unit: Unit, item: Delivery, stop_key: str | None) -> bool:
     """Whether so many letters went to this address without a sign that nobody may read it."""
     most, token = run.office.sunset, item.address_token or None
     return bool(most) and (
-        deliveries.unanswered(unit, stop_key=stop_key, address_token=token) >= most
+        written_to.unanswered(unit, stop_key=stop_key, address_token=token) >= most
     )
 
 

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from consortium.service.errors import NotReady
-from consortium.store import campaigns, contributions, deliveries, races, suppressions, typed
+from consortium.store import (
+    campaigns,
+    contributions,
+    deliveries,
+    races,
+    suppressions,
+    typed,
+    written_to,
+)
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
 from consortium.store.suppressions import Suppression
@@ -166,7 +174,7 @@ def visit(unit: Unit, capability: str, now: datetime) -> None:
     if letter.claimed_at is None or now < letter.claimed_at + SCANNERS:
         return
     if letter.seen is None or now >= letter.seen + SIGNS_APART:
-        deliveries.seen(unit, letter.id, now)
+        written_to.seen(unit, letter.id, now)
 
 
 def returned(
@@ -218,7 +226,7 @@ def _soft(unit: Unit, letter: Delivery, code: str | None, now: datetime) -> str:
     _note(unit, letter, NOTED, "soft" if counts else "refused", person=None, now=now)
     if not counts:
         return "noted"
-    row = deliveries.lately(unit, letter, SOFT_LETTERS)
+    row = written_to.lately(unit, letter, SOFT_LETTERS)
     came = suppressions.noted(unit, row, "soft")
     if len(came) < SOFT_LETTERS or max(came.values()) - min(came.values()) < SOFT_DAYS:
         return "noted"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from consortium.service import warm
 from consortium.service.post_office import PostOffice
-from consortium.store import begun, campaigns, deliveries
+from consortium.store import begun, campaigns, written_to
 from consortium.store.begun import Begun
 from consortium.store.unit import Unit
 from policies import disclosure
@@ -61,7 +61,7 @@ def ends(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> datetime:
     exact number of letters shows in the hour of its end.
     """
     start, whole = _span(office, unit, one)
-    _, ended = deliveries.span(unit, one.id)
+    _, ended = written_to.span(unit, one.id)
     taken = (ended or start) - start
     return start + max(1, math.ceil(taken / whole)) * whole
 
@@ -70,7 +70,7 @@ def _span(office: PostOffice, unit: Unit, one: campaigns.Campaign) -> tuple[date
     """A campaign's beginning, and how long it takes from there."""
     known = begun.get(unit, one.id)
     if known is None:  # it began before this was kept
-        first, _ = deliveries.span(unit, one.id)
+        first, _ = written_to.span(unit, one.id)
         return first or one.scheduled or office.clock(), lasts(office, one)
     if not known.slow:
         return known.at, lasts(office, one)

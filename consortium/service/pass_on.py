@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from consortium.service import agree, hear_back
 from consortium.service.errors import NotReady, WrongState
-from consortium.store import campaigns, deliveries, messengers, replies, suppressions
+from consortium.store import campaigns, deliveries, messengers, replies, suppressions, written_to
 from consortium.store.deliveries import Delivery
 from consortium.store.errors import Missing
 from consortium.store.messengers import Messenger
@@ -111,7 +111,7 @@ def _hear(master: Postmaster, unit: Unit, reply: Reply, octets: bytes) -> tuple[
     if reply.is_no:
         hear_back.suppress(unit, letter, "race", "stop", now)
         return "stopped", None
-    deliveries.seen(unit, letter.id, now)
+    written_to.seen(unit, letter.id, now)
     id = _derived(master, b"reply/v1", letter.id.encode() + octets)[:16].hex()
     try:
         return ("held", id) if replies.get(unit, id).state == "new" else ("held", None)
@@ -342,7 +342,7 @@ def answer(unit: Unit, token: str, *, yes: bool) -> None:
     if one.expires <= unit.now or one.state not in ("new", "held"):
         return
     replies.move(unit, one.id, "yes" if yes else "gone")
-    deliveries.seen(unit, one.delivery, unit.now)
+    written_to.seen(unit, one.delivery, unit.now)
     if yes:
         unit.after("returns")
 

@@ -17,7 +17,15 @@ from consortium.service import agree, assign, draw, hear_back, live_with, outlas
 from consortium.service.post_office import PostOffice, hold
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
-from consortium.store import campaigns, contributions, deliveries, frames, races, suppressions
+from consortium.store import (
+    campaigns,
+    contributions,
+    deliveries,
+    frames,
+    races,
+    suppressions,
+    written_to,
+)
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.suppressions import Silences
 from consortium.store.unit import Unit
@@ -240,7 +248,7 @@ def _audience(
 def _known(office: PostOffice, unit: Unit, one: campaigns.Campaign, terms: Agreement) -> _Known:
     # Under once = address a cap on the person would tell by silence whom a planted mailbox met.
     by_person = terms.by_person
-    written = deliveries.last_sent if by_person else deliveries.last_sent_to
+    written = written_to.last_sent if by_person else written_to.last_sent_to
     cold = frozen(unit, one.race)
     matched = contributions.listed(unit, state="matched")
     return _Known(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from consortium.service import choose
 from consortium.service.errors import WrongState
-from consortium.store import campaigns, deliveries, ledger
+from consortium.store import campaigns, ledger, written_to
 from consortium.store.unit import Unit, Units
 from policies import disclosure
 from policies.authorise import Caller, require
@@ -54,7 +54,7 @@ def outcomes(
         if value is None:
             exact = units.run(
                 "report-count",
-                lambda unit, name=name: deliveries.outcome(unit, id, name),  # type: ignore[misc]
+                lambda unit, name=name: written_to.outcome(unit, id, name),  # type: ignore[misc]
             )
             drawn = disclosure.noisy(exact, OUTCOME.sigma)
             value = units.run(

@@ -29,6 +29,7 @@ from consortium.store import (
     roster,
     suppressions,
     texts,
+    written_to,
 )
 from consortium.store.actors import Actor
 from consortium.store.errors import Busy, Conflict, LeaseLost, Missing, Unstorable
@@ -593,7 +594,7 @@ class TestOutbox:
             return units.run(
                 "caps",
                 lambda u: sorted(
-                    deliveries.sent_at(
+                    written_to.sent_at(
                         u, race, stop_key=stop_key, people=() if person is None else (person,)
                     ),
                     key=str,
@@ -605,7 +606,7 @@ class TestOutbox:
         assert sent_at(RACE, OTHER_KEY, 1) == [NOON, NOON]
         assert sent_at(RACE, "c" * 64, 1) == [NOON]
         assert sent_at("another-race", KEY, 1) == []
-        last = units.run("last", lambda unit: deliveries.last_sent(unit, RACE))
+        last = units.run("last", lambda unit: written_to.last_sent(unit, RACE))
         assert last == {1: [NOON], 2: [NOON]}
 
     def test_in_flight_is_between_claim_and_outcome_for_person_or_address(
@@ -741,7 +742,7 @@ class TestOutbox:
                 units.run("stop", lambda unit, s=heard: suppressions.suppress(unit, s))
 
         def told(name: str) -> int:
-            return units.run("out", lambda unit: deliveries.outcome(unit, CAMPAIGN, name))
+            return units.run("out", lambda unit: written_to.outcome(unit, CAMPAIGN, name))
 
         assert [told(name) for name in ("handed to providers", "bounced", "stopped")] == [1, 1, 1]
         scopes = units.run("s", lambda unit: suppressions.stopped_scopes(unit, letter(1), RACE))
