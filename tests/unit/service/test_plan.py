@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from consortium.service import agree
 from consortium.service import plan as planning
-from consortium.store import campaigns, contributions, deliveries, suppressions
+from consortium.service.post_office import lease
+from consortium.store import campaigns, contributions, deliveries, frames, suppressions
 from consortium.store.suppressions import Suppression
 from consortium.store.unit import Unit
 from tests.fakes.post import Post
+from tests.fakes.server import RACE
 
 
 class Killed(BaseException):
@@ -152,3 +156,28 @@ def test_a_withdrawn_list_is_chosen_from_by_nobody(post: Post) -> None:
     post.units.run("w", lambda u: contributions.change(u, union.bundle, state="withdrawn"))
     post.go(id)
     assert sorted(post.mta.to) == sorted(address for _, address in crowd(20, "p"))
+
+
+def test_which_of_two_copies_goes_is_by_the_mail_machines_key_and_nothing_that_a_partner_sets(
+    post: Post,
+) -> None:
+    terms = post.units.read("terms", lambda unit: agree.signed_terms(unit, RACE))
+
+    def chosen(id: str, key: bytes, *parts: frames.Part) -> dict[int, str]:
+        """From which list each person's letter comes."""
+        post.campaign(id, *parts)
+        office = post.new_office(id, keys=replace(post.office.keys, choice=key))
+        fence = post.units.run("lease", lambda unit: lease(office, unit, id))
+        planning.plan(office, post.state(id), terms, fence)
+        return {one.person: one.partner for one in post.letters(id)}
+
+    members = [[(n, f"{name}{n}@example.net") for n in range(1, 31)] for name in ("u", "p")]
+    union, parks = post.bundle("union", 1, members[0]), post.bundle("parks", 2, members[1])
+    first = chosen("c1", b"c" * 32, union, parks)
+    assert sorted(first) == list(range(1, 31)), "one copy each"
+    assert set(first.values()) == {"union", "parks"}
+    # The same people in another order, uploaded later, from other mailboxes.
+    anew = [(n, f"new{n}@example.net") for n in range(30, 0, -1)]
+    again = post.bundle("parks", 3, anew), post.bundle("union", 4, members[0][::-1])
+    assert chosen("c2", b"c" * 32, *again) == first
+    assert chosen("c3", b"d" * 32, union, parks) != first, "who lacks the key foresees none"
