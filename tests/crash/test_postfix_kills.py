@@ -2,9 +2,7 @@
 
 Nobody gets two letters, nobody is lost, and each letter that no log can settle is listed for a
 person, whose decision stands in the log. Mailer, worker (which writes the log, on the same
-database) and Postfix are processes of their own; the mail machine here takes some 15 ms a letter
-and a restart costs it a second, so the campaign of every run has 500 letters and the long one
-2,000.
+database) and Postfix are processes of their own.
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ __all__ = [
 ]
 
 
-QUICK, WHOLE = 500, 2_000
-"""Letters of a campaign: in every run, and in the long one."""
+LETTERS = 2_000
+"""Of one campaign, in which twenty kills come."""
 VICTIMS = {
     "mailer": ("mailer",),
     "worker": ("worker",),
@@ -258,7 +256,7 @@ def besieged(request: pytest.FixtureRequest, tmp_path: Path) -> Post:
 def test_twenty_kills_of_mailer_worker_and_postfix_lose_no_letter_and_send_none_twice(
     besieged: Post, own_postfix: Postfix
 ) -> None:
-    run(besieged, own_postfix, letters=QUICK, kills=20, seed=1)
+    run(besieged, own_postfix, letters=LETTERS, kills=20, seed=1)
 
 
 @pytest.mark.parametrize("besieged", ["sqlite"], indirect=True)
@@ -273,11 +271,11 @@ def test_without_a_log_each_letter_left_by_a_kill_is_listed_and_decided_in_the_l
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("besieged", ["sqlite"], indirect=True)
 def test_two_hundred_kills(besieged: Post, own_postfix: Postfix, seed: int) -> None:
-    run(besieged, own_postfix, letters=WHOLE, kills=20, seed=100 + seed)
+    run(besieged, own_postfix, letters=LETTERS, kills=20, seed=100 + seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("besieged", ["postgres"], indirect=True)
 def test_sixty_kills_on_postgresql(besieged: Post, own_postfix: Postfix, seed: int) -> None:
-    run(besieged, own_postfix, letters=WHOLE, kills=20, seed=200 + seed)
+    run(besieged, own_postfix, letters=LETTERS, kills=20, seed=200 + seed)

@@ -13,7 +13,7 @@ import rfc8785
 
 from consortium.service import coordinate, keep_free, send
 from consortium.service.coordinate import Calendar
-from consortium.store import deliveries, races
+from consortium.store import races, written_to
 from consortium.store.unit import Unit
 from policies.approvals import manifest_digest
 from policies.authorise import Caller
@@ -169,5 +169,5 @@ def test_of_two_races_that_want_the_same_person_in_a_week_the_nearer_election_ge
 def test_a_week_of_each_race_alone_would_be_two_letters(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "sent_elsewhere", lambda *given, **more: [])
+    monkeypatch.setattr(written_to, "sent_elsewhere", lambda *given, **more: [])
     assert in_two_races(post, 9) == ["z@example.net", "a@example.net"]
