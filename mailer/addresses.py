@@ -10,6 +10,9 @@ from mailer.errors import AddressRefused
 
 NORMALISER = b"mail/1"
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
+_ATEXT = frozenset("!#$%&'*+/=?^_`{|}~.-")
+_MAX_LOCAL = 64
+"""Octets (RFC 5321, 4.5.3.1.1)."""
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -21,6 +24,23 @@ def envelope(address: str) -> str:
     """
     local, at, domain = address.rpartition("@")
     if not at or not _LOCAL.fullmatch(local):
+        raise AddressRefused("the part before the @ is missing or needs quoting")
+    return f"{local}@{_ascii(domain)}"
+
+
+def mailbox(address: str) -> str:
+    """Return a reader's address as it stands in an envelope; letters of any script before the @.
+
+    One beyond ASCII leaves only through a server that offers SMTPUTF8 (RFC 6531, 3.2 and 3.3).
+
+    Raises:
+        AddressRefused: it needs quoting or repair. Nothing of it is quoted.
+    """
+    if address.isascii():
+        return envelope(address)
+    local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
+    fits = all(letter in _ATEXT or unicodedata.category(letter)[0] in "LMN" for letter in local)
+    if not at or not local or not fits or len(local.encode()) > _MAX_LOCAL:
         raise AddressRefused("the part before the @ is missing or needs quoting")
     return f"{local}@{_ascii(domain)}"
 

@@ -14,7 +14,7 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from mailer.addresses import envelope, host
+from mailer.addresses import envelope, host, mailbox
 from mailer.errors import LetterRefused
 from mailer.fields import Field, Piece, between, bind, value
 from mailer.footer import check_facts
@@ -252,11 +252,12 @@ def _own_headers(recipient: Recipient) -> dict[bytes, bytes]:
         raise LetterRefused("List-Unsubscribe", "has a link that is none")
     stop = f"<{recipient.stop_url}>,\r\n <mailto:{envelope(recipient.stop_mailto)}?subject=stop>"
     lines = (
-        f"To: {envelope(recipient.address)}",
+        f"To: {mailbox(recipient.address)}",
         f"Message-ID: {recipient.message_id}",
         f"List-Unsubscribe: {stop}",
     )
-    return {name: line.encode("ascii") for name, line in zip(OWN, lines, strict=True)}
+    # All is ASCII but an address beyond it, which stands as it is (RFC 6532, 3.2).
+    return {name: line.encode() for name, line in zip(OWN, lines, strict=True)}
 
 
 def _name(name: str) -> str:

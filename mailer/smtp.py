@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from mailer.addresses import envelope
+from mailer.addresses import envelope, mailbox
 from mailer.errors import LetterRefused
 from mailer.letter import Letter, lines_end_in_crlf, stuff
 from mailer.scrub import Scrub, split
@@ -108,7 +108,7 @@ class SmtpTransport:
         if not isinstance(message, Letter) and not lines_end_in_crlf(message):
             # A lax server ends a letter at LF dot LF, and takes what follows for commands.
             raise LetterRefused("message", "has a line end that is not CRLF")
-        sender, recipient = envelope(sender), envelope(recipient)
+        sender, recipient = envelope(sender), mailbox(recipient)
         scrub = Scrub(sender, recipient)
         # Two clocks: one stands still while a host sleeps, the other may be set back.
         self._until = (
@@ -163,6 +163,10 @@ class SmtpTransport:
         if limit.isdigit() and 0 < int(limit) < len(message):
             return Failed(552, f"longer than the server takes, {limit} bytes", "mail", "5.3.4")
 
+        if not recipient.isascii() and not {"SMTPUTF8", "8BITMIME"} <= self._offers.keys():
+            todo = "the server takes no address with letters beyond ASCII (SMTPUTF8)"
+            return Failed(553, todo, "rcpt", "5.6.7")
+
         begun: list[Stage] = []
         try:
             refused = self._envelope(sender, recipient, message, scrub, begun, kept)
@@ -186,8 +190,9 @@ class SmtpTransport:
     ) -> Outcome | None:
         size = f" SIZE={len(message)}" if "SIZE" in self._offers else ""
         body = " BODY=8BITMIME" if "8BITMIME" in self._offers and not message.isascii() else ""
+        words = "" if recipient.isascii() else " SMTPUTF8"
         commands: tuple[tuple[Stage, bytes, int], ...] = (
-            ("mail", f"MAIL FROM:<{sender}>{size}{body}\r\n".encode(), 2),
+            ("mail", f"MAIL FROM:<{sender}>{size}{body}{words}\r\n".encode(), 2),
             ("rcpt", f"RCPT TO:<{recipient}>\r\n".encode(), 2),
             ("data", b"DATA\r\n", 3),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailer.addresses import envelope
+from mailer.addresses import envelope, mailbox
 from mailer.errors import AddressRefused, LetterRefused
 from mailer.transports import Deferred, Failed, InDoubt, Outcome, Sent, Transport
 
@@ -26,7 +26,7 @@ class MemoryTransport:
     def send(self, sender: str, recipient: str, message: bytes, **asked: Any) -> Outcome:
         if not message.count(b"\r\n") == message.count(b"\n") == message.count(b"\r"):
             raise LetterRefused("message", "has a line end that is not CRLF")
-        sender, recipient = envelope(sender), envelope(recipient)
+        sender, recipient = envelope(sender), mailbox(recipient)
         if recipient[:3] == "000":
             return InDoubt("the connection ended")
         if recipient[0] in "45":

@@ -634,3 +634,30 @@ def test_a_login_shows_nothing() -> None:
     shown = repr(Server("h", 1, login=Login("ana", "word")))
     assert "word" not in shown
     assert secret not in shown
+
+
+JOSE = "josé.garcía@xn--espaa-rta.example"
+
+
+def test_an_address_beyond_ascii_leaves_where_the_server_offers_smtputf8() -> None:
+    handler = Handler()
+    with serving(handler, enable_SMTPUTF8=True) as controller:
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), timeout=60))
+        assert isinstance(one.send(BACK, "josé.garcía@españa.example", LETTER), Sent)
+        assert isinstance(one.send(BACK, ANA, LETTER), Sent)
+        one.close()
+    assert [to for _, to, _ in handler.taken] == [JOSE, ANA]
+
+
+def test_elsewhere_it_fails_by_name_and_the_next_letter_leaves(
+    handler: Handler, taken: Taken
+) -> None:
+    with serving(handler, enable_SMTPUTF8=False) as controller:
+        one = SmtpTransport(Server("127.0.0.1", port_of(controller), timeout=60))
+        refused = one.send(BACK, JOSE, LETTER)
+        assert isinstance(refused, Failed)
+        assert (refused.stage, refused.enhanced) == ("rcpt", "5.6.7")
+        assert "josé" not in refused.text
+        assert isinstance(one.send(BACK, ANA, LETTER), Sent)
+        one.close()
+    assert [to for _, to, _ in taken] == [ANA]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.addresses import envelope
+from mailer.addresses import envelope, mailbox
 from mailer.compose import Template, compile_template
 from mailer.errors import MailerError, TemplateRefused
 from mailer.fields import FIELDS, Field
@@ -92,6 +92,19 @@ def test_an_envelope_address_is_one_word(address: str) -> None:
         return
     assert re.fullmatch(r"[!-~]+@[a-z0-9.-]+", made)
     assert not set(made) & set('<>,;:"()[]\\')
+
+
+@given(address=st.text(max_size=80))
+def test_a_readers_address_breaks_out_of_no_command_and_no_header(address: str) -> None:
+    try:
+        made = mailbox(address)
+    except MailerError:
+        return
+    local, _, domain = made.rpartition("@")
+    assert re.fullmatch(r"[a-z0-9.-]+", domain)
+    assert local.isprintable()
+    assert not set(local) & set('<>,;:"()[]\\@ ')
+    assert len(local.encode()) <= 64
 
 
 @given(first=NAMES, other=st.text(max_size=60))

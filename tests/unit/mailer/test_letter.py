@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer.addresses import mailbox
 from mailer.dkim import Signer, dns_record, generate_key
 from mailer.errors import AddressRefused, FactsRefused, LetterRefused
 from mailer.letter import Recipient, Slice, _quoted, _stands, prepare, stuff
@@ -260,3 +261,26 @@ def test_a_letter_without_its_why_link_is_not_written() -> None:
     with pytest.raises(FactsRefused):
         SLICE.write(reader)
     assert isinstance(SLICE, Slice)
+
+
+def test_an_address_beyond_ascii_stands_as_it_is_and_is_signed() -> None:
+    key = generate_key()
+    slice_ = prepare(
+        compiled(),
+        sender=SENDER,
+        common=COMMON,
+        campaign="spring",
+        at=AT,
+        signer=Signer(SENDER.domain, "s1", key),
+    )
+    letter = slice_.write(replace(recipient(1), address="jose\u0301@espa\u00f1a.example"))
+    assert "To: josé@xn--espaa-rta.example\r\n".encode() in letter
+    assert dkim.verify(letter, dnsfunc=lambda *_, **__: dns_record(key.public_key()).encode())
+
+
+@pytest.mark.parametrize(
+    "local", ["é" * 33, "é x", "é<", "é\r\nBcc: x", "é\u202e", "é\u200b", "é\u00a0", "é@é", ""]
+)
+def test_an_address_beyond_ascii_that_needs_repair_is_refused(local: str) -> None:
+    with pytest.raises(AddressRefused):
+        mailbox(f"{local}@españa.example")
