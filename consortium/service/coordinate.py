@@ -119,6 +119,30 @@ def urgency(terms: Agreement, one: campaigns.Campaign) -> tuple[Any, ...]:
     return terms.race.election_date, terms.race.polls_close, closes, one.scheduled or one.at, one.id
 
 
+def ahead(unit: Unit, terms: Agreement, one: campaigns.Campaign, now: datetime) -> list[str]:
+    """Campaigns of other races, under way beside this one, to which it has to give way.
+
+    Those that can wait less, where a cap a week has no room for all of them. One that is paused, or
+    outside its window, is waited for by nobody. It follows from states and windows, of no list.
+    """
+
+    def goes(each: campaigns.Campaign) -> bool:
+        opens, closes = (
+            draft.moment(each.template["window"], name) for name in ("opens", "closes")
+        )
+        due = each.scheduled is not None and each.scheduled <= now
+        return due and opens <= now < closes
+
+    beside = [
+        each
+        for each in campaigns.listed(unit, states=("logged", "sending"))
+        if each.race != one.race and each.epoch == one.epoch and goes(each)
+    ]
+    mine = urgency(terms, one)
+    first = [each.id for each in beside if urgency(agree.terms(unit, each.race), each) < mine]
+    return first if 1 + len(first) > terms.caps.letters_per_week else []
+
+
 def _days(unit: Unit, terms: Agreement, since: date) -> tuple[Day, ...]:
     names = {party.id: party.name for party in terms.parties}
     kept = kept_days.listed(unit, terms.race.id, since)

@@ -30,7 +30,7 @@ from consortium.service import (
     warm,
 )
 from consortium.service.claim import Opened, claim, drop, last_look
-from consortium.service.coordinate import urgency
+from consortium.service.coordinate import ahead, urgency
 from consortium.service.hand_over import (
     about_the_sender,
     about_the_server,
@@ -56,7 +56,7 @@ from consortium.service.post_office import (
 )
 from consortium.service.release import open_rows
 from consortium.service.withhold import look
-from consortium.store import campaigns, claims, deliveries, races, suppressions
+from consortium.store import begun, campaigns, claims, deliveries, races, suppressions
 from consortium.store.deliveries import Delivery
 from consortium.store.unit import Unit
 from mailer import pace
@@ -73,6 +73,7 @@ AT_ONCE = 50
 RISKY = 2
 """A letter at which this many workers died may be why: it is claimed alone, and costs no other."""
 HELD = "held before it left"
+WAY = "another race's election is nearer: what it writes goes first, all through this one's window"
 SPREAD = 0.8
 """Share of a campaign's time over which its letters are spread at most."""
 
@@ -179,7 +180,7 @@ def _work(
     """Send batch after batch until the time is up, the campaign is held, or nothing is left."""
     set_aside(office, one, terms, fence)
     assign.hand_on(office, one, terms, fence)
-    if not office.units.read("mail-batch", lambda unit: _ready(office, unit, one.id, terms)):
+    if not _next(office, one, terms):
         settle.close(office, one, late=False)
         return
     planned = office.units.read("mail-size", lambda unit: deliveries.count(unit, one.id))
@@ -202,9 +203,7 @@ def _work(
             assign.hand_on(office, one, terms, fence)
             look(office, one)
             live_with.look(office, one, terms)
-            batch = office.units.read(
-                "mail-batch", lambda unit: _ready(office, unit, one.id, terms)
-            )
+            batch = _next(office, one, terms)
             if not batch:
                 settle.close(office, one, late=False)
                 return
@@ -214,7 +213,21 @@ def _work(
         transport.close()
 
 
-def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[Delivery]:
+def _next(office: PostOffice, one: campaigns.Campaign, terms: Agreement) -> list[Delivery]:
+    """The next letters. Whom a nearer election's campaign is about to write to waits for it.
+
+    The end must not tell whether somebody does: a campaign that gives way takes its whole window.
+    """
+    now = office.clock()
+    first = office.units.read("mail-ahead", lambda unit: ahead(unit, terms, one, now))
+    if first:
+        office.units.run("mail-way", lambda unit: begun.slow_down(unit, one.id, WAY))
+    return office.units.read("mail-batch", lambda u: _ready(office, u, one.id, terms, first))
+
+
+def _ready(
+    office: PostOffice, unit: Unit, id: str, terms: Agreement, first: Sequence[str]
+) -> list[Delivery]:
     """The next letters: fresh ones first; one that two workers died at is tried alone."""
     if campaigns.get(unit, id).state != "sending":
         return []
@@ -230,6 +243,8 @@ def _ready(office: PostOffice, unit: Unit, id: str, terms: Agreement) -> list[De
         "unsigned": full,
         "today": caps.local_day(terms, now),
         "without": waits,
+        "behind": first,
+        "by_person": terms.by_person,
     }
     fresh = deliveries.in_state(unit, id, ("pending",), AT_ONCE, **only)
     if fresh:

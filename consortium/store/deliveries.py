@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, literal, or_, select, update
+from sqlalchemy.orm import aliased
 
 from consortium.store.errors import LeaseLost, Missing
 from consortium.store.rows import frozen
@@ -99,6 +100,8 @@ def in_state(
     unsigned: Collection[str] = (),
     today: date | None = None,
     without: Collection[str] = (),
+    behind: Collection[str] = (),
+    by_person: bool = False,
 ) -> list[Delivery]:
     """Letters of a campaign in some states, least tried first, then by id, which is random.
 
@@ -107,6 +110,9 @@ def in_state(
         unsigned: messengers whose letters are left out.
         today: leave out letters of a later day.
         without: letters that are left out, some ten thousand at most.
+        behind: campaigns of the same epoch; left out is whose address has a letter of theirs that
+            has not left.
+        by_person: the same of whoever has one at another address.
     """
     soon = [] if today is None else [or_(DeliveryRow.day.is_(None), DeliveryRow.day <= today)]
     query = (
@@ -118,11 +124,21 @@ def in_state(
             DeliveryRow.messenger.not_in(unsigned),
             *soon,
             DeliveryRow.id.not_in(without),
+            *([~_promised(behind, by_person=by_person)] if behind else []),
         )
         .order_by(DeliveryRow.attempt, DeliveryRow.id)
         .limit(most)
     )
     return [frozen(Delivery, row) for row in unit.session.scalars(query)]
+
+
+def _promised(behind: Collection[str], *, by_person: bool) -> Any:
+    """Whether another campaign has a letter to the same person or address that has not left."""
+    other = aliased(DeliveryRow)
+    same = [and_(DeliveryRow.address_token != "", other.address_token == DeliveryRow.address_token)]
+    same += [and_(DeliveryRow.person != GONE, other.person == DeliveryRow.person)] * by_person
+    waits = select(other.id).where(other.campaign.in_(behind), other.state.in_(UNSENT), or_(*same))
+    return waits.exists()
 
 
 def signed_since(unit: Unit, messengers: Collection[str], since: datetime) -> dict[str, int]:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import rfc8785
 
-from consortium.service import coordinate, keep_free, send
+from consortium.custodians import TooFewCustodians
+from consortium.service import coordinate, keep_free, send, settle
 from consortium.service.coordinate import Calendar
-from consortium.store import races, written_to
+from consortium.store import begun, frames, races, written_to
 from consortium.store.unit import Unit
 from policies.approvals import manifest_digest
 from policies.authorise import Caller
@@ -142,16 +143,20 @@ def second_race(post: Post, id: str, days: int) -> str:
     return id
 
 
+def of_race(post: Post, id: str, race: str, part: frames.Part) -> None:
+    """A logged campaign of a race, over a bundle."""
+    post.campaign(id, part, race=race, template={"window": window(0, 6), "subject": id})
+    raw = post.units.run("raw", lambda unit: races.get(unit, race).agreement)
+    manifest = {**(post.state(id).manifest or {}), "race": race}
+    manifest["agreement"] = sha256(raw).hexdigest()
+    post.change(id, manifest=manifest, digest=manifest_digest(manifest))
+
+
 def in_two_races(post: Post, days: int) -> list[str]:
     """The same person in two races' campaigns, at two addresses; subjects of what arrived."""
     other = second_race(post, "zz-other-race", days)
     for number, (id, race) in enumerate((("a", other), ("z", RACE)), 1):
-        part = post.bundle("union", number, [(1, f"{id}@example.net")])
-        post.campaign(id, part, race=race, template={"window": window(0, 6), "subject": id})
-        raw = post.units.run("raw", lambda unit, race=race: races.get(unit, race).agreement)  # type: ignore[misc]
-        manifest = {**(post.state(id).manifest or {}), "race": race}
-        manifest["agreement"] = sha256(raw).hexdigest()
-        post.change(id, manifest=manifest, digest=manifest_digest(manifest))
+        of_race(post, id, race, post.bundle("union", number, [(1, f"{id}@example.net")]))
     for id in send.due(post.office):
         post.go(id)
     return post.mta.to
@@ -164,6 +169,93 @@ def test_of_two_races_that_want_the_same_person_in_a_week_the_nearer_election_ge
     assert in_two_races(post, days) == [f"{who}@example.net"]
     [left] = post.letters("a" if who == "z" else "z")
     assert (left.state, left.outcome) == ("dropped", "capped")
+
+
+def in_turns(post: Post) -> tuple[str, str]:
+    """Two races' campaigns under way, the nearer election's with nothing sent; one reader shared.
+
+    Its letters are planned; then the other one has its turn.
+    """
+    other = second_race(post, "zz-other-race", 9)
+    shared = (1, "both@example.net")
+    for number, (id, race, alone) in enumerate((("a", other, 2), ("z", RACE, 3)), 1):
+        part = post.bundle("union", number, [shared, (alone, f"{id}@example.net")])
+        of_race(post, id, race, part)
+    post.custodians.broken = TooFewCustodians(2, {})
+    with pytest.raises(TooFewCustodians):
+        post.go("z")
+    post.custodians.broken = None
+    return "z", "a"
+
+
+def test_of_two_races_under_way_that_take_turns_the_nearer_election_still_gets_whom_both_want(
+    post: Post,
+) -> None:
+    near, far = in_turns(post)
+    post.go(far)
+    assert post.mta.to == ["a@example.net"]  # the others' letters go on
+    assert post.states(far) == {"sent": 1, "pending": 1}
+    assert "nearer" in post.state(far).waiting_for
+    post.go(near)
+    post.go(far)
+    assert sorted(post.mta.to) == ["a@example.net", "both@example.net", "z@example.net"]
+    assert post.states(near) == {"sent": 2}
+    assert post.states(far) == {"sent": 1, "dropped": 1}
+
+
+def test_without_giving_way_whoever_has_the_first_turn_gets_them(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "ahead", lambda *given: [])
+    near, far = in_turns(post)
+    post.go(far)
+    assert post.states(far) == {"sent": 2}
+    post.go(near)
+    assert post.states(near) == {"sent": 1, "dropped": 1}
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"state": "paused", "before_pause": "sending"},
+        {"state": "stopped"},
+        {"scheduled": MORNING + timedelta(days=5)},
+        {"epoch": "another"},
+    ],
+    ids=str,
+)
+def test_what_does_not_go_itself_is_waited_for_by_nobody(post: Post, why: dict[str, Any]) -> None:
+    near, far = in_turns(post)
+    post.change(near, **why)
+    post.go(far)
+    assert post.states(far) == {"sent": 2}
+
+
+def test_when_the_nearer_one_is_over_who_waited_for_it_gets_the_other_letter(post: Post) -> None:
+    near, far = in_turns(post)
+    post.go(far)
+    assert post.states(far) == {"sent": 1, "pending": 1}
+    post.change(near, state="stopped")
+    post.go(far)
+    assert post.states(far) == {"sent": 2}
+
+
+def test_a_campaign_that_gives_way_takes_its_window_whether_anybody_waits_or_not(
+    post: Post,
+) -> None:
+    _, far = in_turns(post)
+    post.go(far)
+    one = post.units.read("begun", lambda unit: begun.get(unit, far))
+    assert one is not None
+    assert one.slow == send.WAY
+    post.units.run("drop", lambda u: settle.drop_unsent(u, far, "x", post.clock()))
+    for _ in range(5):
+        post.later(days=1)
+        post.go(far)
+        assert post.state(far).state == "sending"
+    post.later(days=2)
+    post.go(far)
+    assert post.state(far).state == "closed"
 
 
 def test_a_week_of_each_race_alone_would_be_two_letters(
