@@ -1,18 +1,20 @@
 """The outbox's steps for many letters in few statements: claimed, and told as taken."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Dialect, Table, Update, bindparam, select
+from sqlalchemy import Column, Dialect, Table, Update, bindparam, text
 
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.errors import LeaseLost
 from consortium.store.tables import DeliveryRow
 from consortium.store.unit import Unit
 
+_Wanted: TypeAlias = tuple[tuple[Column[Any], ...], str]
+"""Columns of letters, and of which letters."""
 _LETTERS = cast(Table, DeliveryRow.__table__).c
 _FIELDS = {name: at for at, name in enumerate(Delivery.__slots__)}
 _CHANGE = cast(Table, DeliveryRow.__table__).update().where(_LETTERS.id == bindparam("which"))
@@ -32,27 +34,9 @@ _TAKEN = _CHANGE.values(
 )
 
 
-@cache
-def _whole(many: int) -> Any:
-    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
-    return select(*(_LETTERS[name] for name in Delivery.__slots__)).where(_LETTERS.id.in_(given))
-
-
-@cache
-def _addressed(many: int) -> Any:
-    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
-    wanted = select(_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id)
-    return wanted.where(_LETTERS.stop_key.in_(given))
-
-
-@cache
-def _held(many: int) -> Any:
-    given: list[Any] = [bindparam(f"g{n}") for n in range(many)]
-    return select(_LETTERS.id).where(
-        _LETTERS.id.in_(given),
-        _LETTERS.state.in_(("claimed", "in_doubt")),
-        _LETTERS.fence == bindparam("held"),
-    )
+_WHOLE = tuple(_LETTERS[name] for name in Delivery.__slots__), "id IN"
+_ADDRESSED = (_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id), "stop_key IN"
+_HELD = (_LETTERS.id,), "state IN ('claimed', 'in_doubt') AND fence = :held AND id IN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +66,9 @@ def claim(
         LeaseLost: somebody with a newer fence has had one of them in hand.
     """
     keys = dict(wanted)
-    known = {row[0]: row for row in _read(unit, _whole, [*keys])}
+    known = {row[0]: row for row in _read(unit, _WHOLE, [*keys])}
     addressed = {
-        (campaign, key): id for campaign, key, id in _read(unit, _addressed, [*keys.values()])
+        (campaign, key): id for campaign, key, id in _read(unit, _ADDRESSED, [*keys.values()])
     }
     claimed: list[Delivery] = []
     twins: list[str] = []
@@ -128,7 +112,7 @@ def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) ->
         Ids that are not this worker's any more: somebody with a newer fence has the word there.
     """
     ids = [one.id for one in letters]
-    mine = {id for (id,) in _read(unit, _held, ids, held=fence)}
+    mine = {id for (id,) in _read(unit, _HELD, ids, held=fence)}
     _write(
         unit,
         _TAKEN,
@@ -142,14 +126,23 @@ def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) ->
     return [id for id in ids if id not in mine]
 
 
-def _read(
-    unit: Unit, query: Callable[[int], Any], given: Sequence[str], **more: Any
-) -> Sequence[Any]:
+def _read(unit: Unit, wanted: _Wanted, given: Sequence[str], **more: Any) -> Sequence[Any]:
     if not given:
         return []
     unit.session.flush()  # what this unit has changed and not written yet
+    connection = unit.session.connection()
     named = {f"g{n}": one for n, one in enumerate(given)}
-    return unit.session.connection().execute(query(len(given)), {**named, **more}).all()
+    query = _query(connection.dialect, wanted, len(given))
+    return connection.execute(query, {**named, **more}).all()
+
+
+@cache
+def _query(dialect: Dialect, wanted: _Wanted, many: int) -> Any:
+    """A question as text: one built of expressions is walked anew whenever it is asked."""
+    columns, where = wanted
+    names = ", ".join(dialect.identifier_preparer.quote(column.name) for column in columns)
+    given = ", ".join(f":g{n}" for n in range(many))
+    return text(f"SELECT {names} FROM deliveries WHERE {where} ({given})").columns(*columns)  # noqa: S608
 
 
 def _write(unit: Unit, change: Update, now: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
