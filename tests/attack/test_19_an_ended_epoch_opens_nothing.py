@@ -18,6 +18,7 @@ from consortium.service import hear_back, match
 from consortium.service.errors import WrongState
 from consortium.store import contributions, deliveries, epochs, roster
 from consortium.store.errors import ArtefactRefused, Missing
+from consortium.store.tables import SuppressionRow
 from consortium.store.unit import Unit
 from matching import engine
 from policies.holdout import held_out
@@ -168,7 +169,7 @@ def test_a_stop_that_counts_for_an_address_alone_is_met_again_by_its_key(overlap
     stop(overlap, 61)
 
     def strange(unit: Unit) -> None:
-        for row in unit.session.query(deliveries.SuppressionRow):
+        for row in unit.session.query(SuppressionRow):
             row.person = None
 
     overlap.units.run("strange", strange)
