@@ -59,6 +59,15 @@ class Postmaster:
     open_held: Callable[[bytes, str], bytes]
     open_typed: Callable[[bytes], tuple[str, str]]
 
+    def typed(self, sealed: bytes, purpose: str) -> tuple[str, str]:
+        """An address typed for a purpose, and its stop key; both are empty where it is none."""
+        try:
+            meant, typed = self.open_typed(sealed)
+            to = envelope(typed) if meant == purpose else ""
+            return to, stops.stop_key(self.stop, to).hex() if to else ""
+        except MailerError:
+            return "", ""
+
     def link(self, about: str) -> stops.Capability:
         """The link under which somebody answers what they are asked."""
         return stops.answer_link(self.delivery, about)
@@ -234,12 +243,7 @@ def _going(unit: Unit, id: str) -> Box | None:
 
 def _prove(master: Postmaster, box: Box) -> None:
     """Seal a typed address to the mail machine itself, and ask whoever reads it."""
-    try:
-        purpose, typed = master.open_typed(box.sealed)
-        to = envelope(typed) if purpose == BOX else ""
-        key = stops.stop_key(master.stop, to).hex() if to else ""
-    except MailerError:
-        to, key = "", ""
+    to, key = master.typed(box.sealed, BOX)
     # Who asked for no letter at all is asked nothing, whoever names their address.
     if not to or master.units.read("box-stopped", lambda unit: suppressions.for_good(unit, key)):
         master.units.run("box-drop", lambda unit: replies.drop_box(unit, box.messenger))

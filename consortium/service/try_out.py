@@ -20,8 +20,6 @@ from consortium.store.errors import Missing
 from consortium.store.trials import OwnBox, Trial
 from consortium.store.unit import Unit
 from mailer import letter, notices, stops
-from mailer.addresses import envelope
-from mailer.errors import MailerError
 from mailer.findings import Finding
 from mailer.places import Place
 from mailer.transports import Failed, InDoubt, Outcome, Sent
@@ -144,12 +142,7 @@ def turn(master: Postmaster) -> None:
 
 def _ask(master: Postmaster, box: OwnBox) -> None:
     """Seal a typed address to the mail machine itself, and ask whoever reads it, once."""
-    try:
-        purpose, typed = master.open_typed(box.sealed)
-        to = envelope(typed) if purpose == OWN else ""
-        key = stops.stop_key(master.stop, to).hex() if to else ""
-    except MailerError:
-        to, key = "", ""
+    to, key = master.typed(box.sealed, OWN)
     about = f"own {box.actor} {hashlib.sha256(box.sealed).hexdigest()}"
     link = master.link(about)
 
