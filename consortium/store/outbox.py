@@ -1,5 +1,6 @@
 """The outbox's steps for many letters in few statements: claimed, and told as taken."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,9 +35,11 @@ _TAKEN = _CHANGE.values(
 )
 
 
-_WHOLE = tuple(_LETTERS[name] for name in Delivery.__slots__), "id IN"
-_ADDRESSED = (_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id), "stop_key IN"
-_HELD = (_LETTERS.id,), "state IN ('claimed', 'in_doubt') AND fence = :held AND id IN"
+_WHOLE = tuple(_LETTERS[name] for name in Delivery.__slots__), "id"
+_ADDRESSED = (_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id), "stop_key"
+_HELD = (_LETTERS.id,), "state IN ('claimed', 'in_doubt') AND fence = :held AND id"
+_GIVEN = {"sqlite": "IN (SELECT value FROM json_each(:given))", "postgresql": "= ANY(:given)"}
+"""Many values as one: fifty parameters of their own cost more than the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +130,20 @@ def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) ->
 
 
 def _read(unit: Unit, wanted: _Wanted, given: Sequence[str], **more: Any) -> Sequence[Any]:
-    if not given:
-        return []
     unit.session.flush()  # what this unit has changed and not written yet
     connection = unit.session.connection()
-    named = {f"g{n}": one for n, one in enumerate(given)}
-    query = _query(connection.dialect, wanted, len(given))
-    return connection.execute(query, {**named, **more}).all()
+    whole: Any = json.dumps(given) if connection.dialect.name == "sqlite" else list(given)
+    query = _query(connection.dialect, wanted)
+    return connection.execute(query, {"given": whole, **more}).all()
 
 
 @cache
-def _query(dialect: Dialect, wanted: _Wanted, many: int) -> Any:
+def _query(dialect: Dialect, wanted: _Wanted) -> Any:
     """A question as text: one built of expressions is walked anew whenever it is asked."""
     columns, where = wanted
     names = ", ".join(dialect.identifier_preparer.quote(column.name) for column in columns)
-    given = ", ".join(f":g{n}" for n in range(many))
-    return text(f"SELECT {names} FROM deliveries WHERE {where} ({given})").columns(*columns)  # noqa: S608
+    given = _GIVEN[dialect.name]
+    return text(f"SELECT {names} FROM deliveries WHERE {where} {given}").columns(*columns)  # noqa: S608
 
 
 def _write(unit: Unit, change: Update, now: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -168,5 +169,10 @@ def _words(dialect: Dialect, change: Update) -> tuple[str, Sequence[str], Mappin
 
 def _moment(dialect: Dialect, now: datetime) -> Any:
     """A time as the driver takes it."""
-    process = _LETTERS.claimed_at.type.dialect_impl(dialect).bind_processor(dialect)
+    process = _clock(dialect)
     return now if process is None else process(now)
+
+
+@cache
+def _clock(dialect: Dialect) -> Any:
+    return _LETTERS.claimed_at.type.dialect_impl(dialect).bind_processor(dialect)
