@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mailer.addresses import NORMALISER, host, normalise
 from mailer.errors import AddressRefused, TokenRefused
@@ -28,10 +29,14 @@ _VERP = re.compile(r"r-([a-z2-7]{26})-([a-z2-7]{16})@(.+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A link's secret part, and the hash that the server keeps instead of it."""
+    """A link's secret part."""
 
     token: str = field(repr=False)
-    stored: bytes
+
+    @property
+    def stored(self) -> bytes:
+        """The hash that the server keeps instead of it."""
+        return stored_hash(self.token)
 
 
 def stop_key(k_stop: bytes, address: str) -> bytes:
@@ -84,7 +89,7 @@ def message_id(key: bytes, delivery: bytes, domain: str) -> str:
 
     Replies quote it, so it leads back to its letter as a return path does.
     """
-    return f"<{_letters(delivery)}{_letters(_mac(key, _NAMED, delivery))}@{host(domain)}>"
+    return f"<{_ident(delivery)}{_letters(_mac(key, _NAMED, delivery))}@{host(domain)}>"
 
 
 def parse_message_id(key: bytes, quoted: str) -> bytes:
@@ -103,7 +108,7 @@ def capability(key: bytes, delivery: bytes) -> Capability:
     """Return the 128-bit secret of a letter's stop and why links."""
     raw = _derive(key, b"capability/v1", delivery)[:CAPABILITY_BYTES]
     token = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return Capability(token, stored_hash(token))
+    return Capability(token)
 
 
 def answer_link(key: bytes, about: str) -> Capability:
@@ -114,7 +119,7 @@ def answer_link(key: bytes, about: str) -> Capability:
     """
     raw = _derive(key, b"answer/v1", about.encode())[:CAPABILITY_BYTES]
     token = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return Capability(token, stored_hash(token))
+    return Capability(token)
 
 
 def stored_hash(token: str) -> bytes:
@@ -124,7 +129,7 @@ def stored_hash(token: str) -> bytes:
 
 def verp_address(key: bytes, delivery: bytes, domain: str) -> str:
     """Return a letter's own return path, 45 letters before the @."""
-    return f"r-{_letters(delivery)}-{_letters(_mac(key, _VERP_MAC, delivery))}@{host(domain)}"
+    return f"r-{_ident(delivery)}-{_letters(_mac(key, _VERP_MAC, delivery))}@{host(domain)}"
 
 
 def parse_verp(key: bytes, address: str) -> bytes:
@@ -157,6 +162,12 @@ def _mac(key: bytes, purpose: bytes, delivery: bytes) -> bytes:
 def _derive(key: bytes, purpose: bytes, message: bytes) -> bytes:
     # One key serves several purposes, and none of them yields another's output.
     return hmac.digest(key, purpose + b"\0" + message, hashlib.sha256)
+
+
+# A letter's id stands in its Message-ID and in its return path, right after each other.
+@lru_cache(maxsize=2)
+def _ident(delivery: bytes) -> str:
+    return _letters(delivery)
 
 
 def _letters(octets: bytes) -> str:

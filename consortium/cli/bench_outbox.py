@@ -18,6 +18,8 @@ from consortium.store.schema import migrate
 from consortium.store.unit import Unit, Units, engine
 
 BATCH = 50
+TURN = 5
+"""Batches of one side in a row: a connection finds pages that another has written gone stale."""
 ALLOWED_US = 100.0
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _AT = "2026-11-21 12:00:00.000000"
@@ -39,26 +41,26 @@ def measure(rounds: int) -> dict[str, float]:
         waiting = _plan(units, 2 * rounds * BATCH)
         bare = _bare(path)
         for number in range(2 * rounds):
-            side = ("floor", "ours")[number % 2]
-            ids = waiting[number * BATCH :][:BATCH]
-            keys = [secrets.token_hex(32) for _ in ids]
+            side = ("floor", "ours")[number // TURN % 2]
+            batch = waiting[number * BATCH :][:BATCH]
+            keys = [secrets.token_hex(32) for _ in batch]
             began = perf_counter()
             if side == "ours":
-                _ours(units, ids, keys)
+                _ours(units, batch, keys)
             else:
-                _floor(bare, ids, keys)
+                _floor(bare, [one.id for one in batch], keys)
             times[side].append((perf_counter() - began) / BATCH * 1e6)
         bare.close()
         made.dispose()
     return {side: min(spent) for side, spent in times.items()}
 
 
-def _ours(units: Units, ids: Sequence[str], keys: Sequence[str]) -> None:
-    wanted = list(zip(ids, keys, strict=True))
-    taken = [outbox.Taken(id, _SAID, "4F1A2B3C4D") for id in ids]
+def _ours(units: Units, batch: Sequence[deliveries.Delivery], keys: Sequence[str]) -> None:
+    wanted = list(zip(batch, keys, strict=True))
+    taken = [outbox.Taken(one.id, _SAID, "4F1A2B3C4D") for one in batch]
     claimed = units.run("claim", lambda unit: outbox.claim(unit, wanted, fence=1, now=_NOW))
     lost = units.run("settle", lambda unit: outbox.taken(unit, taken, fence=1, now=_NOW))
-    if len(claimed) != len(ids) or lost:
+    if len(claimed) != len(batch) or lost:
         raise RuntimeError("the bench's own outbox did not take a batch")
 
 
@@ -85,14 +87,15 @@ def _bare(path: Path) -> sqlite3.Connection:
     return bare
 
 
-def _plan(units: Units, letters: int) -> list[str]:
-    """Letters of made-up people that wait, by id as the mailer takes them."""
-    made = [_letter(number) for number in range(letters)]
+def _plan(units: Units, letters: int) -> list[deliveries.Delivery]:
+    """Letters of made-up people that wait."""
+    # Kept in the order in which they leave, as the mailer plans them.
+    made = sorted((_letter(number) for number in range(letters)), key=lambda one: one.id)
     units.run("plant", _plant)
     for at in range(0, letters, 500):
         part = made[at : at + 500]
         units.run("plan", lambda unit, part=part: deliveries.plan(unit, part))  # type: ignore[misc]
-    return sorted(one.id for one in made)
+    return made
 
 
 def _letter(number: int) -> deliveries.Delivery:

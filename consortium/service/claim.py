@@ -85,8 +85,8 @@ def _claim(
     run: Run, unit: Unit, wanted: dict[str, Opened], now: datetime
 ) -> list[tuple[Delivery, Payload]]:
     """Claim what was found to have no hindrance, and want it no more."""
-    keys = [(id, key) for id, (_, _, key) in wanted.items()]
-    claimed = outbox.claim(unit, keys, fence=run.fence, now=now)
+    letters = [(item, key) for item, _, key in wanted.values()]
+    claimed = outbox.claim(unit, letters, fence=run.fence, now=now)
     taken = [(letter, wanted[letter.id][1]) for letter in claimed]
     wanted.clear()
     return taken

@@ -173,7 +173,7 @@ def tell(run: Run, *, soon: float | None = None) -> None:
         return
     office = run.office
 
-    def write(unit: Unit) -> list[str]:
+    def write(unit: Unit) -> int:
         now = office.clock()
         letters = [outbox.Taken(one.id, said.text, said.queue_id) for one, said in run.taken]
         for one, said in run.taken:

@@ -157,8 +157,9 @@ def next_copy(
     chosen = deliveries.locks_of(unit, one.id, rows[0].roll_row)
     left = [row for row in rows if row.lock.hex() not in chosen]
     known = _known(office, unit, one, terms)
-    letters = _letters(office, one, terms, left, known, set(), _as_before([before]))
-    deliveries.plan(unit, list(islice(letters, 1)))
+    first = islice(_chosen(office, one, terms, left, known, set()), 1)
+    sign = _as_before([before])
+    deliveries.plan(unit, [_pending(office, one, row, sign) for row in first])
 
 
 def set_aside(office: PostOffice, one: campaigns.Campaign, terms: Agreement, fence: int) -> None:
@@ -273,10 +274,28 @@ def _letters(
     seen: set[tuple[str, object]],
     sign: assign.Sign,
 ) -> Iterator[Delivery]:
+    """The letters of those who get one, in the order in which they will leave.
+
+    Kept in that order, the letters of one batch lie side by side in the outbox.
+    """
+    chosen = [*_chosen(office, one, terms, rows, known, seen)]
+    chosen.sort(key=lambda row: _id(office, one, row))
+    return (_pending(office, one, row, sign) for row in chosen)
+
+
+def _chosen(
+    office: PostOffice,
+    one: campaigns.Campaign,
+    terms: Agreement,
+    rows: Sequence[frames.Candidate],
+    known: _Known,
+    seen: set[tuple[str, object]],
+) -> Iterator[frames.Candidate]:
+    """Which copy of each person gets a letter of this campaign, if any."""
     by_person = terms.by_person
     now = office.clock()
     for row in sorted(rows, key=lambda row: _copy(office, one.race, row)):
-        token = row.address_token.hex() if row.address_token else ""
+        token = _token(row)
         # Per person first, by keyed hash, the same all race long; and one address once.
         who: set[tuple[str, object]] = {("person", row.roll_row)} if by_person else set()
         who |= {("token", token)} if token else set()
@@ -297,7 +316,7 @@ def _letters(
             caps.within(terms.caps, before, now)
         except CapReached:
             continue
-        yield _pending(office, one, row, token, sign)
+        yield row
 
 
 def _copy(office: PostOffice, race: str, row: frames.Candidate) -> bytes:
@@ -305,14 +324,18 @@ def _copy(office: PostOffice, race: str, row: frames.Candidate) -> bytes:
     return hmac.digest(office.keys.choice, b"copy/v1\0" + about, hashlib.sha256)
 
 
+def _token(row: frames.Candidate) -> str:
+    return row.address_token.hex() if row.address_token else ""
+
+
+def _id(office: PostOffice, one: campaigns.Campaign, row: frames.Candidate) -> bytes:
+    return stops.delivery_id(office.keys.delivery, one.id, row.lock)
+
+
 def _pending(
-    office: PostOffice,
-    one: campaigns.Campaign,
-    row: frames.Candidate,
-    token: str,
-    sign: assign.Sign,
+    office: PostOffice, one: campaigns.Campaign, row: frames.Candidate, sign: assign.Sign
 ) -> Delivery:
-    raw = stops.delivery_id(office.keys.delivery, one.id, row.lock)
+    raw = _id(office, one, row)
     link = stops.capability(office.keys.delivery, raw)
     assert one.manifest is not None
     domain = one.manifest["sender"][row.partner]["domain"]
@@ -325,7 +348,7 @@ def _pending(
         row=row.row,
         partner=row.partner,
         person=row.roll_row,
-        address_token=token,
+        address_token=_token(row),
         place={
             "precinct": row.precinct,
             "zip": row.zip,

@@ -27,7 +27,7 @@ def add(unit: Unit, actor: Actor) -> None:
     Raises:
         Conflict: the id or the key is another actor's.
     """
-    known = unit.session.get(ActorRow, actor.id)
+    known = unit.get(ActorRow, actor.id)
     if known is None:
         twin = unit.session.scalar(select(ActorRow.id).where(ActorRow.public == actor.public))
         if twin is not None:
@@ -42,7 +42,7 @@ def add(unit: Unit, actor: Actor) -> None:
 
 def get(unit: Unit, id: str) -> Actor:
     """The actor with this id, or ``Missing``."""
-    row = unit.session.get(ActorRow, id)
+    row = unit.get(ActorRow, id)
     if row is None:
         raise Missing("no actor has that id")
     return frozen(Actor, row)
@@ -64,7 +64,7 @@ def by_public(unit: Unit, public: str) -> Actor:
     """
     row = unit.session.scalar(select(ActorRow).where(ActorRow.public == public))
     if row is None:
-        browser = unit.session.get(BrowserKeyRow, public)
+        browser = unit.get(BrowserKeyRow, public)
         if browser is None or browser.signature is None:
             raise Missing("that key is not registered")
         return get(unit, browser.actor)
@@ -73,7 +73,7 @@ def by_public(unit: Unit, public: str) -> Actor:
 
 def start_browser_key(unit: Unit, actor: str, public: str, code: str, at: datetime) -> None:
     """Remember a browser's key under a code until the partner's tool vouches for it."""
-    if unit.session.get(BrowserKeyRow, public) is not None:
+    if unit.get(BrowserKeyRow, public) is not None:
         raise Conflict("that browser key is known already")
     unit.session.add(BrowserKeyRow(public=public, actor=actor, code=code, signature=None, at=at))
 

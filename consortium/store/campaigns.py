@@ -62,7 +62,7 @@ def add(unit: Unit, new: Campaign) -> None:
 
 def get(unit: Unit, id: str) -> Campaign:
     """The campaign with this id, or ``Missing``."""
-    row = unit.session.get(CampaignRow, id)
+    row = unit.get(CampaignRow, id)
     if row is None:
         raise Missing("no campaign has that id")
     return frozen(Campaign, row)
@@ -78,7 +78,7 @@ def listed(unit: Unit, *, states: tuple[str, ...] = ()) -> list[Campaign]:
 
 def change(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one campaign."""
-    row = unit.session.get(CampaignRow, id)
+    row = unit.get(CampaignRow, id)
     if row is None:
         raise Missing("no campaign has that id")
     for name, value in columns.items():
@@ -87,7 +87,7 @@ def change(unit: Unit, id: str, **columns: Any) -> None:
 
 def approve(unit: Unit, new: Approval) -> None:
     """Keep a partner's yes; the first one of its kind stays."""
-    if unit.session.get(ApprovalRow, (new.campaign, new.partner, new.kind)) is None:
+    if unit.get(ApprovalRow, (new.campaign, new.partner, new.kind)) is None:
         unit.session.add(ApprovalRow(**{name: getattr(new, name) for name in Approval.__slots__}))
 
 

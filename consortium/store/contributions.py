@@ -61,7 +61,7 @@ def add(unit: Unit, new: Contribution) -> None:
 
 def find(unit: Unit, id: str) -> Contribution | None:
     """The contribution with this id, if there is one."""
-    row = unit.session.get(ContributionRow, id)
+    row = unit.get(ContributionRow, id)
     return None if row is None else frozen(Contribution, row)
 
 
@@ -106,7 +106,7 @@ def twins(one: Contribution, among: Iterable[Contribution]) -> list[Contribution
 
 def change(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one contribution."""
-    row = unit.session.get(ContributionRow, id)
+    row = unit.get(ContributionRow, id)
     if row is None:
         raise Missing("no contribution has that id")
     for name, value in columns.items():
@@ -120,7 +120,7 @@ WHOLE = -1
 def take_back(unit: Unit, bundle: str, rows: Collection[int]) -> None:
     """Remember rows that were withdrawn, until every artefact that held them has a successor."""
     for row in rows:
-        if unit.session.get(WithdrawnRow, (bundle, row)) is None:
+        if unit.get(WithdrawnRow, (bundle, row)) is None:
             unit.session.add(WithdrawnRow(bundle=bundle, row=row))
     unit.session.flush()
 
@@ -133,7 +133,7 @@ def taken_back(unit: Unit, bundle: str) -> frozenset[int]:
 
 def is_taken_back(unit: Unit, bundle: str, row: int) -> bool:
     """Whether this row was withdrawn a moment ago."""
-    return unit.session.get(WithdrawnRow, (bundle, row)) is not None
+    return unit.get(WithdrawnRow, (bundle, row)) is not None
 
 
 def shredding(unit: Unit) -> list[str]:
@@ -160,14 +160,21 @@ def add_roll(unit: Unit, new: Roll) -> None:
 
 def find_roll(unit: Unit, id: str) -> Roll | None:
     """The roll slice with this id, if there is one."""
-    row = unit.session.get(RollRow, id)
+    row = unit.get(RollRow, id)
     return None if row is None else frozen(Roll, row)
 
 
 def newest_roll(unit: Unit) -> str:
     """The id of the newest slice that bundles meet; empty where there is none."""
-    query = select(RollRow.id).where(RollRow.state == "ready")
-    return unit.session.scalar(query.order_by(RollRow.at.desc(), RollRow.id).limit(1)) or ""
+    return unit.session.scalar(_NEWEST) or ""
+
+
+_NEWEST = (
+    select(RollRow.id)
+    .where(RollRow.state == "ready")
+    .order_by(RollRow.at.desc(), RollRow.id)
+    .limit(1)
+)
 
 
 def rolls(unit: Unit, *, state: str | None = None, epoch: str | None = None) -> list[Roll]:
@@ -182,7 +189,7 @@ def rolls(unit: Unit, *, state: str | None = None, epoch: str | None = None) -> 
 
 def change_roll(unit: Unit, id: str, **columns: Any) -> None:
     """Set columns of one roll slice."""
-    row = unit.session.get(RollRow, id)
+    row = unit.get(RollRow, id)
     if row is None:
         raise Missing("no roll has that id")
     for name, value in columns.items():

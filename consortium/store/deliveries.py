@@ -177,14 +177,14 @@ def waiting_for_signers(unit: Unit, campaign: str, messengers: Collection[str]) 
 
 def sign_anew(unit: Unit, id: str, messenger: str, day: date | None) -> None:
     """Give a letter that has not left to another messenger."""
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is not None and row.state in UNSENT:
         row.messenger, row.day = messenger, day
 
 
 def get(unit: Unit, id: str) -> Delivery:
     """The letter with this id, or ``Missing``."""
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is None:
         raise Missing("no such letter")
     return frozen(Delivery, row)
@@ -222,25 +222,26 @@ def unsettled(unit: Unit, *, doubts: bool) -> list[str]:
         doubts: include those with letters in doubt, because there is a log to settle them from.
     """
     states = ("claimed", "in_doubt") if doubts else ("claimed",)
-    over = and_(DeliveryRow.state.in_(UNSENT), CampaignRow.state.in_(("stopped", "closed")))
-    query = (
-        select(DeliveryRow.campaign)
-        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
-        .where(or_(DeliveryRow.state.in_(states), over))
-        .distinct()
-    )
+    over = CampaignRow.state.in_(("stopped", "closed"))
+    query = select(CampaignRow.id).where(or_(_any_in(states), and_(over, _any_in(UNSENT))))
     return sorted(unit.session.scalars(query))
+
+
+def _any_in(states: Collection[str]) -> Any:
+    """Whether a campaign has a letter in one of these states."""
+    mine = DeliveryRow.campaign == CampaignRow.id
+    return select(DeliveryRow.id).where(mine, DeliveryRow.state.in_(states)).exists()
 
 
 def opening(unit: Unit, campaign: str) -> None:
     """Remember that custodians may have opened a campaign, so that it is closed with them."""
-    if unit.session.get(TextRow, _release(campaign)) is None:
+    if unit.get(TextRow, _release(campaign)) is None:
         unit.session.add(TextRow(name=_release(campaign), value="open"))
 
 
 def closed_at_custodians(unit: Unit, campaign: str) -> None:
     """A quorum of custodians gave their totals: nothing of it can be opened any more."""
-    row = unit.session.get(TextRow, _release(campaign))
+    row = unit.get(TextRow, _release(campaign))
     if row is not None:
         row.value = "closed"
 
@@ -269,7 +270,7 @@ def locks_of(unit: Unit, campaign: str, person: int) -> set[str]:
 
 def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
     """Take a letter back before it leaves."""
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is not None and row.state in (*UNSENT, "claimed"):
         row.state, row.outcome, row.settled_at = "dropped", why, now
         if why == "withdrawn":
@@ -279,7 +280,7 @@ def drop(unit: Unit, id: str, why: str, now: datetime) -> None:
 
 def was_taken(unit: Unit, id: str, now: datetime) -> None:
     """A letter that was thought never to have left came back, so it had."""
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is not None and row.state in UNSENT:
         row.state, row.outcome, row.settled_at = "sent", "it came back", now
 
@@ -303,7 +304,7 @@ def settle(
     Raises:
         LeaseLost: somebody with a newer fence has claimed it since; their word stands.
     """
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is None or row.state not in ("claimed", "in_doubt") or row.fence != fence:
         raise LeaseLost("this letter is another worker's now")
     if row.row == GONE and state in UNSENT:

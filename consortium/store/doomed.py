@@ -38,7 +38,7 @@ _NAMED = (
 def doom(unit: Unit, digests: Iterable[str | None]) -> None:
     """Let artefacts go with this transaction; ``sweep`` deletes their bytes. None is nothing."""
     for digest in {*digests} - {None}:
-        if unit.session.get(DoomedRow, digest) is None:
+        if unit.get(DoomedRow, digest) is None:
             unit.session.add(DoomedRow(digest=digest))
     unit.session.flush()
 

@@ -31,7 +31,7 @@ def use_link(unit: Unit, hash: str, now: datetime) -> str:
     Raises:
         Missing: unknown, used or expired; the three are not told apart.
     """
-    row = unit.session.get(SignInRow, hash)
+    row = unit.get(SignInRow, hash)
     if row is None or row.used is not None or row.expires <= now:
         raise Missing("that link is used up or too old; ask for a new one")
     row.used = now
@@ -47,7 +47,7 @@ def add_session(unit: Unit, hash: str, session: Session) -> None:
 
 def session(unit: Unit, hash: str, now: datetime) -> Session:
     """The session behind a cookie's hash, or ``Missing``."""
-    row = unit.session.get(SessionRow, hash)
+    row = unit.get(SessionRow, hash)
     if row is None or row.expires <= now:
         raise Missing("not signed in")
     return frozen(Session, row)
@@ -65,6 +65,6 @@ def spend_token(unit: Unit, jti: str, expires: datetime, now: datetime) -> None:
         Conflict: seen before.
     """
     unit.session.execute(delete(SpentTokenRow).where(SpentTokenRow.expires < now))
-    if unit.session.get(SpentTokenRow, jti) is not None:
+    if unit.get(SpentTokenRow, jti) is not None:
         raise Conflict("that token was used before")
     unit.session.add(SpentTokenRow(jti=jti, expires=expires))

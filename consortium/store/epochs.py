@@ -23,14 +23,14 @@ class Epoch:
 
 def add(unit: Unit, id: str, now: datetime) -> None:
     """Open an epoch; one that is known stays as it is."""
-    if unit.session.get(EpochRow, id) is None:
+    if unit.get(EpochRow, id) is None:
         unit.session.add(EpochRow(id=id, state="open", opened=now, ended=None))
         unit.session.flush()
 
 
 def find(unit: Unit, id: str) -> Epoch | None:
     """The epoch with this name, if there is or was one."""
-    row = unit.session.get(EpochRow, id)
+    row = unit.get(EpochRow, id)
     return None if row is None else frozen(Epoch, row)
 
 
@@ -47,7 +47,7 @@ def open_now(unit: Unit) -> list[str]:
 
 def change(unit: Unit, id: str, *, state: str, ended: datetime | None) -> None:
     """Set how far the end of an epoch has come."""
-    row = unit.session.get(EpochRow, id)
+    row = unit.get(EpochRow, id)
     if row is None:
         raise Missing("no epoch has that name")
     row.state, row.ended = state, ended

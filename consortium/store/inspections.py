@@ -41,5 +41,5 @@ def keep(unit: Unit, new: Inspection) -> None:
 
 def get(unit: Unit, subject: str) -> Inspection | None:
     """The newest check of something, if it was ever looked at."""
-    row = unit.session.get(InspectionRow, subject)
+    row = unit.get(InspectionRow, subject)
     return None if row is None else frozen(Inspection, row)

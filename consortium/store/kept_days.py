@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from consortium.store.rows import frozen
 from consortium.store.tables import KeptDayRow
@@ -22,14 +22,14 @@ class KeptDay:
 
 def keep(unit: Unit, new: KeptDay) -> None:
     """Remember a day; again changes nothing."""
-    if unit.session.get(KeptDayRow, (new.race, new.partner, new.day)) is None:
+    if unit.get(KeptDayRow, (new.race, new.partner, new.day)) is None:
         unit.session.add(KeptDayRow(**{name: getattr(new, name) for name in KeptDay.__slots__}))
         unit.session.flush()
 
 
 def release(unit: Unit, race: str, partner: str, day: date) -> bool:
     """Forget a day. Returns whether it was kept."""
-    row = unit.session.get(KeptDayRow, (race, partner, day))
+    row = unit.get(KeptDayRow, (race, partner, day))
     if row is None:
         return False
     unit.session.delete(row)
@@ -48,5 +48,7 @@ def listed(unit: Unit, race: str, since: date | None = None) -> list[KeptDay]:
 
 def days(unit: Unit, race: str) -> frozenset[date]:
     """Every day that anybody keeps in a race."""
-    query = select(KeptDayRow.day).where(KeptDayRow.race == race)
-    return frozenset(unit.session.scalars(query))
+    return frozenset(unit.session.scalars(_DAYS, {"race": race}))
+
+
+_DAYS = select(KeptDayRow.day).where(KeptDayRow.race == bindparam("race"))

@@ -27,7 +27,7 @@ def lease(
     Raises:
         LeaseLost: another holder's lease has not run out.
     """
-    row = unit.session.get(LeaseRow, name)
+    row = unit.get(LeaseRow, name)
     if row is None:
         unit.session.add(LeaseRow(name=name, holder=holder, fence=1, until=now + life))
         unit.session.flush()
@@ -46,19 +46,19 @@ def holds(unit: Unit, name: str, holder: str, fence: int, now: datetime) -> None
     Raises:
         LeaseLost: it ran out, or somebody has taken it since.
     """
-    row = unit.session.get(LeaseRow, name)
+    row = unit.get(LeaseRow, name)
     if row is None or row.holder != holder or row.fence != fence or row.until <= now:
         raise LeaseLost(f"{name} is no longer this worker's")
 
 
 def fenced(unit: Unit, name: str, holder: str, fence: int) -> bool:
     """Whether nobody has taken a lease since this holder did, run out or not."""
-    row = unit.session.get(LeaseRow, name)
+    row = unit.get(LeaseRow, name)
     return row is not None and (row.holder, row.fence) == (holder, fence)
 
 
 def release(unit: Unit, name: str, holder: str, now: datetime) -> None:
     """Give a lease back early."""
-    row = unit.session.get(LeaseRow, name)
+    row = unit.get(LeaseRow, name)
     if row is not None and row.holder == holder:
         row.until = now

@@ -50,7 +50,7 @@ def state(unit: Unit, number: int | None = None) -> State:
     """Everything that left with the batches up to this number; ``Missing`` when there is none."""
     last = newest(unit)
     wanted = (last.number if last else 0) if number is None else number
-    if wanted and unit.session.get(LeftBatchRow, wanted) is None:
+    if wanted and unit.get(LeftBatchRow, wanted) is None:
         raise Missing("no such batch of withdrawals")
     query = select(LeftRow.label).where(LeftRow.number <= wanted)
     return State.of(wanted, list(unit.session.scalars(query)))

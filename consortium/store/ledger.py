@@ -52,13 +52,13 @@ def charge(unit: Unit, new: Charge, sigma: float) -> None:
 
 def memo(unit: Unit, race: str, part: str, question: str) -> Memo | None:
     """What this question was answered, if it was asked."""
-    row = unit.session.get(MemoRow, (race, part, question))
+    row = unit.get(MemoRow, (race, part, question))
     return None if row is None else frozen(Memo, row)
 
 
 def answer(unit: Unit, race: str, part: str, question: str, value: int) -> int:
     """Fix the answer of a paid question; whoever came first wins, and that answer is returned."""
-    row = unit.session.get(MemoRow, (race, part, question))
+    row = unit.get(MemoRow, (race, part, question))
     if row is None:
         raise LookupError("a question must be paid before it is answered")
     if row.answer is None:
@@ -68,7 +68,7 @@ def answer(unit: Unit, race: str, part: str, question: str, value: int) -> int:
 
 def answer_named(unit: Unit, race: str, part: str, question: str, drawn: Mapping[str, int]) -> None:
     """Fix several numbers that one question bought, by name; whoever came first wins."""
-    row = unit.session.get(MemoRow, (race, part, question))
+    row = unit.get(MemoRow, (race, part, question))
     if row is None:
         raise LookupError("a question must be paid before it is answered")
     if row.answer is not None:

@@ -179,7 +179,7 @@ class SqlLock:
         """The checkpoint last committed to for this origin."""
 
         def work(unit: Unit) -> bytes | None:
-            row = unit.session.get(LogLockRow, origin)
+            row = unit.get(LogLockRow, origin)
             return None if row is None else row.checkpoint
 
         return self._units.read("log-lock-load", work)
@@ -195,7 +195,7 @@ class SqlLock:
         def work(unit: Unit) -> bool:
             if self._holder:
                 self._fenced(unit, origin)
-            row = unit.session.get(LogLockRow, origin)
+            row = unit.get(LogLockRow, origin)
             if row is None:
                 if old is not None:
                     return False

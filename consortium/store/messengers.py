@@ -48,7 +48,7 @@ def by_token(unit: Unit, token_hash: str) -> Messenger:
 
 def get(unit: Unit, id: str) -> Messenger:
     """The messenger with this id, or ``Missing``."""
-    row = unit.session.get(MessengerRow, id)
+    row = unit.get(MessengerRow, id)
     if row is None:
         raise Missing("no such messenger")
     return frozen(Messenger, row)
@@ -56,7 +56,7 @@ def get(unit: Unit, id: str) -> Messenger:
 
 def limit(unit: Unit, id: str, daily: int) -> None:
     """Set how many letters may leave in somebody's name in one day; 0 is no limit."""
-    row = unit.session.get(MessengerRow, id)
+    row = unit.get(MessengerRow, id)
     if row is None:
         raise Missing("no such messenger")
     row.daily = daily
@@ -82,7 +82,7 @@ def listed(unit: Unit, race: str) -> list[Messenger]:
 
 def move(unit: Unit, id: str, *, zip: str, precinct: str) -> None:
     """Set where somebody lives."""
-    row = unit.session.get(MessengerRow, id)
+    row = unit.get(MessengerRow, id)
     if row is None:
         raise Missing("no such messenger")
     row.zip, row.precinct = zip, precinct
@@ -98,7 +98,7 @@ def change(
     token_hash: str | None,
 ) -> None:
     """Set what somebody said, and the link that they hold."""
-    row = unit.session.get(MessengerRow, id)
+    row = unit.get(MessengerRow, id)
     if row is None:
         raise Missing("no such messenger")
     row.confirmed, row.refused, row.token_hash = confirmed, refused, token_hash

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Column, Dialect, Table, Update, bindparam, text
+from sqlalchemy import Column, Dialect, Table, Update, bindparam, literal_column, text
 
 from consortium.store.deliveries import UNSENT, Delivery
 from consortium.store.errors import LeaseLost
@@ -16,18 +16,21 @@ from consortium.store.unit import Unit
 
 _Wanted: TypeAlias = tuple[tuple[Column[Any], ...], str]
 """Columns of letters, and of which letters."""
+_Values: TypeAlias = Mapping[str, Any]
 _LETTERS = cast(Table, DeliveryRow.__table__).c
-_FIELDS = {name: at for at, name in enumerate(Delivery.__slots__)}
 _CHANGE = cast(Table, DeliveryRow.__table__).update().where(_LETTERS.id == bindparam("which"))
 _CLAIM = _CHANGE.values(
     state="claimed",
     stop_key=bindparam("key"),
     fence=bindparam("held"),
     claimed_at=bindparam("now"),
-    attempt=_LETTERS.attempt + 1,
+    attempt=bindparam("tries"),
 )
 _SECOND = _CHANGE.values(state="dropped", outcome="second copy", settled_at=bindparam("now"))
-_TAKEN = _CHANGE.values(
+_TAKEN = _CHANGE.where(
+    _LETTERS.state.in_((literal_column("'claimed'"), literal_column("'in_doubt'"))),
+    _LETTERS.fence == bindparam("held"),
+).values(
     state="sent",
     outcome=bindparam("text"),
     queue_id=bindparam("queue"),
@@ -35,9 +38,12 @@ _TAKEN = _CHANGE.values(
 )
 
 
-_WHOLE = tuple(_LETTERS[name] for name in Delivery.__slots__), "id"
+_NOW = (
+    tuple(_LETTERS[name] for name in ("id", "state", "attempt", "fence", "messenger", "day")),
+    "id",
+)
+_NOWHERE = ("", 0, 0, "", None)
 _ADDRESSED = (_LETTERS.campaign, _LETTERS.stop_key, _LETTERS.id), "stop_key"
-_HELD = (_LETTERS.id,), "state IN ('claimed', 'in_doubt') AND fence = :held AND id"
 _GIVEN = {"sqlite": "IN (SELECT value FROM json_each(:given))", "postgresql": "= ANY(:given)"}
 """Many values as one: fifty parameters of their own cost more than the rows."""
 
@@ -52,7 +58,7 @@ class Taken:
 
 
 def claim(
-    unit: Unit, wanted: Sequence[tuple[str, str]], *, fence: int, now: datetime
+    unit: Unit, wanted: Sequence[tuple[Delivery, str]], *, fence: int, now: datetime
 ) -> list[Delivery]:
     """Take letters for sending, some hundred at most; each address gets one of a campaign.
 
@@ -60,7 +66,8 @@ def claim(
     A letter whose address already has one that went, or may have gone, is dropped.
 
     Args:
-        wanted: each letter's id, and the stop key of its address.
+        wanted: each letter as it was read, and the stop key of its address. What may have changed
+            of one that has not left is read again; one that was withdrawn is dropped by then.
 
     Returns:
         Those that may leave now, as they are from now on.
@@ -68,73 +75,66 @@ def claim(
     Raises:
         LeaseLost: somebody with a newer fence has had one of them in hand.
     """
-    keys = dict(wanted)
-    known = {row[0]: row for row in _read(unit, _WHOLE, [*keys])}
+    known = {id: rest for id, *rest in _read(unit, _NOW, [one.id for one, _ in wanted])}
     addressed = {
-        (campaign, key): id for campaign, key, id in _read(unit, _ADDRESSED, [*keys.values()])
+        (campaign, key): id
+        for campaign, key, id in _read(unit, _ADDRESSED, [key for _, key in wanted])
     }
     claimed: list[Delivery] = []
-    twins: list[str] = []
-    for id, key in keys.items():
-        letter = known.get(id)
-        if letter is None or letter.state not in UNSENT:
+    twins: list[_Values] = []
+    for letter, key in wanted:
+        state, tried, had, messenger, day = known.get(letter.id, _NOWHERE)
+        if state not in UNSENT:
             continue
-        if letter.fence > fence:
+        if had > fence:
             raise LeaseLost("this letter is another worker's now")
-        if addressed.setdefault((letter.campaign, key), id) == id:
-            claimed.append(_claimed(letter, key, fence, now))
+        if addressed.setdefault((letter.campaign, key), letter.id) == letter.id:
+            claimed.append(
+                replace(
+                    letter,
+                    state="claimed",
+                    attempt=tried + 1,
+                    fence=fence,
+                    claimed_at=now,
+                    stop_key=key,
+                    messenger=messenger,
+                    day=day,
+                )
+            )
         else:
-            twins.append(id)
+            twins.append({"which": letter.id})
     _write(
         unit,
         _CLAIM,
         now,
-        [{"which": one.id, "key": one.stop_key, "held": fence} for one in claimed],
+        [{"which": one.id, "key": one.stop_key, "tries": one.attempt} for one in claimed],
+        held=fence,
     )
-    _write(unit, _SECOND, now, [{"which": id} for id in twins])
+    _write(unit, _SECOND, now, twins)
     return claimed
 
 
-def _claimed(row: Any, stop_key: str, fence: int, now: datetime) -> Delivery:
-    fields = list(row)
-    fields[_FIELDS["state"]] = "claimed"
-    fields[_FIELDS["stop_key"]] = stop_key
-    fields[_FIELDS["fence"]] = fence
-    fields[_FIELDS["claimed_at"]] = now
-    fields[_FIELDS["attempt"]] += 1
-    return Delivery(*fields)
-
-
-def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) -> list[str]:
+def taken(unit: Unit, letters: Sequence[Taken], *, fence: int, now: datetime) -> int:
     """Write that the mail server has taken these.
 
     A crash before this commits leaves them claimed, as one right after a 250 does: the server's own
     log says what became of each.
 
     Returns:
-        Ids that are not this worker's any more: somebody with a newer fence has the word there.
+        How many are not this worker's any more: somebody with a newer fence has the word there.
     """
-    ids = [one.id for one in letters]
-    mine = {id for (id,) in _read(unit, _HELD, ids, held=fence)}
-    _write(
-        unit,
-        _TAKEN,
-        now,
-        [
-            {"which": one.id, "text": one.text[:200], "queue": one.queue_id}
-            for one in letters
-            if one.id in mine
-        ],
-    )
-    return [id for id in ids if id not in mine]
+    rows: list[_Values] = [
+        {"which": one.id, "text": one.text[:200], "queue": one.queue_id} for one in letters
+    ]
+    return len(rows) - _write(unit, _TAKEN, now, rows, held=fence)
 
 
-def _read(unit: Unit, wanted: _Wanted, given: Sequence[str], **more: Any) -> Sequence[Any]:
+def _read(unit: Unit, wanted: _Wanted, given: Sequence[str]) -> Sequence[Any]:
     unit.session.flush()  # what this unit has changed and not written yet
     connection = unit.session.connection()
     whole: Any = json.dumps(given) if connection.dialect.name == "sqlite" else list(given)
     query = _query(connection.dialect, wanted)
-    return connection.execute(query, {"given": whole, **more}).all()
+    return connection.execute(query, {"given": whole}).all()
 
 
 @cache
@@ -146,17 +146,32 @@ def _query(dialect: Dialect, wanted: _Wanted) -> Any:
     return text(f"SELECT {names} FROM deliveries WHERE {where} {given}").columns(*columns)  # noqa: S608
 
 
-def _write(unit: Unit, change: Update, now: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Do one change for many letters, in the driver's own words: ours would cost as much again."""
+def _write(unit: Unit, change: Update, now: datetime, rows: Sequence[_Values], **alike: Any) -> int:
+    """Do one change for many letters, in the driver's own words: ours would cost as much again.
+
+    Args:
+        rows: what differs from letter to letter.
+        alike: what does not.
+
+    Returns:
+        How many of them it was done to.
+    """
     if not rows:
-        return
+        return 0
+    unit.session.flush()
     connection = unit.session.connection()
-    words, order, same = _words(connection.dialect, change)
-    same = {**same, "now": _moment(connection.dialect, now)}
-    whole = [{**same, **row} for row in rows]
-    given: Any = [tuple([row[name] for name in order]) for row in whole] if order else whole
-    connection.exec_driver_sql(words, given)
+    words, order, fixed = _words(connection.dialect, change)
+    alike = {**fixed, **alike, "now": _moment(connection.dialect, now)}
+    given: Any
+    if order:
+        given = [
+            tuple([row[name] if name in row else alike[name] for name in order]) for row in rows
+        ]
+    else:
+        given = [{**alike, **row} for row in rows]
+    done = connection.exec_driver_sql(words, given).rowcount
     unit.session.expire_all()  # what this unit has read of these letters is no longer so
+    return done
 
 
 @cache

@@ -54,7 +54,7 @@ def add(unit: Unit, new: Kept) -> None:
 
 def get(unit: Unit, id: str) -> Kept:
     """The programme with this id, or ``Missing``."""
-    row = unit.session.get(ProgrammeRow, id)
+    row = unit.get(ProgrammeRow, id)
     if row is None:
         raise Missing("no programme has that id")
     return frozen(Kept, row)
@@ -95,11 +95,11 @@ def made_of(unit: Unit, programme: str) -> list[Made]:
 
 def of_campaign(unit: Unit, campaign: str) -> bool:
     """Whether a campaign came of a programme."""
-    return unit.session.get(ProgrammeLetterRow, campaign) is not None
+    return unit.get(ProgrammeLetterRow, campaign) is not None
 
 
 def hold(unit: Unit, campaign: str, partner: str, at: datetime) -> None:
     """A partner stopped a campaign: if it came of a programme, that partner's answer is no."""
-    row = unit.session.get(ProgrammeLetterRow, campaign)
+    row = unit.get(ProgrammeLetterRow, campaign)
     if row is not None:
         answer(unit, Answer(row.programme, partner, False, at))

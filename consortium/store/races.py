@@ -26,7 +26,7 @@ class Race:
 
 def add(unit: Unit, race: Race) -> None:
     """Open a race; the same again changes nothing, another agreement is a ``Conflict``."""
-    known = unit.session.get(RaceRow, race.id)
+    known = unit.get(RaceRow, race.id)
     if known is None:
         unit.session.add(
             RaceRow(
@@ -43,7 +43,7 @@ def add(unit: Unit, race: Race) -> None:
 
 def get(unit: Unit, id: str) -> Race:
     """The race with this id, or ``Missing``."""
-    row = unit.session.get(RaceRow, id)
+    row = unit.get(RaceRow, id)
     if row is None:
         raise Missing("no race has that id")
     return frozen(Race, row)
@@ -64,7 +64,7 @@ def everyone(unit: Unit) -> list[Race]:
 
 def move(unit: Unit, id: str, epoch: str) -> None:
     """Let a race stand in another epoch."""
-    row = unit.session.get(RaceRow, id)
+    row = unit.get(RaceRow, id)
     if row is None:
         raise Missing("no race has that id")
     row.epoch = epoch
@@ -72,7 +72,7 @@ def move(unit: Unit, id: str, epoch: str) -> None:
 
 def sign(unit: Unit, race: str, partner: str, leaf: str) -> None:
     """A partner's signature under the race's agreement; the first one stays."""
-    if unit.session.get(AgreementSignatureRow, (race, partner)) is None:
+    if unit.get(AgreementSignatureRow, (race, partner)) is None:
         unit.session.add(AgreementSignatureRow(race=race, partner=partner, leaf=leaf))
 
 

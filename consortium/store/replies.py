@@ -40,7 +40,7 @@ class Box:
 
 def hold(unit: Unit, new: Held) -> bool:
     """Keep a reply; False when it is known already."""
-    if unit.session.get(HeldReplyRow, new.id) is not None:
+    if unit.get(HeldReplyRow, new.id) is not None:
         return False
     unit.session.add(HeldReplyRow(**{name: getattr(new, name) for name in Held.__slots__}))
     unit.session.flush()
@@ -92,7 +92,7 @@ def forget(unit: Unit, now: datetime, *, unproven: datetime) -> None:
 
 def put_box(unit: Unit, new: Box) -> None:
     """Keep where a messenger's replies shall go, in place of what was kept before."""
-    row = unit.session.get(ReplyBoxRow, new.messenger)
+    row = unit.get(ReplyBoxRow, new.messenger)
     if row is not None:
         unit.session.delete(row)
         unit.session.flush()
@@ -116,7 +116,7 @@ def may_name(unit: Unit, messenger: str, now: datetime, *, most: int) -> bool:
 
 def box(unit: Unit, messenger: str) -> Box | None:
     """Where a messenger's replies go, if anything is known of it."""
-    row = unit.session.get(ReplyBoxRow, messenger)
+    row = unit.get(ReplyBoxRow, messenger)
     return None if row is None else frozen(Box, row)
 
 
@@ -137,14 +137,14 @@ def boxes(unit: Unit, state: str, most: int) -> list[Box]:
 
 def drop_box(unit: Unit, messenger: str) -> None:
     """Forget where a messenger's replies go."""
-    row = unit.session.get(ReplyBoxRow, messenger)
+    row = unit.get(ReplyBoxRow, messenger)
     if row is not None:
         unit.session.delete(row)
         unit.session.flush()
 
 
 def _held(unit: Unit, id: str) -> HeldReplyRow:
-    row = unit.session.get(HeldReplyRow, id)
+    row = unit.get(HeldReplyRow, id)
     if row is None:
         raise Missing("no such reply")
     return row

@@ -55,7 +55,7 @@ def add(unit: Unit, chunk: Chunk) -> None:
 
 def ghosts(unit: Unit, race: str, epoch: str) -> Ghosts | None:
     """The ghosts of a race in an epoch, if they have been drawn."""
-    row = unit.session.get(GhostsRow, (race, epoch))
+    row = unit.get(GhostsRow, (race, epoch))
     return None if row is None else frozen(Ghosts, row)
 
 
@@ -74,13 +74,13 @@ def add_ghosts(unit: Unit, drawn: Ghosts) -> None:
 
 def move_ghosts(unit: Unit, race: str, epoch: str, links_digest: str) -> None:
     """Name the ghosts' links to the rows of a newer roll."""
-    row = unit.session.get(GhostsRow, (race, epoch))
+    row = unit.get(GhostsRow, (race, epoch))
     if row is not None:
         row.links_digest = links_digest
 
 
 def ghosts_rostered(unit: Unit, race: str, epoch: str) -> None:
     """The ghosts' locks stand in the roster now."""
-    row = unit.session.get(GhostsRow, (race, epoch))
+    row = unit.get(GhostsRow, (race, epoch))
     if row is not None:
         row.rostered = True

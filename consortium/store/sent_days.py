@@ -10,7 +10,7 @@ from consortium.store.unit import Unit
 
 def add(unit: Unit, domain: str, day: date) -> None:
     """Count one more."""
-    row = unit.session.get(SentDayRow, (domain, day))
+    row = unit.get(SentDayRow, (domain, day))
     if row is None:
         unit.session.add(SentDayRow(domain=domain, day=day, letters=1))
     else:

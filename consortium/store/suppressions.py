@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 
 from consortium.store.deliveries import GONE, Delivery
 from consortium.store.tables import (
@@ -144,33 +146,37 @@ def suppressed(
         loud: partners whose list is frozen: stops that came from it no longer speak for a
             person, only for an address. Planted mailboxes must not silence a list.
     """
-    same = []
-    if stop_key is not None:
-        same.append(SuppressionRow.stop_key == stop_key)
-    if address_token is not None:
-        same.append(
-            and_(SuppressionRow.address_token == address_token, SuppressionRow.epoch == epoch)
-        )
-    if person is not None:
-        # A stop that came from no bundle is nobody's planted mailbox.
-        whose = SuppressionRow.partner
-        speaks = or_(SuppressionRow.bundle.is_(None), whose.is_(None), whose.not_in(loud))
-        same.append(
-            and_(
-                SuppressionRow.person == person,
-                SuppressionRow.race == race,
-                speaks,
-            )
-        )
-    if not same:
+    known = {"stop_key": stop_key, "address_token": address_token, "person": person}
+    given = {name: value for name, value in known.items() if value is not None}
+    if not given:
         return False
+    where = {"race": race, "partner": partner}
+    where |= {"epoch": epoch} if "address_token" in given else {}
+    more = {"loud": list(loud)} if "person" in given else {}
+    return unit.session.scalar(_silencing(tuple(given)), {**where, **given, **more}) is not None
+
+
+# Asked thrice for each letter; building the query costs more than its answer.
+@cache
+def _silencing(names: tuple[str, ...]) -> Select[Any]:
+    row = SuppressionRow
+    # A stop that came from no bundle is nobody's planted mailbox.
+    quiet = row.partner.not_in(bindparam("loud", expanding=True))
+    speaks = or_(row.bundle.is_(None), row.partner.is_(None), quiet)
+    here = row.race == bindparam("race")
+    same = {
+        "stop_key": row.stop_key == bindparam("stop_key"),
+        "address_token": and_(
+            row.address_token == bindparam("address_token"), row.epoch == bindparam("epoch")
+        ),
+        "person": and_(row.person == bindparam("person"), here, speaks),
+    }
     reach = or_(
-        SuppressionRow.scope == "all",
-        and_(SuppressionRow.scope == "race", SuppressionRow.race == race),
-        and_(SuppressionRow.scope == "partner", SuppressionRow.partner == partner),
+        row.scope == "all",
+        and_(row.scope == "race", here),
+        and_(row.scope == "partner", row.partner == bindparam("partner")),
     )
-    query = select(SuppressionRow.seq).where(reach, or_(*same)).limit(1)
-    return unit.session.scalar(query) is not None
+    return select(row.seq).where(reach, or_(*(same[name] for name in names))).limit(1)
 
 
 def tokens_of(unit: Unit, stop_key: str, epoch: str) -> set[str]:
@@ -203,17 +209,22 @@ def recognised(unit: Unit, *, stop_key: str, epoch: str, address_token: str) -> 
 
 def stops_by_partner(unit: Unit, race: str) -> dict[str, int]:
     """How many addresses stopped, or complained, upon a letter of each partner's in a race."""
-    whose = func.coalesce(SuppressionRow.stop_key, SuppressionRow.delivery)
-    query = (
-        select(SuppressionRow.partner, func.count(func.distinct(whose)))
-        .where(
-            SuppressionRow.race == race,
-            SuppressionRow.bundle.is_not(None),
-            SuppressionRow.reason.in_(("stop", "complaint")),
-        )
-        .group_by(SuppressionRow.partner)
+    found = unit.session.execute(_BY_PARTNER, {"race": race})
+    return {partner: number for partner, number in found if partner}
+
+
+_BY_PARTNER = (
+    select(
+        SuppressionRow.partner,
+        func.count(func.distinct(func.coalesce(SuppressionRow.stop_key, SuppressionRow.delivery))),
     )
-    return {partner: number for partner, number in unit.session.execute(query) if partner}
+    .where(
+        SuppressionRow.race == bindparam("race"),
+        SuppressionRow.bundle.is_not(None),
+        SuppressionRow.reason.in_(("stop", "complaint")),
+    )
+    .group_by(SuppressionRow.partner)
+)
 
 
 def stops_through(unit: Unit, bundle: str) -> list[tuple[str, str, str, datetime]]:

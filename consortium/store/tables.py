@@ -244,7 +244,7 @@ class DeliveryRow(Base):
 
     __tablename__ = "deliveries"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    campaign: Mapped[str] = mapped_column(ForeignKey("campaigns.id"), index=True)
+    campaign: Mapped[str] = mapped_column(ForeignKey("campaigns.id"))
     lock: Mapped[str] = mapped_column(String(64))
     bundle: Mapped[str] = mapped_column(ForeignKey("contributions.id"))
     row: Mapped[int] = mapped_column(BigInteger)
@@ -252,7 +252,7 @@ class DeliveryRow(Base):
     person: Mapped[int] = mapped_column(BigInteger, index=True)
     address_token: Mapped[str] = mapped_column(String(32), index=True)
     place: Mapped[dict[str, Any]]
-    state: Mapped[str] = mapped_column(String(10), index=True)
+    state: Mapped[str] = mapped_column(String(10))
     attempt: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
     claimed_at: Mapped[datetime | None]
@@ -268,7 +268,7 @@ class DeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("campaign", "stop_key"),
         UniqueConstraint("campaign", "lock"),
-        Index("deliveries_by_person", "person", "state"),
+        Index("deliveries_by_campaign", "campaign", "state"),
         Index("deliveries_by_stop_key", "stop_key"),
         Index("deliveries_by_messenger", "messenger", "claimed_at"),
     )
@@ -300,7 +300,7 @@ class SuppressionRow(Base):
     reason: Mapped[str] = mapped_column(
         String(12)
     )  # stop | hard | complaint | soft | refused | full
-    delivery: Mapped[str | None] = mapped_column(String(64))
+    delivery: Mapped[str | None] = mapped_column(String(64), index=True)
     at: Mapped[datetime]
 
 

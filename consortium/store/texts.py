@@ -14,7 +14,7 @@ def put(unit: Unit, name: str, value: str) -> None:
 
 def get(unit: Unit, name: str) -> str:
     """A fact, or ``Missing``."""
-    row = unit.session.get(TextRow, name)
+    row = unit.get(TextRow, name)
     if row is None:
         raise Missing(f"{name} has not been set up")
     return row.value

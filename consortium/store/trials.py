@@ -48,7 +48,7 @@ def put_box(unit: Unit, new: OwnBox) -> None:
 
 def box(unit: Unit, actor: str) -> OwnBox | None:
     """An actor's address, if there is one."""
-    row = unit.session.get(OwnBoxRow, actor)
+    row = unit.get(OwnBoxRow, actor)
     return None if row is None else frozen(OwnBox, row)
 
 
@@ -123,7 +123,7 @@ def drop(unit: Unit, campaign: str, kind: str) -> None:
 
 
 def _row(unit: Unit, id: str) -> TrialRow:
-    row = unit.session.get(TrialRow, id)
+    row = unit.get(TrialRow, id)
     if row is None:
         raise Missing("no such letter")
     return row

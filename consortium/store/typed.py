@@ -33,6 +33,6 @@ def oldest(unit: Unit, most: int) -> list[tuple[int, bytes]]:
 
 def drop(unit: Unit, seq: int) -> None:
     """It was read; nothing of it stays."""
-    row = unit.session.get(TypedStopRow, seq)
+    row = unit.get(TypedStopRow, seq)
     if row is not None:
         unit.session.delete(row)

@@ -18,6 +18,7 @@ from consortium.store.errors import Busy, Unstorable
 from consortium.store.tables import RingRow
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 TRIES = 12
 _SERIALISATION = {"40001", "40P01", "55P03"}
 _TAKEN = {"23505"}
@@ -34,6 +35,17 @@ class Unit:
     def __init__(self, session: Session, now: datetime) -> None:
         self.session = session
         self.now = now
+        self._seen: dict[tuple[type[Any], str], object] = {}
+
+    def get(self, kind: type[Row], key: Any) -> Row | None:
+        """One row by its primary key; asked again, it costs nothing.
+
+        The session holds its rows weakly: what nobody else held would be read anew each time.
+        """
+        row = self.session.get(kind, key)
+        if row is not None:
+            self._seen[kind, str(key)] = row
+        return row
 
     def after(self, task: str, **payload: str) -> None:
         """Ring ``task`` once this unit has committed. Payloads are ids, never a person's data."""

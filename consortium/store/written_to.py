@@ -1,10 +1,11 @@
 """Whom letters went to, when, and what came of it: as caps, reports and the sunset ask."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 
 from consortium.store import deliveries
 from consortium.store.campaigns import Campaign
@@ -44,22 +45,8 @@ def sent_at(
     address_token: str | None = None,
 ) -> list[datetime]:
     """When whoever is given by any of the three was written to here; a doubt counts as sent."""
-    given = ((DeliveryRow.stop_key, stop_key), (DeliveryRow.address_token, address_token))
-    same = [column == value for column, value in given if value is not None]
-    same += [DeliveryRow.person.in_(people)] if people else []
-    if not same:
-        return []
-    query = (
-        select(DeliveryRow.claimed_at)
-        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
-        .where(
-            CampaignRow.race == race,
-            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-            or_(*same),
-            DeliveryRow.id.not_in(_bounced()),
-        )
-    )
-    return [at for at in unit.session.scalars(query) if at is not None]
+    given = _given(stop_key, address_token, people)
+    return _times(unit, _here(tuple(given)), {"race": race, **given}) if given else []
 
 
 def sent_elsewhere(
@@ -75,24 +62,9 @@ def sent_elsewhere(
 
     A person's number and a token mean the same only within one epoch; a stop key always does.
     """
-    told: list[Any] = [DeliveryRow.person.in_(people)] if people else []
-    told += [DeliveryRow.address_token == address_token] if address_token else []
-    same: list[Any] = [and_(CampaignRow.epoch == one.epoch, or_(*told))] if told else []
-    same += [DeliveryRow.stop_key == stop_key] if stop_key is not None else []
-    if not same:
-        return []
-    query = (
-        select(DeliveryRow.claimed_at)
-        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
-        .where(
-            CampaignRow.race != one.race,
-            DeliveryRow.claimed_at > since,
-            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-            or_(*same),
-            DeliveryRow.id.not_in(_bounced()),
-        )
-    )
-    return [at for at in unit.session.scalars(query) if at is not None]
+    given = _given(stop_key, address_token, people)
+    where = {"race": one.race, "epoch": one.epoch, "since": since}
+    return _times(unit, _elsewhere(tuple(given)), {**where, **given}) if given else []
 
 
 def unanswered(unit: Unit, *, stop_key: str | None, address_token: str | None) -> int:
@@ -100,23 +72,75 @@ def unanswered(unit: Unit, *, stop_key: str | None, address_token: str | None) -
 
     As far back as the outbox knows its addresses: some time after a race it forgets them.
     """
-    given = ((DeliveryRow.stop_key, stop_key), (DeliveryRow.address_token, address_token))
-    same = [column == value for column, value in given if value]
-    if not same:
+    given = _given(stop_key or None, address_token or None, ())
+    if not given:
         return 0
-    query = select(DeliveryRow.claimed_at, DeliveryRow.seen).where(
-        DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-        DeliveryRow.capability_hash.not_like(f"{deliveries.EXPIRED}%"),
-        or_(*same),
-    )
-    letters = [(at, seen) for at, seen in unit.session.execute(query) if at is not None]
+    found = unit.session.execute(_all(tuple(given)), given)
+    letters = [(at, seen) for at, seen in found if at is not None]
     last = max((seen for _, seen in letters if seen is not None), default=None)
     return sum(last is None or at > last for at, _ in letters)
 
 
+_LEFT = DeliveryRow.state.in_(("claimed", "sent", "in_doubt"))
+_READER = {
+    "stop_key": DeliveryRow.stop_key == bindparam("stop_key"),
+    "address_token": DeliveryRow.address_token == bindparam("address_token"),
+    "people": DeliveryRow.person.in_(bindparam("people", expanding=True)),
+}
+
+
+def _given(
+    stop_key: str | None, address_token: str | None, people: Collection[int]
+) -> dict[str, Any]:
+    """What is known of a reader, by the names in ``_READER``."""
+    whole = {"stop_key": stop_key, "address_token": address_token, "people": list(people) or None}
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def _times(unit: Unit, query: Select[Any], given: Mapping[str, Any]) -> list[datetime]:
+    return [at for at in unit.session.scalars(query, given) if at is not None]
+
+
+# These are asked twice for each letter; building a query costs more than its answer.
+@cache
+def _here(names: tuple[str, ...]) -> Select[Any]:
+    reader = or_(*(_READER[name] for name in names))
+    return _went().where(CampaignRow.race == bindparam("race"), reader)
+
+
+@cache
+def _elsewhere(names: tuple[str, ...]) -> Select[Any]:
+    told = [_READER[name] for name in names if name != "stop_key"]
+    epoch = CampaignRow.epoch.is_not_distinct_from(bindparam("epoch"))
+    same = [and_(epoch, or_(*told))] if told else []
+    same += [_READER["stop_key"]] if "stop_key" in names else []
+    return _went().where(
+        CampaignRow.race != bindparam("race"),
+        DeliveryRow.claimed_at > bindparam("since"),
+        or_(*same),
+    )
+
+
+def _went() -> Select[Any]:
+    return (
+        select(DeliveryRow.claimed_at)
+        .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
+        .where(_LEFT, ~_bounced())
+    )
+
+
+@cache
+def _all(names: tuple[str, ...]) -> Select[Any, Any]:
+    return select(DeliveryRow.claimed_at, DeliveryRow.seen).where(
+        _LEFT,
+        DeliveryRow.capability_hash.not_like(f"{deliveries.EXPIRED}%"),
+        or_(*(_READER[name] for name in names)),
+    )
+
+
 def seen(unit: Unit, id: str, now: datetime) -> None:
     """Note a letter's sign of life."""
-    row = unit.session.get(DeliveryRow, id)
+    row = unit.get(DeliveryRow, id)
     if row is not None:
         row.seen = now
 
@@ -154,8 +178,8 @@ def _written(unit: Unit, race: str, whom: Any) -> dict[Any, list[datetime]]:
         .join(CampaignRow, CampaignRow.id == DeliveryRow.campaign)
         .where(
             CampaignRow.race == race,
-            DeliveryRow.state.in_(("claimed", "sent", "in_doubt")),
-            DeliveryRow.id.not_in(_bounced()),
+            _LEFT,
+            ~_bounced(),
         )
     )
     found: dict[Any, list[datetime]] = {}
@@ -166,7 +190,6 @@ def _written(unit: Unit, race: str, whom: Any) -> dict[Any, list[datetime]]:
 
 
 def _bounced() -> Any:
-    """Letters to addresses that do not exist: they reached nobody."""
-    return select(SuppressionRow.delivery).where(
-        SuppressionRow.reason == "hard", SuppressionRow.delivery.is_not(None)
-    )
+    """Whether a letter went to an address that does not exist: it reached nobody."""
+    mine = SuppressionRow.delivery == DeliveryRow.id
+    return select(SuppressionRow.seq).where(mine, SuppressionRow.reason == "hard").exists()

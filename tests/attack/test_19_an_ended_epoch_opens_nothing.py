@@ -123,7 +123,7 @@ def test_a_cap_forgotten_at_the_move_would_be_seen(overlap: Season) -> None:
 
     def strangers(unit: Unit) -> None:
         for letter in overlap.letters(overlap.campaigns()[0]):
-            row = unit.session.get(deliveries.DeliveryRow, letter.id)
+            row = unit.get(deliveries.DeliveryRow, letter.id)
             assert row is not None
             row.person, row.stop_key = -row.person, letter.id
 

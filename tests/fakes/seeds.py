@@ -157,5 +157,5 @@ def plant(unit: Unit) -> None:
 
 def send(unit: Unit, id: str, stop_key: str, now: datetime = NOON, state: str = "sent") -> None:
     """Claim and settle one letter."""
-    assert outbox.claim(unit, [(id, stop_key)], fence=1, now=now)
+    assert outbox.claim(unit, [(deliveries.get(unit, id), stop_key)], fence=1, now=now)
     deliveries.settle(unit, id, fence=1, state=state, outcome="250", queue_id=None, now=now)

@@ -393,7 +393,8 @@ class TestSqlLease(LeasePort):
 
 def claimed(unit: Unit, id: str, *, stop_key: str, fence: int, now: datetime) -> bool:
     """Whether one letter could be claimed."""
-    return bool(outbox.claim(unit, [(id, stop_key)], fence=fence, now=now))
+    wanted = [(deliveries.get(unit, id), stop_key)]
+    return bool(outbox.claim(unit, wanted, fence=fence, now=now))
 
 
 class TestOutbox:
@@ -438,15 +439,17 @@ class TestOutbox:
         self, units: Units
     ) -> None:
         units.run("send", lambda unit: seeds.send(unit, letter(2).id, OTHER_KEY))
-        ids = [letter(1).id, letter(1, "parks").id, letter(2).id, "nothing"]
-        other = letter(1, campaign=OTHER_CAMPAIGN).id
-        wanted = [*((id, KEY) for id in ids), (other, KEY)]
+        here = [letter(1), letter(1, "parks"), letter(2), letter(9)]  # nobody planned the last
+        other = letter(1, campaign=OTHER_CAMPAIGN)
+        units.run("anew", lambda unit: deliveries.sign_anew(unit, other.id, "ada", NOON.date()))
+        wanted = [(one, KEY) for one in (*here, other)]
         got = units.run("claim", lambda u: outbox.claim(u, wanted, fence=3, now=NOON))
-        assert [one.id for one in got] == [letter(1).id, other]
-        assert [self.state(units, id) for id in ids[:3]] == ["claimed", "dropped", "sent"]
+        assert [one.id for one in got] == [letter(1).id, other.id]
+        assert [self.state(units, one.id) for one in here[:3]] == ["claimed", "dropped", "sent"]
         for one in got:
             assert units.run("get", lambda u, one=one: deliveries.get(u, one.id)) == one
         assert (one.attempt, one.fence, one.claimed_at) == (1, 3, NOON)
+        assert (one.messenger, one.day) == ("ada", NOON.date()), "what changed since it was read"
         assert units.run("claim", lambda u: outbox.claim(u, wanted, fence=3, now=NOON)) == []
 
     def test_a_batch_with_one_letter_of_a_newer_fence_claims_none(self, units: Units) -> None:
@@ -458,7 +461,7 @@ class TestOutbox:
                 u, id, fence=4, state="deferred", outcome="451", queue_id=None, now=NOON
             ),
         )
-        wanted = [(letter(1).id, KEY), (id, OTHER_KEY)]
+        wanted = [(letter(1), KEY), (letter(2), OTHER_KEY)]
         with pytest.raises(LeaseLost):
             units.run("late", lambda u: outbox.claim(u, wanted, fence=3, now=NOON))
         assert self.state(units, letter(1).id) == "pending"
@@ -467,18 +470,18 @@ class TestOutbox:
         self, units: Units
     ) -> None:
         mine, newer, never = letter(1).id, letter(1, campaign=OTHER_CAMPAIGN).id, letter(2).id
-        units.run("a", lambda u: outbox.claim(u, [(mine, KEY)], fence=3, now=NOON))
-        units.run("b", lambda u: outbox.claim(u, [(newer, KEY)], fence=4, now=NOON))
+        units.run("a", lambda u: claimed(u, mine, stop_key=KEY, fence=3, now=NOON))
+        units.run("b", lambda u: claimed(u, newer, stop_key=KEY, fence=4, now=NOON))
         told = [outbox.Taken(id, "250 " + "x" * 500, "Q1") for id in (mine, newer, never)]
 
-        def tell(unit: Unit) -> list[str]:
+        def tell(unit: Unit) -> int:
             return outbox.taken(unit, told, fence=3, now=NOON)
 
-        assert units.run("tell", tell) == [newer, never]
+        assert units.run("tell", tell) == 2
         assert [self.state(units, one.id) for one in told] == ["sent", "claimed", "pending"]
         sent = units.run("get", lambda u: deliveries.get(u, mine))
         assert (len(sent.outcome or ""), sent.queue_id, sent.settled_at) == (200, "Q1", NOON)
-        assert units.run("tell", tell) == [mine, newer, never], "what is settled stays settled"
+        assert units.run("tell", tell) == 3, "what is settled stays settled"
 
     def test_what_a_unit_changed_and_read_before_is_seen_by_a_claim_and_after_it(
         self, units: Units
@@ -488,11 +491,20 @@ class TestOutbox:
         def work(unit: Unit) -> tuple[list[str], str, str]:
             deliveries.get(unit, id)
             deliveries.drop(unit, gone, "stop", NOON)
-            wanted = [(id, KEY), (gone, OTHER_KEY)]
+            wanted = [(letter(1), KEY), (letter(2), OTHER_KEY)]
             got = [one.id for one in outbox.claim(unit, wanted, fence=1, now=NOON)]
             return got, deliveries.get(unit, id).state, deliveries.get(unit, gone).state
 
         assert units.run("work", work) == ([id], "claimed", "dropped")
+
+    def test_a_letter_that_was_deferred_since_it_was_read_is_claimed_for_its_second_try(
+        self, units: Units
+    ) -> None:
+        id = letter(1).id
+        units.run("send", lambda unit: seeds.send(unit, id, KEY, state="deferred"))
+        [got] = units.run("again", lambda u: outbox.claim(u, [(letter(1), KEY)], fence=2, now=NOON))
+        assert (got.attempt, got.fence) == (2, 2)
+        assert units.run("get", lambda u: deliveries.get(u, id)).attempt == 2
 
     def test_two_claimants_of_one_letter_at_one_instant_are_one(self, units: Units) -> None:
         won = both(
