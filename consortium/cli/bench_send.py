@@ -24,7 +24,7 @@ from mailer.smtp import Server, SmtpTransport
 from mailer.transports import Sent
 from mailer.versions import compile_versions
 
-LETTERS = 50
+LETTERS = 100
 ROUNDS = 40
 PARAGRAPHS = 5
 """Added to the starter, so that a letter has 20 KB; Postfix's generator sends as many bytes."""
