@@ -1,13 +1,26 @@
 """DuckDB over artefacts: cells of the cube, and the frozen audience as a file."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
 
 BARE = "ghosts"
 """Stands for the bundle of an entry that is nobody's: nobody is ever written to from it."""
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """A connection of one's own: what it makes is temporary, and gone when it is closed."""
+    return _engine(os.getpid()).cursor()
+
+
+@cache
+def _engine(process: int) -> duckdb.DuckDBPyConnection:
+    # Starting one takes longer than most questions; and none may be taken over by a fork.
+    return duckdb.connect()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class Cell:
 
 def cells(attributes: Path, links: Sequence[Path]) -> list[Cell]:
     """Count people with at least one live link, per piece of a precinct, every piece included."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         db.execute("CREATE TEMP TABLE linked (roll_row BIGINT)")
         for path in links:
             db.execute("INSERT INTO linked SELECT roll_row FROM read_parquet(?)", [str(path)])
@@ -47,7 +60,7 @@ def cells(attributes: Path, links: Sequence[Path]) -> list[Cell]:
 
 def precinct_rows(attributes: Path) -> dict[str, list[int]]:
     """Row ids of the roll by precinct, sorted."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             "SELECT precinct, list(row_id ORDER BY row_id) FROM read_parquet(?) GROUP BY 1",
             [str(attributes)],
@@ -57,7 +70,7 @@ def precinct_rows(attributes: Path) -> dict[str, list[int]]:
 
 def placed(attributes: Path, rows: Sequence[int]) -> set[int]:
     """Which of some rows a slice has and tells a place of; of the withheld it tells none."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             """
             SELECT row_id FROM (
@@ -84,7 +97,7 @@ class Part:
 
 def write_audience(out: Path, attributes: Path, parts: Sequence[Part]) -> list[bytes]:
     """Write the frozen audience, sorted by lock, and return its locks in that order."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         db.execute(
             """CREATE TEMP TABLE audience (lock BLOB, tag BLOB, bundle VARCHAR, partner VARCHAR,
                "row" BIGINT, roll_row BIGINT, address_token BLOB)"""
@@ -147,7 +160,7 @@ class Candidate:
 
 def read_audience(path: Path, *, person: int | None = None) -> list[Candidate]:
     """Read a frozen audience, or one person's rows of it, in its order (by lock)."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             """SELECT lock, tag, bundle, partner, "row", roll_row, address_token, household,
                       precinct, zip, house, coalesce(districts, '') FROM (
@@ -180,7 +193,7 @@ def read_homes(path: Path) -> list[tuple[bytes, str, str, int, int, int]]:
 
     Nobody is written to of what is a ghost's or bare, so these are not in it.
     """
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             """SELECT lock, bundle, partner, "row", roll_row, household
                FROM read_parquet(?) WHERE bundle <> ?""",
@@ -194,7 +207,7 @@ def read_housemates(path: Path, people: Sequence[int]) -> list[tuple[int, int]]:
 
     Those included, as far as the slice says with whom they live.
     """
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             """SELECT household, row_id FROM read_parquet($path) WHERE household >= 0
                AND household IN (SELECT household FROM read_parquet($path)
@@ -206,14 +219,14 @@ def read_housemates(path: Path, people: Sequence[int]) -> list[tuple[int, int]]:
 
 def read_locks(path: Path) -> list[bytes]:
     """The locks of a frozen audience, sorted, and nothing else of it."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute("SELECT lock FROM read_parquet(?) ORDER BY lock", [str(path)]).fetchall()
     return [bytes(row[0]) for row in found]
 
 
 def read_sealed(path: Path, rows: Sequence[int]) -> list[tuple[int, bytes, bytes, bytes]]:
     """Read some rows of a bundle by their numbers: row, tag, lock and sealed payload."""
-    with duckdb.connect() as db:
+    with _connection() as db:
         found = db.execute(
             """SELECT b."row", b.tag, b.lock, b.sealed FROM read_parquet(?) b
                JOIN (SELECT unnest(?::BIGINT[]) AS n) wanted ON b."row" = wanted.n""",
@@ -234,7 +247,7 @@ def without(path: Path, out: Path, bundle: str, rows: Sequence[int] | None, *, l
         How many entries were changed, those included whose bare lock left now.
     """
     gone = "bundle = $bundle" if rows is None else 'bundle = $bundle AND "row" IN $rows'
-    with duckdb.connect() as db:
+    with _connection() as db:
         db.execute(
             """CREATE TABLE whole AS SELECT NULL::VARCHAR AS districts WHERE false
                UNION ALL BY NAME SELECT * FROM read_parquet($path)""",

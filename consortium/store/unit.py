@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
@@ -35,21 +36,38 @@ class Unit:
     def __init__(self, session: Session, now: datetime) -> None:
         self.session = session
         self.now = now
-        self._seen: dict[tuple[type[Any], str], object] = {}
+        self._seen: dict[tuple[type[Any], Any], Any] = {}
 
     def get(self, kind: type[Row], key: Any) -> Row | None:
-        """One row by its primary key; asked again, it costs nothing.
+        """One row by its primary key; asked again in this unit, it costs nothing.
 
-        The session holds its rows weakly: what nobody else held would be read anew each time.
+        ``Session.get`` builds its question each time, and holds its rows so weakly that what
+        nobody else held is read anew.
+
+        Args:
+            key: a value, or as many as the key has columns.
         """
-        row = self.session.get(kind, key)
+        known: Row | None = self._seen.get((kind, key))
+        state: Any = None if known is None else inspect(known)
+        if state is not None and state.persistent and not state.expired:
+            return known
+        values = key if isinstance(key, tuple) else (key,)
+        row: Row | None = self.session.scalar(
+            _by_key(kind), {f"key{at}": value for at, value in enumerate(values)}
+        )
         if row is not None:
-            self._seen[kind, str(key)] = row
+            self._seen[kind, key] = row
         return row
 
     def after(self, task: str, **payload: str) -> None:
         """Ring ``task`` once this unit has committed. Payloads are ids, never a person's data."""
         self.session.add(RingRow(task=task, payload=dict(payload), rung=None, at=self.now))
+
+
+@cache
+def _by_key(kind: Any) -> Any:
+    columns = enumerate(inspect(kind).primary_key)
+    return select(kind).where(*(column == bindparam(f"key{at}") for at, column in columns))
 
 
 class Units:

@@ -1,8 +1,10 @@
 """Assembles the FastAPI application from routes, pages and problem handlers."""
 
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from consortium.web import limits, pages, problems, routes, security
 from consortium.web.log_files import BucketFiles, LogFiles
@@ -14,7 +16,13 @@ def create_app(process: Any) -> FastAPI:
     Args:
         process: a ``consortium.wiring.Process``. It is not asked for a key.
     """
-    app = FastAPI(title="Trellis", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="Trellis",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        routes=[*_routes()],
+    )
     app.state.process = process
     app.state.units = process.units
     app.state.clock = process.clock
@@ -22,9 +30,6 @@ def create_app(process: Any) -> FastAPI:
     app.state.log_files = process.log_files
     app.state.settings = process.settings
     problems.install(app)
-    app.include_router(routes.router())
-    for router in pages.routers():
-        app.include_router(router)
     folder = process.settings.log_dir
     files = (
         BucketFiles(process.log_files, folder)
@@ -35,3 +40,12 @@ def create_app(process: Any) -> FastAPI:
     app.add_middleware(limits.Bodies)
     app.add_middleware(security.Headers)
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Every route; they know no process, and making them is most of what an application costs."""
+    whole = APIRouter()
+    for router in (routes.router(), *pages.routers()):
+        whole.include_router(router)
+    return whole.routes
