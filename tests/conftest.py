@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.planted import planted
 from tests.servers import (
     chromium_path,
     postfix,
@@ -25,6 +26,7 @@ from tests.servers import (
 
 __all__ = [
     "chromium_path",
+    "planted",
     "postfix",
     "postfix_server",
     "postgres_server",
@@ -106,6 +108,8 @@ def pytest_configure(config: pytest.Config) -> None:
 TOGETHER = {
     "tests/browser/test_real_campaign.py": "one running demonstration",
     "tests/browser/test_real_letter.py": "one running demonstration",
+    "tests/attack/test_canaries.py": "one whole path",
+    "tests/integration/test_whole_path.py": "one whole path",
     "tests/crash/test_sending.py": "one rehearsal",
     "tests/integration/test_sending.py": "one rehearsal",
     "tests/integration/test_absent.py": "one installation",
@@ -116,10 +120,8 @@ TOGETHER = {
 
 LONGEST = (
     *TOGETHER,
-    "tests/integration/test_whole_path.py",
     "tests/integration/test_whole_path_engines.py",
     "tests/integration/test_whole_path_interrupted.py",
-    "tests/attack/test_canaries.py",
     "tests/attack/test_19_an_ended_epoch_opens_nothing.py",
 )
 """Begun first, so that of two processes none is left with a long one at the end."""

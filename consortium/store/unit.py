@@ -53,7 +53,8 @@ class Unit:
             return known
         values = key if isinstance(key, tuple) else (key,)
         row: Row | None = self.session.scalar(
-            _by_key(kind), {f"key{at}": value for at, value in enumerate(values)}
+            _by_key(kind),  # type: ignore[arg-type]
+            {f"key{at}": value for at, value in enumerate(values)},
         )
         if row is not None:
             self._seen[kind, key] = row

@@ -7,34 +7,14 @@ made a word that stands nowhere else. The whole path runs. Then every byte is se
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from tests.attack import canaries
-from tests.integration.worlds import Run, assert_right_people, demo, expected, small_world
-
-
-@dataclass(frozen=True)
-class Planted:
-    run: Run
-    kinds: Mapping[str, list[str]]
-
-    @property
-    def births(self) -> frozenset[bytes]:
-        return frozenset(one.encode() for one in self.kinds["births"])
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    """One run of a world full of canaries; the tests of this file only read it."""
-    folder = tmp_path_factory.mktemp("canaries")
-    world = small_world(folder / "W")
-    kinds = canaries.plant(world.folder)
-    return Planted(demo(world, folder / "D"), kinds)
+from tests.integration.worlds import assert_right_people, expected
+from tests.planted import Planted
 
 
 def test_every_field_was_planted(planted: Planted) -> None:
