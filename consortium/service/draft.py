@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,24 @@ AUTHOR = {
     "en": "the race's local coordinator",
     "es": "la coordinación local de esta contienda",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A letter as its author proposes it.
+
+    Args:
+        definition: whom it is for; ``choose`` reads it.
+        template: its words.
+        messenger: ``name`` and ``place`` of the local volunteer who signs; without any each letter
+            is signed by who of those that confirmed lives nearest to its reader.
+        window: ``opens`` and ``closes``, UTC, inside the agreement's dates.
+    """
+
+    definition: Mapping[str, Any]
+    template: Mapping[str, Any]
+    messenger: Mapping[str, str]
+    window: Mapping[str, str]
 
 
 def allowed_fields(terms: agreement.Agreement) -> frozenset[str]:
@@ -97,12 +115,9 @@ def facts_used(terms: agreement.Agreement, template: Mapping[str, Any]) -> froze
 def draft(
     unit: Unit,
     caller: Caller,
-    *,
     race: str,
-    definition_: Mapping[str, Any],
-    template: Mapping[str, Any],
-    messenger: Mapping[str, str],
-    window: Mapping[str, str],
+    asked: Proposed,
+    *,
     artefacts: Artefacts,
     now: datetime,
     chart: Chart | None = None,
@@ -110,10 +125,7 @@ def draft(
     """Keep a new letter for an audience, in state ``draft``.
 
     Args:
-        window: ``opens`` and ``closes``, UTC, inside the agreement's dates.
-        messenger: ``name`` and ``place`` of the local volunteer who signs; without any each letter
-            is signed by who of those that confirmed lives nearest to its reader.
-        chart: the installation's points, by which that is found.
+        chart: the installation's points, by which the nearest who may sign is found.
 
     Returns:
         The campaign's id.
@@ -122,9 +134,7 @@ def draft(
         Denied, DefinitionRefused, TemplateRefused, NotReady, WrongState.
     """
     require(caller, "draft", term=agree.term(unit, race, now))
-    normal, kept = _written(
-        unit, caller, race, definition_, template, messenger, window, artefacts, chart
-    )
+    normal, kept = _written(unit, caller, race, asked, artefacts, chart)
     new = str(uuid.uuid4())
     campaigns.add(unit, unsaved(new, race, caller.id, normal, kept, now))
     return new
@@ -134,12 +144,9 @@ def change(
     unit: Unit,
     caller: Caller,
     id: str,
+    asked: Proposed,
     *,
     was: str,
-    definition_: Mapping[str, Any],
-    template: Mapping[str, Any],
-    messenger: Mapping[str, str],
-    window: Mapping[str, str],
     artefacts: Artefacts,
     now: datetime,
     chart: Chart | None = None,
@@ -157,11 +164,9 @@ def change(
     one = own(unit, caller, id, now)
     if was != mark(one):
         raise WrongState("this draft was changed elsewhere since you opened it; nothing was saved")
-    if one.template.get("arms") and not template.get("arms"):
+    if one.template.get("arms") and not asked.template.get("arms"):
         raise WrongState("this draft has several arms: draft it anew with the tool to change it")
-    normal, kept = _written(
-        unit, caller, one.race, definition_, template, messenger, window, artefacts, chart
-    )
+    normal, kept = _written(unit, caller, one.race, asked, artefacts, chart)
     campaigns.change(unit, id, definition=normal, template=kept)
 
 
@@ -188,23 +193,20 @@ def _written(
     unit: Unit,
     caller: Caller,
     race: str,
-    definition_: Mapping[str, Any],
-    template: Mapping[str, Any],
-    messenger: Mapping[str, str],
-    window: Mapping[str, str],
+    asked: Proposed,
     artefacts: Artefacts,
     chart: Chart | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The definition's normal form, and all that a campaign keeps of a letter; both checked."""
     terms = agree.signed_terms(unit, race)
-    normal = choose.normal_form(definition_, artefacts, choose.snapshot(unit, []).attributes)
-    template = arms.complete({name: part for name, part in template.items() if name != "facts"})
+    normal = choose.normal_form(asked.definition, artefacts, choose.snapshot(unit, []).attributes)
+    template = arms.complete({name: p for name, p in asked.template.items() if name != "facts"})
     checked(unit, terms, template, artefacts)
-    opens, closes = moment(window, "opens"), moment(window, "closes")
+    opens, closes = moment(asked.window, "opens"), moment(asked.window, "closes")
     if not terms.opens <= opens < closes <= terms.closes:
         raise WrongState("the sending window must lie inside the agreement's dates")
-    each = not messenger
-    if each:
+    messenger = asked.messenger
+    if each := not messenger:
         messenger = suggest.first(
             suggest.suggest(unit, caller, race, normal, artefacts=artefacts, chart=chart or Chart())
         )

@@ -251,11 +251,8 @@ def _begin(
     campaign = draft.draft(
         unit,
         caller,
-        race=kept.race,
-        definition_=made.definition,
-        template=template,
-        messenger=made.messenger,
-        window=window,
+        kept.race,
+        draft.Proposed(made.definition, template, made.messenger, window),
         artefacts=artefacts,
         now=now,
         chart=chart,

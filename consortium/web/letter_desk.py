@@ -16,6 +16,7 @@ from consortium.service import (
     suggest,
     try_out,
 )
+from consortium.service.draft import Proposed
 from consortium.web.counter import Counter
 from mailer import stops
 from policies.authorise import Caller
@@ -24,32 +25,14 @@ from policies.authorise import Caller
 class LetterDesk(Counter):
     """Each method opens the units that its verb needs."""
 
-    def draft(
-        self,
-        caller: Caller,
-        race: str,
-        *,
-        definition: Mapping[str, Any],
-        template: Mapping[str, Any],
-        messenger: Mapping[str, str],
-        window: Mapping[str, str],
-    ) -> str:
+    def draft(self, caller: Caller, race: str, asked: Proposed) -> str:
         """Keep a draft; its id."""
         now, artefacts = self._state.clock(), self._state.artefacts
-        chart = None if messenger else suggest.chart_of(self._state.settings)
+        chart = None if asked.messenger else suggest.chart_of(self._state.settings)
         return self._units.run(
             "draft",
             lambda unit: draft.draft(
-                unit,
-                caller,
-                race=race,
-                definition_=definition,
-                template=template,
-                messenger=messenger,
-                window=window,
-                artefacts=artefacts,
-                now=now,
-                chart=chart,
+                unit, caller, race, asked, artefacts=artefacts, now=now, chart=chart
             ),
         )
 
@@ -102,24 +85,14 @@ class LetterDesk(Counter):
         found = self._units.run("own-draft", lambda unit: draft.own(unit, caller, id, now))
         return found, draft.mark(found)
 
-    def change_draft(self, caller: Caller, id: str, *, was: str, **parts: Any) -> None:
+    def change_draft(self, caller: Caller, id: str, asked: Proposed, *, was: str) -> None:
         """Put other words into a draft."""
         now, artefacts = self._state.clock(), self._state.artefacts
-        chart = None if parts["messenger"] else suggest.chart_of(self._state.settings)
+        chart = None if asked.messenger else suggest.chart_of(self._state.settings)
         self._units.run(
             "change-draft",
             lambda unit: draft.change(
-                unit,
-                caller,
-                id,
-                was=was,
-                definition_=parts["definition"],
-                template=parts["template"],
-                messenger=parts["messenger"],
-                window=parts["window"],
-                artefacts=artefacts,
-                now=now,
-                chart=chart,
+                unit, caller, id, asked, was=was, artefacts=artefacts, now=now, chart=chart
             ),
         )
 

@@ -96,11 +96,8 @@ def test_nobody_changes_somebody_else_s_draft_nor_words_that_were_looked_at(
                 unit,
                 caller,
                 id,
+                draft.Proposed(**{**DRAFT, "template": {**TWO_TONGUES, "subject": subject}}),
                 was=draft.mark(campaigns.get(unit, id)),
-                definition_=DRAFT["definition"],
-                template={**TWO_TONGUES, "subject": subject},
-                messenger=DRAFT["messenger"],
-                window=DRAFT["window"],
                 artefacts=furnished.artefacts,
                 now=furnished.clock(),
             )

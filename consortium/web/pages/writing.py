@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from consortium.service.draft import Proposed
 from consortium.service.errors import NotReady, WrongState
 from consortium.service.sign_in import SignedIn
 from consortium.web import letter_page, spoken
@@ -181,15 +182,10 @@ def _saved(request: Request, session: SignedIn, page: Page, asked: dict[str, Any
     ]
     if wrong:
         raise _Wrong(wrong)
-    parts = {
-        "definition": asked,
-        "template": page.template(),
-        "messenger": _messenger(page.signer),
-        "window": window,
-    }
+    letter = Proposed(asked, page.template(), _messenger(page.signer), window)
     if not id:
-        return str(desk(request).draft(session.caller, race.id, **parts))
-    desk(request).change_draft(session.caller, id, was=page.was, **parts)
+        return str(desk(request).draft(session.caller, race.id, letter))
+    desk(request).change_draft(session.caller, id, letter, was=page.was)
     return id
 
 

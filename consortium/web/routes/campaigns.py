@@ -69,11 +69,8 @@ def post(
         lambda unit: draft.draft(
             unit,
             caller,
-            race=race,
-            definition_=new.definition,
-            template=new.template,
-            messenger=new.messenger,
-            window=new.window,
+            race,
+            draft.Proposed(new.definition, new.template, new.messenger, new.window),
             artefacts=files,
             now=now(),
             chart=chart,
