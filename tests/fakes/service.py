@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from consortium.service.absence import Absence
 from consortium.service.choose import Counted, Place
 from consortium.service.coordinate import Calendar, Clash, Day, Planned
+from consortium.service.draft import Proposed
 from consortium.service.errors import NotReady, NotSignedIn, WrongState
 from consortium.service.lend import Asked, Lending
 from consortium.service.look import (
@@ -340,12 +341,12 @@ class FakeDesk:
             self.asked[key] = made
         return replace(made, looks_left=40 - len(self.asked))
 
-    def draft(self, caller: Caller, race: str, **parts: Any) -> str:
+    def draft(self, caller: Caller, race: str, asked: Proposed) -> str:
         if caller.role != "coordinator":
             raise Denied("draft", "only a coordinator writes letters")
-        if "blocks" in parts["template"]:
-            _compiled(parts["template"])
-        mjml = parts["template"].get("mjml", "").split("\n")
+        if "blocks" in asked.template:
+            _compiled(asked.template)
+        mjml = asked.template.get("mjml", "").split("\n")
         wrong = [
             Problem(n + 1, "mj-txet is no MJML tag.", "Did you mean mj-text?")
             for n, line in enumerate(mjml)
@@ -355,11 +356,11 @@ class FakeDesk:
             raise TemplateRefused(wrong)
         made = "33333333-3333-4333-8333-333333333333"
         self.letters[made] = replace(
-            _campaign(made, "draft", parts["template"]["subject"]), window=parts["window"]
+            _campaign(made, "draft", asked.template["subject"]), window=asked.window
         )
-        template = {"mjml": None, "text": None, **parts["template"]}
+        template = {"mjml": None, "text": None, **asked.template}
         self.letters[made] = replace(self.letters[made], template=template)
-        self.changed.append(("draft", made, parts["window"]["opens"]))
+        self.changed.append(("draft", made, asked.window["opens"]))
         return made
 
     def own_draft(self, caller: Caller, id: str) -> tuple[CampaignView, str]:
@@ -371,12 +372,12 @@ class FakeDesk:
         template = {**letter.template, "messenger": letter.messenger, "window": letter.window}
         return replace(letter, template=template), hashlib.sha256(repr(letter).encode()).hexdigest()
 
-    def change_draft(self, caller: Caller, id: str, *, was: str, **parts: Any) -> None:
+    def change_draft(self, caller: Caller, id: str, asked: Proposed, *, was: str) -> None:
         _, mark = self.own_draft(caller, id)
         if was != mark:
             raise WrongState("this draft was changed elsewhere since you opened it")
-        _compiled(parts["template"])
-        template = {"mjml": None, "text": None, **parts["template"]}
+        _compiled(asked.template)
+        template = {"mjml": None, "text": None, **asked.template}
         self.letters[id] = replace(self.letters[id], template=template)
         self.changed.append(("change_draft", id))
 
