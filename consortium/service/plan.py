@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from consortium.service import agree, assign, draw, hear_back, live_with, outlast
-from consortium.service.post_office import PostOffice, hold
+from consortium.service.post_office import PostOffice, hold, lease
 from consortium.service.thaw import frozen
 from consortium.service.withhold import look, withheld
 from consortium.store import (
@@ -27,6 +27,7 @@ from consortium.store import (
     written_to,
 )
 from consortium.store.deliveries import UNSENT, Delivery
+from consortium.store.errors import LeaseLost
 from consortium.store.suppressions import Silences
 from consortium.store.unit import Unit
 from mailer import stops
@@ -82,7 +83,9 @@ def _insert(
     fence: int,
     part: Sequence[Delivery],
 ) -> None:
-    hold(office, unit, one.id, fence)
+    # Renewed, not only held: choosing among very many may take longer than a lease.
+    if lease(office, unit, one.id) != fence:
+        raise LeaseLost("another mailer has this campaign")
     if campaigns.get(unit, one.id).state == "logged":
         deliveries.plan(unit, part)
 

@@ -359,7 +359,9 @@ def expired(letter: Delivery) -> bool:
 
 def in_flight(unit: Unit, letter: Delivery) -> bool:
     """Whether a letter to the same person or address is between its claim and its outcome."""
-    same = [DeliveryRow.person == letter.person]
+    same = [DeliveryRow.id == letter.id]
+    if letter.person != GONE:
+        same.append(DeliveryRow.person == letter.person)
     if letter.stop_key is not None:
         same.append(DeliveryRow.stop_key == letter.stop_key)
     query = select(DeliveryRow.id).where(DeliveryRow.state == "claimed", or_(*same)).limit(1)

@@ -19,7 +19,8 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _engine(process: int) -> duckdb.DuckDBPyConnection:
-    # Starting one takes longer than most questions; and none may be taken over by a fork.
+    # Starting one takes longer than most questions. Whoever forks by hand has to leave the child
+    # by ``os._exit``, as ``multiprocessing`` does: a taken-over engine cannot be ended.
     return duckdb.connect()
 
 
@@ -249,7 +250,7 @@ def without(path: Path, out: Path, bundle: str, rows: Sequence[int] | None, *, l
     gone = "bundle = $bundle" if rows is None else 'bundle = $bundle AND "row" IN $rows'
     with _connection() as db:
         db.execute(
-            """CREATE TABLE whole AS SELECT NULL::VARCHAR AS districts WHERE false
+            """CREATE TEMP TABLE whole AS SELECT NULL::VARCHAR AS districts WHERE false
                UNION ALL BY NAME SELECT * FROM read_parquet($path)""",
             {"path": str(path)},
         )

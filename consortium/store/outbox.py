@@ -83,7 +83,7 @@ def claim(
     claimed: list[Delivery] = []
     twins: list[_Values] = []
     for letter, key in wanted:
-        state, tried, had, messenger, day = known.get(letter.id, _NOWHERE)
+        state, tried, had, messenger, day = known.pop(letter.id, _NOWHERE)
         if state not in UNSENT:
             continue
         if had > fence:

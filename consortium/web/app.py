@@ -44,7 +44,10 @@ def create_app(process: Any) -> FastAPI:
 
 @cache
 def _routes() -> list[BaseRoute]:
-    """Every route; they know no process, and making them is most of what an application costs."""
+    """Every route; they know no process, and making them is most of what an application costs.
+
+    They belong to no application, so its ``dependency_overrides`` do not reach them.
+    """
     whole = APIRouter()
     for router in (routes.router(), *pages.routers()):
         whole.include_router(router)

@@ -98,3 +98,18 @@ def test_the_same_audience_is_the_same_bytes(roll: Path, tmp_path: Path) -> None
     frames.write_audience(one, roll, parts)
     frames.write_audience(two, roll, parts)
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_whatever_is_made_on_the_way_is_gone_afterwards_and_can_be_made_again(
+    roll: Path, tmp_path: Path
+) -> None:
+    """One engine serves the whole process: what one question leaves, the next would find."""
+    part = frames.Part("a", "union", bundle(tmp_path / "a", 1), {0: 0, 3: 7}, {})
+    frames.cells(roll, [links(tmp_path / "l.parquet", {0: 0})])
+    frames.write_audience(tmp_path / "audience.parquet", roll, [part])
+    for name in ("first", "second"):
+        out = tmp_path / f"{name}.parquet"
+        assert frames.without(tmp_path / "audience.parquet", out, "a", [3], locks=True) == 1
+        assert [row.bundle for row in frames.read_audience(out)].count("a") == 1
+    with frames._connection() as db:
+        assert db.execute("SELECT table_name FROM duckdb_tables()").fetchall() == []
