@@ -121,7 +121,6 @@ TOGETHER = {
 LONGEST = (
     *TOGETHER,
     "tests/integration/test_whole_path_engines.py",
-    "tests/integration/test_whole_path_interrupted.py",
     "tests/attack/test_19_an_ended_epoch_opens_nothing.py",
 )
 """Begun first, so that of two processes none is left with a long one at the end."""

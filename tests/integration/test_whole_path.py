@@ -36,7 +36,7 @@ from tests.integration.worlds import (
     trellis,
     who_got_letters,
 )
-from tests.planted import Planted
+from tests.planted import SEND, UPLOAD, Planted
 
 KEYS = {
     "partners", "members", "mailable", "voters", "matched", "match_precision", "match_recall",
@@ -65,6 +65,12 @@ def test_everyone_the_design_means_has_one_letter_and_nobody_else_has_any(
 ) -> None:
     assert len(plan.persons) > 195  # below the send gate this would prove nothing
     assert_right_people(run, plan)
+
+
+def test_it_was_cut_in_the_middle_of_its_letters_and_went_on(planted: Planted) -> None:
+    assert 20 <= planted.early < planted.run.summary["sent"]
+    done = json.loads((planted.run.out / "progress.json").read_text())
+    assert {UPLOAD, SEND} <= done.keys()
 
 
 def test_some_people_are_on_two_lists_and_hear_from_one(run: Run, plan: Expected) -> None:
@@ -344,7 +350,7 @@ def test_the_last_line_has_the_promised_keys_and_sane_figures(run: Run, plan: Ex
     assert said["sent"] == len(who_got_letters(run, plan))
     assert said["matched"] <= said["sent"]
     assert said["matched"] <= len(true)
-    assert 0.97 <= said["match_precision"] <= 1
+    assert 0.9 <= said["match_precision"] <= 1  # planted words sound alike; engines has people
     assert 0.85 <= said["match_recall"] <= 1
     assert abs(said["audience_estimate"] - said["sent"]) <= 250  # noised on purpose, and rounded
     assert said["stopped"] == 1

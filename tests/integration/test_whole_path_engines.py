@@ -20,6 +20,8 @@ def test_the_whole_path_runs_on_postgresql_and_redis(
     )  # fmt: skip
     assert_right_people(run, expected(run.world))
     assert run.summary["verified"] is True
+    assert 0.97 <= run.summary["match_precision"] <= 1
+    assert 0.85 <= run.summary["match_recall"] <= 1
     _state_lives_in_postgresql(run, postgres_url)
     _bells_rang_on_redis(run, redis_url)
 
