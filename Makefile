@@ -18,8 +18,8 @@ setup-dev:  ## The product and everything its tests need, from requirements-dev.
 demo: setup  ## The whole consortium on this machine; make demo ARGS="--once --out D".
 	@.venv/bin/trellis demo $(ARGS)
 
-test: setup-dev  ## Every test, two at a time; real PostgreSQL, Redis, Postfix and Chromium included.
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup-dev  ## Every test, three at a time; real PostgreSQL, Redis, Postfix and Chromium included.
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup-dev  ## The long runs that make test leaves out.
 	@$(PY) -m pytest -m soak $(ARGS)

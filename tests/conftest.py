@@ -123,7 +123,7 @@ LONGEST = (
     "tests/integration/test_whole_path_engines.py",
     "tests/attack/test_19_an_ended_epoch_opens_nothing.py",
 )
-"""Begun first, so that of two processes none is left with a long one at the end."""
+"""Begun first, so that of three processes none is left with a long one at the end."""
 
 
 LAST = "::test_last_of_all_"
@@ -138,7 +138,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where two processes share a run, a file stays whole; so do files of one costly thing."""
+    """Where processes share a run, a file stays whole; so do files of one costly thing."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Files(LoadScopeScheduling):
