@@ -122,6 +122,9 @@ LONGEST = (
     *TOGETHER,
     "tests/integration/test_whole_path_engines.py",
     "tests/attack/test_19_an_ended_epoch_opens_nothing.py",
+    "tests/crash/test_postfix_kills.py",
+    "tests/crash/test_three_custodians.py",
+    "tests/contracts/test_tools.py",
 )
 """Begun first, so that of three processes none is left with a long one at the end."""
 
