@@ -86,7 +86,7 @@ def _outbox(rounds: int) -> list[dict[str, Any]]:
             "outbox, claimed and sent / bare SQLite writing the same rows",
             found["ours"] / 1e6,
             found["floor"] / 1e6,
-            2.5,
+            3.0,
         ),
     ]
 
